@@ -1,0 +1,164 @@
+//! Where rows come from and go to.
+//!
+//! Owns: the [`Source`], [`SplitReader`] and [`Sink`] traits, and the registry of connectors.
+//! Guarantees: the rows of a range of a split are the same each time they are read; a reader never blocks;
+//! a bad record takes no neighbour with it.
+//! Does **not** guarantee: that a source can be read again ([`Source::replayable`] tells; what cannot is kept by the engine).
+//! Depends on `formats`, `dstream` and the ground. Start reading at [`Source`].
+//!
+//! A new connector is one file (or folder) here and one line in [`CONNECTORS`].
+
+use crate::dstream::table::{ConnectorSpec, TableSpec};
+use crate::error::Result;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+/// A place in a split. What a block is, is the connector's business: a byte offset (text), a row group (Parquet),
+/// 0 (generators). `row` counts decoded rows from the start of the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Offset {
+    pub block: u64,
+    pub row: u64,
+}
+
+/// Some consecutive rows of a split, all of one block.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// The place of the first row. The k-th row is at `Offset { row: from.row + k, ..from }`.
+    pub from: Offset,
+    /// The place after the last row: where reading goes on (it may be the start of the next block).
+    pub to: Offset,
+    /// The columns that were asked for, in that order. May have no rows (a block of bad records only).
+    pub batch: RecordBatch,
+    /// Records of this block that were skipped (`on_error` = skip or dead_letter), in order.
+    pub bad: Vec<BadRecord>,
+    /// An explicit watermark that stands *before* the first row of this chunk, in nanoseconds (push sources).
+    pub watermark_ns: Option<i64>,
+}
+
+/// A record that could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    pub byte_offset: u64,
+    /// Counted from 1; 0 when the source has no lines.
+    pub line: u64,
+    pub message: String,
+    pub bytes: Vec<u8>,
+}
+
+/// What a reader has for the driver now.
+#[derive(Debug)]
+pub enum Next {
+    Chunk(Chunk),
+    /// Nothing yet; the [`Bell`] rings when there is more.
+    Pending,
+    /// The split has ended for good.
+    Ended,
+}
+
+/// One of a source's own units of order: a file, a connection, a push handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Unique within the source for its life: journal and messages name it.
+    pub id: u32,
+    /// For people: the path, `stdin`, `push 1`.
+    pub name: String,
+}
+
+/// Wakes whoever waits for rows. Cheap to clone; ringing twice is ringing once.
+#[derive(Clone)]
+pub struct Bell(pub Arc<dyn Fn() + Send + Sync>);
+
+impl Bell {
+    pub fn ring(&self) {
+        (self.0)()
+    }
+}
+
+/// A table that is read as a stream.
+pub trait Source: Send + Sync {
+    /// Every column that can be asked for (the table's physical columns), in declared order.
+    fn schema(&self) -> SchemaRef;
+
+    /// True when every split ends by itself and none can appear any more.
+    fn bounded(&self) -> bool;
+
+    /// True when [`Source::reread`] works for any range at any time (files, generators); otherwise the engine keeps the rows.
+    fn replayable(&self) -> bool;
+
+    /// The splits known now, in a stable order; ids never change. `more`: others may still appear.
+    fn splits(&self) -> Result<Splits>;
+
+    /// Opens a split at its beginning. `columns` are indices into [`Source::schema`], ascending, and may be empty
+    /// (batches then carry a row count only). Does not read yet.
+    fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>>;
+
+    /// The rows of [from, to) again, as [`Source::open`] gave them, possibly cut into other batches.
+    /// `rows` is how many there are.
+    fn reread(
+        &self,
+        split: &Split,
+        from: Offset,
+        to: Offset,
+        rows: usize,
+        columns: &[usize],
+    ) -> Result<Vec<RecordBatch>>;
+}
+
+/// The answer of [`Source::splits`].
+#[derive(Debug, Clone, Default)]
+pub struct Splits {
+    pub known: Vec<Split>,
+    pub more: bool,
+}
+
+/// Reads one split from its beginning to its end, in order, once.
+pub trait SplitReader: Send {
+    /// The next rows if they are there. Never blocks: a reader decodes ahead elsewhere and rings its [`Bell`].
+    ///
+    /// Errors: the file cannot be read; a record cannot be decoded and `on_error` is `fail` (all rows before it have
+    /// been given by then; the message names source, line, byte offset and the text of the record).
+    fn next(&mut self) -> Result<Next>;
+}
+
+/// A table that is written to, interval by interval: prepare, then commit, in interval order.
+pub trait Sink: Send {
+    /// Takes the rows of an interval; nothing becomes visible yet.
+    fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
+
+    /// Makes a prepared interval visible.
+    fn commit(&mut self, interval: u64) -> Result<()>;
+
+    /// Forgets what was prepared and not committed.
+    fn abort(&mut self) -> Result<()>;
+
+    /// The input has ended and everything is committed: a bounded result is complete now.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// One line of the registry.
+pub struct Connector {
+    pub spec: &'static ConnectorSpec,
+    /// The columns of a table declared without any, from the data itself.
+    pub infer: Option<fn(&TableSpec) -> Result<SchemaRef>>,
+    pub source: Option<fn(&TableSpec, &Workers) -> Result<Arc<dyn Source>>>,
+    /// `bounded`: whether the query that writes ends by itself.
+    pub sink: Option<fn(&TableSpec, SchemaRef, bool) -> Result<Box<dyn Sink>>>,
+}
+
+/// Threads of the engine on which readers decode ahead.
+#[derive(Clone)]
+pub struct Workers {
+    /// How many jobs run at once.
+    pub threads: usize,
+    pub spawn: Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>,
+}
+
+/// Every connector. Order is the order of help and docs.
+pub static CONNECTORS: &[Connector] = &[];
+
+/// The connector of that name.
+pub fn find(name: &str) -> Option<&'static Connector> {
+    CONNECTORS.iter().find(|c| c.spec.name == name)
+}

@@ -1,0 +1,2 @@
+//! The waist: plain data that both halves import.
+pub mod table;

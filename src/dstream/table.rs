@@ -1,0 +1,116 @@
+//! Relations as data: what CREATE said, and the option tables that connectors give.
+//!
+//! Both halves meet here: `sql` and `catalog` fill a [`TableSpec`], `connectors` opens it, and the
+//! [`ConnectorSpec`]s that connectors publish are what `catalog` checks `WITH (…)` against.
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::logical_expr::Expr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A table, source or sink as declared: columns, event time, connector and options.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    /// Normalised name (lower case unless it was quoted).
+    pub name: String,
+    pub columns: Vec<Column>,
+    /// Indices into `columns`. A NULL in one of them is a bad record.
+    pub primary_key: Vec<usize>,
+    pub watermark: Option<Watermark>,
+    /// `None`: an in-memory stream.
+    pub connector: Option<String>,
+    /// Options of `WITH (…)` by name, checked against the [`ConnectorSpec`], without `connector`.
+    pub options: BTreeMap<String, String>,
+    /// `CREATE EXTERNAL TABLE`: static data, read once, joined by look-up.
+    pub is_static: bool,
+    /// The statement, as `SHOW CREATE TABLE` prints it.
+    pub definition: String,
+}
+
+/// One column of a table.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    pub data_type: DataType,
+    pub nullable: bool,
+    /// `c AS expr`: computed from the physical columns (an expression over [`TableSpec::physical_schema`]).
+    pub computed: Option<Expr>,
+}
+
+/// `WATERMARK FOR column AS column - delay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermark {
+    /// Index into [`TableSpec::columns`].
+    pub column: usize,
+    /// In nanoseconds, whatever the unit of the column; TIME.md rule 1 rounds down to that unit.
+    pub delay_ns: i64,
+}
+
+impl TableSpec {
+    /// The declared columns, computed ones included.
+    pub fn schema(&self) -> SchemaRef {
+        let field = |c: &Column| Field::new(&c.name, c.data_type.clone(), c.nullable);
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// The columns that the connector gives: all that are not computed, in declared order.
+    pub fn physical_schema(&self) -> SchemaRef {
+        let physical = self.columns.iter().filter(|c| c.computed.is_none());
+        let field = |c: &Column| Field::new(&c.name, c.data_type.clone(), c.nullable);
+        Arc::new(Schema::new(physical.map(field).collect::<Vec<_>>()))
+    }
+
+    /// The option's value, or the default that the connector's table gives.
+    pub fn option<'a>(&'a self, spec: &ConnectorSpec, name: &str) -> Option<&'a str> {
+        let default = || spec.options.iter().find(|o| o.name == name)?.default;
+        self.options.get(name).map(String::as_str).or_else(default)
+    }
+}
+
+/// Nanoseconds in one unit of a time column.
+pub fn unit_ns(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
+}
+
+/// What a connector can do and which options it takes: one table, from which errors, docs and completion are made.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectorSpec {
+    pub name: &'static str,
+    /// One line for people.
+    pub doc: &'static str,
+    pub reads: bool,
+    pub writes: bool,
+    pub options: &'static [OptionSpec],
+}
+
+/// One option of `WITH (…)`.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionSpec {
+    pub name: &'static str,
+    pub kind: OptionKind,
+    pub default: Option<&'static str>,
+    pub doc: &'static str,
+}
+
+/// What an option's value must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionKind {
+    Text,
+    /// Relative to the current directory; may be a glob.
+    Path,
+    Bool,
+    /// A whole number from 0.
+    Count,
+    /// `5ms`, `10 seconds`.
+    Duration,
+    /// RFC 3339.
+    Time,
+    /// Exactly one character.
+    Char,
+    OneOf(&'static [&'static str]),
+}

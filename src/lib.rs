@@ -1,0 +1,6 @@
+//! Waterwheel: SQL over streams.
+
+pub mod connectors;
+pub mod dstream;
+pub mod error;
+pub mod sql;
