@@ -1,6 +1,10 @@
 //! Waterwheel: SQL over streams.
 
+pub mod catalog;
 pub mod connectors;
 pub mod dstream;
 pub mod error;
+pub mod operators;
+pub mod plan;
 pub mod sql;
+pub mod state;

@@ -1,0 +1,88 @@
+//! Names to what they stand for.
+//!
+//! Owns: the [`Catalog`], what CREATE makes of a statement ([`create`]), and checking `WITH (…)` ([`options`]).
+//! Guarantees: pure data; a failed statement changes nothing.
+//! Does **not** guarantee: that what a table reads exists.
+//! Depends on `sql`, `dstream` and the ground. Start reading at [`Catalog`].
+
+pub mod create;
+pub mod options;
+
+use crate::dstream::table::TableSpec;
+use datafusion::logical_expr::LogicalPlan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything that has a name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    relations: BTreeMap<String, Relation>,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub enum Relation {
+    /// A table or source: can be read; written to when its connector writes.
+    Table(Table),
+    /// `CREATE SINK`: can only be written to.
+    Sink(Arc<TableSpec>),
+    View(View),
+}
+
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub spec: Arc<TableSpec>,
+    /// Whether reading it ends by itself.
+    pub bounded: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct View {
+    pub name: String,
+    /// As planned when it was created; names inside are resolved.
+    pub plan: LogicalPlan,
+    pub definition: String,
+}
+
+impl Relation {
+    pub fn name(&self) -> &str {
+        match self {
+            Relation::Table(table) => &table.spec.name,
+            Relation::Sink(spec) => &spec.name,
+            Relation::View(view) => &view.name,
+        }
+    }
+
+    /// For people and for DROP: `TABLE`, `SINK`, `VIEW`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Relation::Table(_) => "TABLE",
+            Relation::Sink(_) => "SINK",
+            Relation::View(_) => "VIEW",
+        }
+    }
+}
+
+impl Catalog {
+    pub fn get(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    /// Adds a relation, in place of the one of that name.
+    pub fn put(&mut self, relation: Relation) {
+        self.relations.insert(relation.name().to_string(), relation);
+    }
+
+    pub fn remove(&mut self, name: &str) -> Option<Relation> {
+        self.relations.remove(name)
+    }
+
+    /// In order of their names.
+    pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.relations.keys().map(String::as_str)
+    }
+}

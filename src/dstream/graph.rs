@@ -1,0 +1,229 @@
+//! The D-Stream graph: what the planner makes and the driver runs.
+//!
+//! A node's dataset for (interval, partition) is an immutable batch. Every node states its [`LineageRule`], from which
+//! the recovery planner knows what a lost batch is made of (D-Streams, SOSP 2013, §3.2).
+
+use crate::dstream::table::TableSpec;
+use crate::dstream::window::WindowSpec;
+use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use std::sync::Arc;
+
+/// The place of a node in [`Graph::nodes`].
+pub type NodeId = usize;
+
+/// A program: several queries over shared sources, in topological order.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    pub nodes: Vec<Node>,
+    /// The ids of the source nodes, in order of first use.
+    pub sources: Vec<NodeId>,
+    pub outputs: Vec<Output>,
+}
+
+/// One D-Stream.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub id: NodeId,
+    /// What EXPLAIN shows: `Source bid`, `Window TUMBLE 10s`.
+    pub label: String,
+    pub inputs: Vec<NodeId>,
+    pub op: Op,
+    /// Columns of the batches it gives (hidden columns not counted).
+    pub schema: SchemaRef,
+    pub lineage: LineageRule,
+    pub watermark: WatermarkRule,
+    /// What it remembers between intervals and what bounds that, for EXPLAIN.
+    pub state: String,
+}
+
+/// What a node does with its input.
+#[derive(Debug, Clone)]
+pub enum Op {
+    Source(SourceNode),
+    /// A fused chain of stateless operators over one input.
+    Stage(StageNode),
+    /// The map side of windows: a stateless chain, panes, partial aggregation, exchange by key.
+    Panes(PanesNode),
+    /// The state side: keeps the panes, gives windows as they close.
+    Windows(WindowsNode),
+    /// Windows without aggregation: keeps the rows of open windows, gives them as the windows close.
+    WindowRows(WindowRowsNode),
+    /// A DataFusion batch over what has closed on all inputs.
+    Closed(ClosedNode),
+}
+
+/// How a lost batch of a node is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineageRule {
+    /// From the recorded ranges of the splits.
+    Ranges,
+    /// From the same partition of the same interval of its input.
+    SamePartition,
+    /// From all partitions of the same interval of its inputs (an exchange by key, or a gathering).
+    AllPartitions,
+    /// From its own state before the interval, and all partitions of the interval of its inputs. A lost state is folded
+    /// again from the first interval that something open is made of.
+    Fold,
+}
+
+impl LineageRule {
+    pub fn describe(self) -> &'static str {
+        match self {
+            LineageRule::Ranges => "recorded ranges of the splits",
+            LineageRule::SamePartition => "same interval, same partition of the input",
+            LineageRule::AllPartitions => "same interval, all partitions of the inputs",
+            LineageRule::Fold => "own state of the interval before, and all partitions of the inputs",
+        }
+    }
+}
+
+/// What a node promises downstream (TIME.md rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatermarkRule {
+    /// The minimum over the splits of the source.
+    Splits,
+    /// The minimum of its inputs.
+    Inputs,
+    /// Nothing before every source below has ended.
+    AtEnd,
+}
+
+/// A table that is read.
+#[derive(Debug, Clone)]
+pub struct SourceNode {
+    pub table: Arc<TableSpec>,
+    /// Physical columns that some query of the program uses: indices into [`TableSpec::physical_schema`], ascending.
+    pub columns: Vec<usize>,
+    /// Set when some operator uses time.
+    pub event_time: Option<EventTime>,
+    pub bounded: bool,
+}
+
+/// The event time of a source: where it comes from, and the declared delay.
+#[derive(Debug, Clone)]
+pub struct EventTime {
+    /// The name of the column, for people.
+    pub column: String,
+    /// An expression over the source's batch: a physical column, or what a computed column is computed from.
+    pub expr: Expr,
+    pub unit: TimeUnit,
+    pub delay_ns: i64,
+}
+
+/// A stateless chain over one input, as a logical plan with [`crate::dstream::nodes::InputNode`] 0 as its leaf.
+#[derive(Debug, Clone)]
+pub struct StageNode {
+    pub plan: LogicalPlan,
+}
+
+/// The map side of windows: a stateless chain, then panes, then (with an aggregation) partial states by pane and key.
+#[derive(Debug, Clone)]
+pub struct PanesNode {
+    /// `__ts`, then every column that is used above.
+    pub rows: LogicalPlan,
+    /// The same for slices that may hold late rows, with `__wm` and `__row` behind.
+    pub judged: Option<LogicalPlan>,
+    pub window: Windowing,
+    /// `None`: the rows themselves are kept.
+    pub aggregation: Option<Arc<Aggregation>>,
+    /// Where the rows come from, for `late_rows`.
+    pub source: NodeId,
+    /// The output that late rows are counted for.
+    pub output: usize,
+}
+
+/// A window function with what judges its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windowing {
+    pub spec: WindowSpec,
+    pub unit: TimeUnit,
+    pub lateness_ns: i64,
+}
+
+/// An aggregation by pane and key.
+#[derive(Debug)]
+pub struct Aggregation {
+    /// `Aggregate` with group `[__pane, keys…]` over an input of `__pane` and the columns of [`PanesNode::rows`] behind
+    /// `__ts`: the template from which the physical partial, merging and final aggregates are made.
+    pub template: LogicalPlan,
+    /// How many group keys follow `__pane`.
+    pub keys: usize,
+    /// No GROUP BY at all: one row even over nothing (only with [`WindowSpec::Forever`]).
+    pub single_row: bool,
+    /// What stands where in the result.
+    pub layout: Vec<ResultColumn>,
+}
+
+/// Where a column of a window aggregate's result comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultColumn {
+    WindowStart,
+    WindowEnd,
+    WindowTime,
+    /// The k-th column behind the pane: keys, then aggregates.
+    Column(usize),
+}
+
+/// The state side of a window aggregate; its inputs are [`PanesNode`]s.
+#[derive(Debug, Clone)]
+pub struct WindowsNode {
+    pub window: Windowing,
+    pub aggregation: Arc<Aggregation>,
+}
+
+/// Windows whose rows are kept; its inputs are [`PanesNode`]s without aggregation.
+#[derive(Debug, Clone)]
+pub struct WindowRowsNode {
+    pub window: Windowing,
+    /// From a kept row and its window to the columns above: a stateless plan whose leaf has the columns of the row,
+    /// then `window_start`, `window_end`, `window_time`.
+    pub finish: LogicalPlan,
+    /// The type of the event time, which those three columns have too.
+    pub time_type: DataType,
+}
+
+/// A batch over closed windows, or over everything at the end of the input.
+#[derive(Debug, Clone)]
+pub struct ClosedNode {
+    /// Leaves are [`crate::dstream::nodes::InputNode`] k, for the k-th input.
+    pub plan: LogicalPlan,
+    pub closes: Closes,
+}
+
+/// When a [`ClosedNode`] runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closes {
+    /// When a window has closed on all inputs: per input, the column that holds `window_end` (or `window_start`, with
+    /// what to add to it), in the columns of that input.
+    PerWindow(Vec<WindowKey>),
+    /// Once, when every input has ended.
+    AtEnd,
+}
+
+/// How the end of its window is read off a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowKey {
+    pub column: usize,
+    /// Added to the column to get the end: 0 for `window_end`, the size for `window_start`.
+    pub to_end: i64,
+    pub unit: TimeUnit,
+}
+
+/// The result of one query.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The target of INSERT, SINK or VIEW, else `q1`, `q2` … by place in the program.
+    pub name: String,
+    /// UNION ALL branches are given in this order.
+    pub nodes: Vec<NodeId>,
+    pub schema: SchemaRef,
+    /// `LIMIT` and `OFFSET`: ends the query once given.
+    pub skip: usize,
+    pub fetch: Option<usize>,
+    /// A column to order an interval's rows by, so that windows come in the order of their ends.
+    pub order_by: Option<usize>,
+    pub bounded: bool,
+    /// Warnings and notes for EXPLAIN.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,254 @@
+//! The map side of windows: each row goes into one pane, whatever the number of windows over it.
+//!
+//! Lateness is judged here, row by row, by the watermark of the row's own split (TIME.md, "Late, shown, forgotten"):
+//! slices in which no row lies behind its watermark take the quick way, others are judged.
+//!
+//! Lineage: same interval, same partition of the source. State: none.
+
+use super::exchange::by_key;
+use super::fragment::{Fragment, Workshop, failed};
+use super::{Batch, Dataset, LateRow, NOT_REFUSED, Piece, Report, Slice};
+use crate::dstream::graph::{Aggregation, PanesNode, Windowing};
+use crate::dstream::nodes::{PANE, ROW, WM};
+use crate::dstream::table::unit_ns;
+use crate::error::{Error, Result};
+use crate::operators::windows::Aggregates;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One partition's copy of a [`PanesNode`].
+pub struct Panes {
+    window: Windowing,
+    rows: Fragment,
+    judged: Option<Fragment>,
+    partial: Option<Partial>,
+    /// Partitions of the state side.
+    partitions: usize,
+}
+
+struct Partial {
+    fragment: Fragment,
+    keys: usize,
+}
+
+impl Panes {
+    pub fn new(node: &PanesNode, partitions: usize, shop: &Workshop) -> Result<Panes> {
+        let judged = node.judged.as_ref().map(|plan| Fragment::new(plan, shop)).transpose()?;
+        let partial = node.aggregation.as_deref().map(|a| Partial::new(a, shop)).transpose()?;
+        Ok(Panes {
+            window: node.window,
+            rows: Fragment::new(&node.rows, shop)?,
+            judged,
+            partial,
+            partitions,
+        })
+    }
+
+    /// One interval's rows of one partition, as pieces for each partition of the state side.
+    pub fn run(&mut self, input: &Batch) -> Result<Batch> {
+        let mut report = Report::default();
+        let mut groups: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
+        match &input.data {
+            Dataset::Slices(slices) => {
+                let (in_time, doubtful): (Vec<&Slice>, Vec<&Slice>) = slices
+                    .iter()
+                    .partition(|s| s.watermarks.is_none() || self.judged.is_none());
+                let batches = in_time.iter().map(|s| s.batch.clone()).collect();
+                self.take_in_time(batches, &mut groups, &mut report)?;
+                for slice in doubtful {
+                    self.judge(slice, &mut groups, &mut report)?;
+                }
+            }
+            Dataset::Buckets(_) => self.take_in_time(input.record_batches(), &mut groups, &mut report)?,
+        }
+        let mut buckets = vec![Vec::new(); self.partitions];
+        for (refused, batches) in groups {
+            for batch in self.aggregated(batches)? {
+                for (bucket, batch) in buckets.iter_mut().zip(self.exchanged(batch)?) {
+                    if batch.num_rows() > 0 {
+                        bucket.push(Piece { batch, refused });
+                    }
+                }
+            }
+        }
+        Ok(Batch {
+            data: Dataset::Buckets(buckets),
+            report,
+        })
+    }
+
+    fn take_in_time(
+        &mut self,
+        batches: Vec<RecordBatch>,
+        groups: &mut BTreeMap<i64, Vec<RecordBatch>>,
+        report: &mut Report,
+    ) -> Result<()> {
+        if batches.iter().all(|b| b.num_rows() == 0) {
+            return Ok(());
+        }
+        for batch in self.rows.run(vec![batches])? {
+            let (batch, times) = timed(batch, &self.window, report)?;
+            groups
+                .entry(NOT_REFUSED)
+                .or_default()
+                .push(paned(&batch, &times, &self.window, 0)?);
+        }
+        Ok(())
+    }
+
+    /// Rows of a slice in which some lie behind the watermark: each is judged by its own.
+    fn judge(
+        &mut self,
+        slice: &Slice,
+        groups: &mut BTreeMap<i64, Vec<RecordBatch>>,
+        report: &mut Report,
+    ) -> Result<()> {
+        let (Some(fragment), Some(watermarks)) = (self.judged.as_mut(), &slice.watermarks) else {
+            return Ok(());
+        };
+        for batch in fragment.run(vec![vec![with_watermarks(&slice.batch, watermarks)?]])? {
+            let (batch, times) = timed(batch, &self.window, report)?;
+            let last = batch.num_columns();
+            let wms = batch.column(last - 2).as_primitive::<Int64Type>();
+            let row_numbers = batch.column(last - 1).as_primitive::<Int64Type>();
+            let mut kept: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+            for row in 0..batch.num_rows() {
+                match refused(&self.window, times.value(row), wms.value(row)) {
+                    Verdict::InTime => kept.entry(NOT_REFUSED).or_default().push(row as u32),
+                    Verdict::Partly(end) => {
+                        report.late_partial += 1;
+                        kept.entry(end).or_default().push(row as u32);
+                    }
+                    Verdict::Late(end) => report.late.push(LateRow {
+                        slice: slice.record,
+                        row: row_numbers.value(row) as usize,
+                        window_start: self.window.spec.start_of(end),
+                        window_end: end,
+                        watermark_ns: wms.value(row),
+                    }),
+                }
+            }
+            let paned = paned(&batch, &times, &self.window, 2)?;
+            for (end, rows) in kept {
+                let taken = take_record_batch(&paned, &UInt32Array::from(rows)).map_err(|e| failed(e.into()))?;
+                groups.entry(end).or_default().push(taken);
+            }
+        }
+        Ok(())
+    }
+
+    fn aggregated(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        match &mut self.partial {
+            Some(partial) => partial.fragment.run(vec![batches]),
+            None => Ok(batches),
+        }
+    }
+
+    fn exchanged(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>> {
+        let keys = self.partial.as_ref().map_or(0, |p| p.keys);
+        let keys: Vec<ArrayRef> = (1..=keys).map(|i| Arc::clone(batch.column(i))).collect();
+        by_key(batch, &keys, self.partitions).map_err(failed)
+    }
+}
+
+impl Partial {
+    fn new(aggregation: &Aggregation, shop: &Workshop) -> Result<Partial> {
+        let fragment = Aggregates::new(aggregation, shop)?.partial;
+        Ok(Partial {
+            fragment,
+            keys: aggregation.keys,
+        })
+    }
+}
+
+enum Verdict {
+    InTime,
+    /// Refused by windows that end up to here.
+    Partly(i64),
+    /// Refused by all its windows, the last of which ends here.
+    Late(i64),
+}
+
+/// `window_end + L <= wm`, for the windows over `ts`.
+fn refused(window: &Windowing, ts: i64, wm_ns: i64) -> Verdict {
+    let bound = wm_ns
+        .saturating_sub(window.lateness_ns)
+        .div_euclid(unit_ns(window.unit));
+    match window.spec.last_end_up_to(ts, bound) {
+        _ if wm_ns == i64::MIN => Verdict::InTime,
+        None => Verdict::InTime,
+        Some(end) if end == window.spec.ends(ts).last => Verdict::Late(end),
+        Some(end) => Verdict::Partly(end),
+    }
+}
+
+/// The rows that have an event time, and those times.
+fn timed(batch: RecordBatch, window: &Windowing, report: &mut Report) -> Result<(RecordBatch, Int64Array)> {
+    if window.spec == crate::dstream::window::WindowSpec::Forever {
+        let rows = batch.num_rows();
+        return Ok((batch, Int64Array::from(vec![0; rows])));
+    }
+    let nulls = batch.column(0).logical_null_count();
+    if nulls == 0 {
+        let times = as_i64(batch.column(0))?;
+        return Ok((batch, times));
+    }
+    report.null_time += nulls as u64;
+    let present = datafusion::arrow::compute::is_not_null(batch.column(0)).map_err(|e| failed(e.into()))?;
+    let present: BooleanArray = present;
+    let batch = filter_record_batch(&batch, &present).map_err(|e| failed(e.into()))?;
+    let times = as_i64(batch.column(0))?;
+    Ok((batch, times))
+}
+
+/// A time column as numbers in its own unit, without copying.
+pub fn as_i64(column: &ArrayRef) -> Result<Int64Array> {
+    let data = column.to_data().into_builder().data_type(DataType::Int64).build();
+    match (column.data_type(), data) {
+        (DataType::Timestamp(_, _) | DataType::Int64, Ok(data)) => Ok(Int64Array::from(data)),
+        (other, _) => Err(Error::internal(format!("event time of type {other}"))),
+    }
+}
+
+/// `__pane` in place of the time column; the last `hidden` columns fall away.
+fn paned(batch: &RecordBatch, times: &Int64Array, window: &Windowing, hidden: usize) -> Result<RecordBatch> {
+    let width = batch.num_columns() - hidden;
+    let mut fields = vec![Arc::new(Field::new(PANE, DataType::Int64, false))];
+    fields.extend(batch.schema().fields()[1..width].iter().cloned());
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(pane_starts(times, window))];
+    columns.extend_from_slice(&batch.columns()[1..width]);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| failed(e.into()))
+}
+
+/// Rows mostly come in the order of time, so most lie in the pane of the row before: no division for those.
+fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
+    let width = window.spec.pane();
+    if width == 0 {
+        return Int64Array::from(vec![0; times.len()]);
+    }
+    let (mut start, mut end) = (0, 0);
+    let pane_of = |ts: &i64| {
+        if *ts < start || *ts >= end {
+            start = window.spec.pane_start(*ts);
+            end = start.saturating_add(width);
+        }
+        start
+    };
+    Int64Array::from_iter_values(times.values().iter().map(pane_of))
+}
+
+/// The slice's rows with what judging them needs: `__wm` and `__row`.
+fn with_watermarks(batch: &RecordBatch, watermarks: &Arc<Int64Array>) -> Result<RecordBatch> {
+    let rows = Int64Array::from_iter_values(0..batch.num_rows() as i64);
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(WM, DataType::Int64, false)));
+    fields.push(Arc::new(Field::new(ROW, DataType::Int64, false)));
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::clone(watermarks) as ArrayRef);
+    columns.push(Arc::new(rows));
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    RecordBatch::try_new(schema, columns).map_err(|e| failed(e.into()))
+}

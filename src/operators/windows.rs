@@ -1,0 +1,334 @@
+//! The state side of windows: folds partial states (or rows) into panes, and gives windows as they close.
+//!
+//! A window merges its panes once, when the watermark passes its end ("Panes", Li et al., SIGMOD Record 2005; the
+//! papers' `reduceByWindow`). Lineage: its own state before the interval, and all partitions of its inputs.
+//! State: the open panes; bounded by the watermark.
+
+use super::fragment::{Fragment, Workshop, failed};
+use super::{Batch, Piece};
+use crate::dstream::graph::{Aggregation, ResultColumn, WindowRowsNode, Windowing, WindowsNode};
+use crate::dstream::record::ENDED;
+use crate::dstream::table::unit_ns;
+use crate::dstream::window::{NEVER, WindowSpec};
+use crate::error::{Error, Result};
+use crate::state::panes::PaneStore;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
+use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The three physical forms of one aggregation by `[__pane, keys…]`.
+pub struct Aggregates {
+    /// Rows to partial states.
+    pub partial: Fragment,
+    /// Partial states to fewer partial states.
+    pub merge: Fragment,
+    /// Partial states to values.
+    pub last: Fragment,
+    /// Without GROUP BY: the values over no rows at all (a count of 0, a NULL for the rest).
+    pub nothing: Option<Fragment>,
+}
+
+impl Aggregates {
+    /// Plans the template once and takes it apart.
+    pub fn new(aggregation: &Aggregation, shop: &Workshop) -> Result<Aggregates> {
+        let plan = shop.plan(&aggregation.template)?;
+        let Some(template) = find_aggregate(&plan) else {
+            return Err(Error::internal("an aggregation without an aggregate"));
+        };
+        let filters = template.filter_expr().to_vec();
+        let none = vec![None; filters.len()];
+        let aggregates = template.aggr_expr().to_vec();
+        let group = template.group_expr().clone();
+        let rows = template.input_schema();
+        let make = |mode, group: PhysicalGroupBy, filters, input: Arc<dyn ExecutionPlan>| {
+            AggregateExec::try_new(mode, group, aggregates.clone(), filters, input, Arc::clone(&rows)).map_err(failed)
+        };
+        let no_groups = PhysicalGroupBy::new_single(Vec::new());
+        let nothing = match aggregation.single_row {
+            true => Some(make(
+                AggregateMode::Single,
+                no_groups,
+                filters.clone(),
+                Arc::clone(template.input()),
+            )?),
+            false => None,
+        };
+        let partial = make(
+            AggregateMode::Partial,
+            group.clone(),
+            filters,
+            Arc::clone(template.input()),
+        )?;
+        let states = partial.schema();
+        let all = (0..states.fields().len()).collect();
+        let leaf: Arc<dyn ExecutionPlan> = Arc::new(super::input::InputExec::new(0, all, states));
+        let merge = make(
+            AggregateMode::PartialReduce,
+            group.as_final(),
+            none.clone(),
+            Arc::clone(&leaf),
+        )?;
+        let last = make(AggregateMode::Final, group.as_final(), none, leaf)?;
+        Ok(Aggregates {
+            partial: Fragment::of(Arc::new(partial), shop),
+            merge: Fragment::of(Arc::new(merge), shop),
+            last: Fragment::of(Arc::new(last), shop),
+            nothing: nothing.map(|plan| Fragment::of(Arc::new(plan), shop)),
+        })
+    }
+}
+
+fn find_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Option<AggregateExec> {
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        return Some(aggregate.clone());
+    }
+    plan.children().into_iter().find_map(find_aggregate)
+}
+
+/// One state partition's copy of a [`WindowsNode`] or a [`WindowRowsNode`].
+pub struct Windows {
+    window: Windowing,
+    result: Gives,
+    schema: SchemaRef,
+}
+
+enum Gives {
+    Values {
+        merge: Fragment,
+        last: Fragment,
+        nothing: Option<Fragment>,
+        layout: Vec<ResultColumn>,
+    },
+    Rows {
+        finish: Fragment,
+        time_type: DataType,
+    },
+}
+
+impl Windows {
+    pub fn values(node: &WindowsNode, schema: SchemaRef, shop: &Workshop) -> Result<Windows> {
+        let Aggregates {
+            merge, last, nothing, ..
+        } = Aggregates::new(&node.aggregation, shop)?;
+        let layout = node.aggregation.layout.clone();
+        let result = Gives::Values {
+            merge,
+            last,
+            nothing,
+            layout,
+        };
+        Ok(Windows {
+            window: node.window,
+            result,
+            schema,
+        })
+    }
+
+    pub fn rows(node: &WindowRowsNode, schema: SchemaRef, shop: &Workshop) -> Result<Windows> {
+        let finish = Fragment::new(&node.finish, shop)?;
+        let result = Gives::Rows {
+            finish,
+            time_type: node.time_type.clone(),
+        };
+        Ok(Windows {
+            window: node.window,
+            result,
+            schema,
+        })
+    }
+
+    pub fn new_state(&self) -> PaneStore {
+        PaneStore::new(self.window.spec)
+    }
+
+    /// Folds one interval's pieces into the state.
+    pub fn fold<'a>(
+        &mut self,
+        state: &mut PaneStore,
+        interval: u64,
+        pieces: impl Iterator<Item = &'a Piece>,
+    ) -> Result<()> {
+        let mut merge = match &mut self.result {
+            Gives::Values { merge, .. } => Some(|batches: Vec<RecordBatch>| merged(merge, batches)),
+            Gives::Rows { .. } => None,
+        };
+        for piece in pieces {
+            for (pane, batch) in by_pane(&piece.batch)? {
+                state.push(pane, piece.refused, batch, interval, &mut merge)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The windows that close at the operator's watermark (nanoseconds), in the order of their ends.
+    pub fn close(&mut self, state: &mut PaneStore, watermark_ns: i64) -> Result<Batch> {
+        let watermark = in_unit(watermark_ns, &self.window);
+        let ends = state.closing(watermark);
+        let batches = match ends.is_empty() && !self.owes_a_row(watermark) {
+            true => Vec::new(),
+            false => self.give(state, &ends)?,
+        };
+        self.forget(state, watermark_ns);
+        Ok(Batch::rows(batches))
+    }
+
+    /// What a state folded again from lineage must not show once more.
+    pub fn forget(&self, state: &mut PaneStore, watermark_ns: i64) {
+        let watermark = in_unit(watermark_ns, &self.window);
+        let forget_to = match watermark_ns {
+            ENDED => NEVER,
+            _ => in_unit(watermark_ns.saturating_sub(self.window.lateness_ns), &self.window),
+        };
+        state.shown(watermark, forget_to);
+    }
+
+    /// An aggregate without GROUP BY has one row at the end, even over nothing.
+    fn owes_a_row(&self, watermark: i64) -> bool {
+        matches!(self.result, Gives::Values { nothing: Some(_), .. }) && watermark == NEVER
+    }
+
+    fn give(&mut self, state: &PaneStore, ends: &[i64]) -> Result<Vec<RecordBatch>> {
+        let mut input = Vec::new();
+        for end in ends {
+            for batch in state.window(*end) {
+                input.push(with_end(batch, *end)?);
+            }
+        }
+        match &mut self.result {
+            Gives::Values {
+                last, nothing, layout, ..
+            } => {
+                let mut rows = last.run(vec![input])?;
+                if let (true, Some(nothing)) = (rows.is_empty(), nothing) {
+                    rows = over_nothing(nothing, &last.schema())?;
+                }
+                let rows = sorted_by_end(&last.schema(), rows)?;
+                rows.iter()
+                    .map(|r| laid_out(r, layout, &self.window, &self.schema))
+                    .collect()
+            }
+            Gives::Rows { finish, time_type } => {
+                let rows = input.iter().map(|b| with_window(b, &self.window, time_type));
+                let rows = rows.collect::<Result<Vec<_>>>()?;
+                finish.run(vec![rows])
+            }
+        }
+    }
+}
+
+fn merged(merge: &mut Fragment, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    let rows = merge.run(vec![batches])?;
+    concat_batches(&merge.schema(), &rows).map_err(|e| failed(e.into()))
+}
+
+/// A watermark in the unit of the event time, rounded down.
+fn in_unit(watermark_ns: i64, window: &Windowing) -> i64 {
+    match watermark_ns {
+        ENDED => NEVER,
+        i64::MIN => i64::MIN,
+        ns if window.spec == WindowSpec::Forever => ns.min(NEVER - 1),
+        ns => ns.div_euclid(unit_ns(window.unit)),
+    }
+}
+
+/// The rows of a batch by the pane in their first column; rows keep their order.
+fn by_pane(batch: &RecordBatch) -> Result<Vec<(i64, RecordBatch)>> {
+    let panes = batch.column(0).as_primitive::<Int64Type>();
+    let Some(first) = panes.values().first() else {
+        return Ok(Vec::new());
+    };
+    if panes.values().iter().all(|p| p == first) {
+        return Ok(vec![(*first, batch.clone())]);
+    }
+    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, pane) in panes.values().iter().enumerate() {
+        rows.entry(*pane).or_default().push(row as u32);
+    }
+    let take = |(pane, rows)| {
+        let taken = take_record_batch(batch, &UInt32Array::from(rows)).map_err(|e| failed(e.into()))?;
+        Ok((pane, taken))
+    };
+    rows.into_iter().map(take).collect()
+}
+
+/// The window's end in place of the pane.
+fn with_end(batch: &RecordBatch, end: i64) -> Result<RecordBatch> {
+    let mut columns = batch.columns().to_vec();
+    columns[0] = Arc::new(Int64Array::from_value(end, batch.num_rows()));
+    RecordBatch::try_new(batch.schema(), columns).map_err(|e| failed(e.into()))
+}
+
+/// DataFusion's hash tables give groups in no order that people expect: windows come by their ends.
+fn sorted_by_end(schema: &SchemaRef, rows: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let all = concat_batches(schema, &rows).map_err(|e| failed(e.into()))?;
+    let ends = all.column(0).as_primitive::<Int64Type>();
+    if ends.values().is_sorted() {
+        return Ok(vec![all]);
+    }
+    let order = sort_to_indices(ends, None, None).map_err(|e| failed(e.into()))?;
+    Ok(vec![take_record_batch(&all, &order).map_err(|e| failed(e.into()))?])
+}
+
+/// The one row of an aggregate without GROUP BY over nothing, behind the end of its window.
+fn over_nothing(nothing: &mut Fragment, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let with_end = |row: RecordBatch| {
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_value(NEVER, row.num_rows()))];
+        columns.extend_from_slice(row.columns());
+        RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| failed(e.into()))
+    };
+    nothing.run(vec![Vec::new()])?.into_iter().map(with_end).collect()
+}
+
+/// The result's columns in the order of the query.
+fn laid_out(
+    rows: &RecordBatch,
+    layout: &[ResultColumn],
+    window: &Windowing,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let ends = rows.column(0).as_primitive::<Int64Type>();
+    let column = |(column, field): (&ResultColumn, &Arc<Field>)| match column {
+        ResultColumn::Column(k) => Ok(Arc::clone(rows.column(k + 1))),
+        ResultColumn::WindowStart => times(ends, |end| window.spec.start_of(end), field.data_type()),
+        ResultColumn::WindowEnd => times(ends, |end| end, field.data_type()),
+        ResultColumn::WindowTime => times(ends, |end| end - 1, field.data_type()),
+    };
+    let columns = layout
+        .iter()
+        .zip(schema.fields())
+        .map(column)
+        .collect::<Result<Vec<ArrayRef>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|e| failed(e.into()))
+}
+
+/// A kept row without its pane, with the three columns of its window behind.
+fn with_window(batch: &RecordBatch, window: &Windowing, data_type: &DataType) -> Result<RecordBatch> {
+    let ends = batch.column(0).as_primitive::<Int64Type>();
+    let mut columns = batch.columns()[1..].to_vec();
+    columns.push(times(ends, |end| window.spec.start_of(end), data_type)?);
+    columns.push(times(ends, |end| end, data_type)?);
+    columns.push(times(ends, |end| end - 1, data_type)?);
+    let mut fields: Vec<_> = batch.schema().fields()[1..].to_vec();
+    for name in ["window_start", "window_end", "window_time"] {
+        fields.push(Arc::new(Field::new(name, data_type.clone(), false)));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| failed(e.into()))
+}
+
+fn times(ends: &Int64Array, of: impl Fn(i64) -> i64, data_type: &DataType) -> Result<ArrayRef> {
+    let numbers: PrimitiveArray<Int64Type> = ends.unary(of);
+    let data = numbers.into_data().into_builder().data_type(data_type.clone()).build();
+    Ok(datafusion::arrow::array::make_array(
+        data.map_err(|e| failed(e.into()))?,
+    ))
+}

@@ -1,0 +1,601 @@
+//! Optimised logical plans to one operator graph.
+//!
+//! A query is one of three things ([`Class`]): a stream (stateless stages), windows that close (panes, then a batch over
+//! what has closed), or a batch that runs once its bounded input has ended. Everything else is refused here.
+
+use crate::dstream::graph::*;
+use crate::dstream::nodes::InputNode;
+use crate::dstream::record::NO_WATERMARK;
+use crate::dstream::table::{TableSpec, unit_ns};
+use crate::dstream::window::WindowSpec;
+use crate::plan::Refusal;
+use crate::plan::branch::*;
+use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
+use crate::plan::panes::{PaneForm, pane_form, rows_below};
+use crate::plan::session::TableScanned;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Union, col};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A planned query with the name of its output.
+pub struct QueryPlan {
+    pub name: String,
+    pub plan: LogicalPlan,
+}
+
+/// Compiles the queries of one program, which share the scans of their sources.
+///
+/// Errors: a [`Refusal`] for what has no streaming form over unbounded input.
+pub fn compile(queries: &[QueryPlan]) -> Result<Graph> {
+    let mut used = UsedColumns::default();
+    let mut timed = false;
+    for query in queries {
+        used.add(&query.plan)?;
+        timed |= find_window(&query.plan).is_some();
+    }
+    let mut builder = Builder {
+        graph: Graph {
+            nodes: Vec::new(),
+            sources: Vec::new(),
+            outputs: Vec::new(),
+        },
+        used,
+        timed,
+        source_ids: BTreeMap::new(),
+    };
+    for query in queries {
+        builder.query(query)?;
+    }
+    Ok(builder.graph)
+}
+
+struct Builder {
+    graph: Graph,
+    used: UsedColumns,
+    /// Some operator of the program uses time.
+    timed: bool,
+    source_ids: BTreeMap<String, NodeId>,
+}
+
+impl Builder {
+    fn query(&mut self, query: &QueryPlan) -> Result<()> {
+        let output = self.graph.outputs.len();
+        let (plan, skip, fetch) = without_limit(&query.plan)?;
+        let Facts { class, tags, .. } = facts(&plan);
+        let tables = stream_tables(&plan);
+        let bounded = tables.iter().all(|(_, bounded)| *bounded);
+        let mut notes = Vec::new();
+        let nodes = match class {
+            Class::Stream => self.stages(&plan)?,
+            Class::Closed => vec![self.closed(&plan, output)?],
+            Class::Static => vec![self.batch(&plan, output)?],
+            Class::Batch(reason) if bounded => {
+                notes.push(format!(
+                    "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
+                ));
+                vec![self.batch(&plan, output)?]
+            }
+            Class::Batch(reason) => return Err(refuse(&reason, &tables).into()),
+        };
+        let order_by = tags.iter().position(|t| matches!(t, Tag::WindowEnd(..)));
+        let order_by = order_by.or(tags.iter().position(names_window));
+        let sorted = matches!(plan, LogicalPlan::Sort(_));
+        self.graph.outputs.push(Output {
+            name: query.name.clone(),
+            nodes,
+            schema: Arc::new(plan.schema().as_arrow().clone()),
+            skip,
+            fetch,
+            order_by: order_by.filter(|_| class_is_closed(&plan) && !sorted),
+            bounded,
+            notes,
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, label: String, inputs: Vec<NodeId>, op: Op, schema: &LogicalPlan) -> NodeId {
+        let schema = Arc::new(schema.schema().as_arrow().clone());
+        let id = self.graph.nodes.len();
+        let (lineage, watermark, state) = rules(&op);
+        self.graph.nodes.push(Node {
+            id,
+            label,
+            inputs,
+            op,
+            schema,
+            lineage,
+            watermark,
+            state,
+        });
+        id
+    }
+
+    /// The source node of a scan; one for all queries.
+    fn source(&mut self, table: &TableScanned) -> Result<NodeId> {
+        if let Some(id) = self.source_ids.get(&table.spec.name) {
+            return Ok(*id);
+        }
+        let event_time = if self.timed { event_time(&table.spec) } else { None };
+        let columns = self.used_columns(table);
+        let id = self.graph.nodes.len();
+        let physical = table.spec.physical_schema();
+        let schema = Arc::new(physical.project(&columns)?);
+        let op = Op::Source(SourceNode {
+            table: Arc::clone(&table.spec),
+            columns,
+            event_time,
+            bounded: table.bounded,
+        });
+        let (lineage, watermark, state) = rules(&op);
+        let label = format!("Source {}", table.spec.name);
+        self.graph.nodes.push(Node {
+            id,
+            label,
+            inputs: Vec::new(),
+            op,
+            schema,
+            lineage,
+            watermark,
+            state,
+        });
+        self.graph.sources.push(id);
+        self.source_ids.insert(table.spec.name.clone(), id);
+        Ok(id)
+    }
+
+    /// Used physical columns of a table; with time in the program, those of its event time as well.
+    fn used_columns(&self, table: &TableScanned) -> Vec<usize> {
+        let mut used = self.used.0.get(&table.spec.name).cloned().unwrap_or_default();
+        if self.timed
+            && let Some(watermark) = table.spec.watermark
+        {
+            used.extend(physical_columns(table, watermark.column));
+        }
+        used.into_iter().collect()
+    }
+
+    /// A chain over one stream: its scan replaced by the interval's input, static tables by their rows.
+    fn chain(&mut self, branch: &LogicalPlan) -> Result<(LogicalPlan, NodeId)> {
+        let mut source = None;
+        let replaced = branch.clone().transform_up(|node| {
+            let LogicalPlan::TableScan(scan) = &node else {
+                return Ok(Transformed::no(node));
+            };
+            let Some(table) = scan.source.downcast_ref::<TableScanned>() else {
+                return Ok(Transformed::no(node));
+            };
+            if table.spec.is_static {
+                return Ok(Transformed::yes(static_input(scan, table)));
+            }
+            source = Some(self.source(table)?);
+            let used = self.used_columns(table);
+            Ok(Transformed::yes(source_input(scan, table, &used, 0)?))
+        })?;
+        match source {
+            Some(source) => Ok((replaced.data, source)),
+            None => internal_err!("a stream without a source"),
+        }
+    }
+
+    /// One stage per branch of a stateless plan.
+    fn stages(&mut self, plan: &LogicalPlan) -> Result<Vec<NodeId>> {
+        let mut ids = Vec::new();
+        for branch in branches(plan)? {
+            let (chain, source) = self.chain(&branch)?;
+            let label = format!("Stage {}", operators_of(&branch));
+            ids.push(self.add(label, vec![source], Op::Stage(StageNode { plan: chain }), &branch));
+        }
+        Ok(ids)
+    }
+
+    /// A plan over windows: what has closed goes through a stage, or through a batch per closed window.
+    fn closed(&mut self, plan: &LogicalPlan, output: usize) -> Result<NodeId> {
+        if let Some(aggregate) = aggregate_below(plan)
+            && let Some(form) = windowed_form(aggregate)?
+        {
+            let windows = self.window_aggregate(aggregate, form, output)?;
+            let LogicalPlan::Aggregate(_) = plan else {
+                let chain = replace_leaf(plan, aggregate)?;
+                let label = format!("Stage {}", operators_of(&chain));
+                return Ok(self.add(label, vec![windows], Op::Stage(StageNode { plan: chain }), plan));
+            };
+            return Ok(windows);
+        }
+        let mut leaves = Leaves {
+            builder: self,
+            output,
+            inputs: Vec::new(),
+            keys: Vec::new(),
+            at_end: false,
+        };
+        let batch = leaves.replace(plan)?;
+        let (inputs, keys) = (leaves.inputs, leaves.keys);
+        let label = format!("Closed windows {}", operators_of(&batch));
+        let op = Op::Closed(ClosedNode {
+            plan: batch,
+            closes: Closes::PerWindow(keys),
+        });
+        Ok(self.add(label, inputs, op, plan))
+    }
+
+    /// A plan that runs once, when its inputs have ended.
+    fn batch(&mut self, plan: &LogicalPlan, output: usize) -> Result<NodeId> {
+        let mut leaves = Leaves {
+            builder: self,
+            output,
+            inputs: Vec::new(),
+            keys: Vec::new(),
+            at_end: true,
+        };
+        let batch = leaves.replace(plan)?;
+        let inputs = leaves.inputs;
+        if let (LogicalPlan::Extension(leaf), [input]) = (&batch, &inputs[..])
+            && leaf.node.as_any().is::<InputNode>()
+        {
+            return Ok(*input);
+        }
+        let label = format!("Batch {}", operators_of(&batch));
+        Ok(self.add(
+            label,
+            inputs,
+            Op::Closed(ClosedNode {
+                plan: batch,
+                closes: Closes::AtEnd,
+            }),
+            plan,
+        ))
+    }
+
+    /// Panes (one node per branch) and the windows over them.
+    fn window_aggregate(&mut self, aggregate: &Aggregate, form: PaneForm, output: usize) -> Result<NodeId> {
+        let (window, name) = windowing(&aggregate.input)?;
+        let aggregation = Arc::new(form.aggregation);
+        let mut inputs = Vec::new();
+        for branch in branches(&form.rows)? {
+            inputs.push(self.panes(&branch, window, Some(Arc::clone(&aggregation)), output)?);
+        }
+        let plan = LogicalPlan::Aggregate(aggregate.clone());
+        Ok(self.add(name, inputs, Op::Windows(WindowsNode { window, aggregation }), &plan))
+    }
+
+    fn panes(
+        &mut self,
+        branch: &LogicalPlan,
+        window: Windowing,
+        aggregation: Option<Arc<Aggregation>>,
+        output: usize,
+    ) -> Result<NodeId> {
+        let (rows, source) = self.chain(branch)?;
+        let judged = match window.spec {
+            WindowSpec::Forever => None,
+            _ => match with_hidden(&rows)? {
+                Some(judged) => Some(judged),
+                None => return Err(Refusal::new("not_yet", "this operator below a window is not built yet").into()),
+            },
+        };
+        let what = if aggregation.is_some() {
+            "partial aggregation, exchange by key"
+        } else {
+            "rows"
+        };
+        let label = format!("Panes {what}");
+        let op = Op::Panes(PanesNode {
+            rows,
+            judged,
+            window,
+            aggregation,
+            source,
+            output,
+        });
+        Ok(self.add(label, vec![source], op, branch))
+    }
+
+    /// Windows whose rows are kept: `plan` is a stateless chain over one window function.
+    fn window_rows(&mut self, plan: &LogicalPlan, output: usize) -> Result<NodeId> {
+        let Some(node) = find_window(plan) else {
+            return internal_err!("a windowed relation without a window function");
+        };
+        let (window, name) = windowing(plan)?;
+        let mut inputs = Vec::new();
+        for branch in branches(&rows_below(node)?)? {
+            inputs.push(self.panes(&branch, window, None, output)?);
+        }
+        let width = node.schema.fields().len();
+        let leaf = InputNode::plan(0, (0..width).collect(), Arc::clone(&node.schema));
+        let finish = with_static(replace_window(plan, &leaf)?)?;
+        let time_type = node.schema.field(width - 1).data_type().clone();
+        Ok(self.add(
+            format!("{name}, rows"),
+            inputs,
+            Op::WindowRows(WindowRowsNode {
+                window,
+                finish,
+                time_type,
+            }),
+            plan,
+        ))
+    }
+}
+
+/// Replaces the largest parts of a plan that can run by themselves with inputs of the batch above them.
+struct Leaves<'a> {
+    builder: &'a mut Builder,
+    output: usize,
+    inputs: Vec<NodeId>,
+    keys: Vec<WindowKey>,
+    at_end: bool,
+}
+
+impl Leaves<'_> {
+    fn replace(&mut self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        let replaced = plan
+            .clone()
+            .transform_down_with_subqueries(|node| match self.leaf(&node)? {
+                Some(leaf) => Ok(Transformed::new(leaf, true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(node)),
+            })?;
+        with_static(replaced.data)
+    }
+
+    fn leaf(&mut self, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+        let facts = facts(plan);
+        let ids = match (&facts.class, plan) {
+            (Class::Stream, _) if self.at_end => self.builder.stages(plan)?,
+            (Class::Stream, _) if facts.assigned => vec![self.builder.window_rows(plan, self.output)?],
+            (Class::Closed, _) if self.at_end => vec![self.builder.closed(plan, self.output)?],
+            (Class::Closed, LogicalPlan::Aggregate(aggregate)) => match windowed_form(aggregate)? {
+                Some(form) => vec![self.builder.window_aggregate(aggregate, form, self.output)?],
+                None => return Ok(None),
+            },
+            (Class::Batch(_), LogicalPlan::Aggregate(aggregate)) if self.at_end => {
+                match crate::plan::facts::facts(&aggregate.input).class {
+                    Class::Stream if find_window(&aggregate.input).is_none() => match pane_form(aggregate)? {
+                        Some(form) => vec![self.builder.window_aggregate(aggregate, form, self.output)?],
+                        None => return Ok(None),
+                    },
+                    _ => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        let width = plan.schema().fields().len();
+        let mut inputs = Vec::new();
+        for id in ids {
+            if !self.at_end {
+                self.keys.push(window_key(&facts.tags)?);
+            }
+            let leaf = InputNode::plan(self.inputs.len(), (0..width).collect(), Arc::clone(plan.schema()));
+            inputs.push(Arc::new(leaf));
+            self.inputs.push(id);
+        }
+        Ok(Some(match inputs.len() {
+            1 => inputs.remove(0).as_ref().clone(),
+            _ => LogicalPlan::Union(Union {
+                inputs,
+                schema: Arc::clone(plan.schema()),
+            }),
+        }))
+    }
+}
+
+/// `LIMIT n OFFSET m` at the top; the rest of the plan.
+fn without_limit(plan: &LogicalPlan) -> Result<(LogicalPlan, usize, Option<usize>)> {
+    let LogicalPlan::Limit(limit) = plan else {
+        return Ok((plan.clone(), 0, None));
+    };
+    let number = |expr: &Option<Box<Expr>>| match expr.as_deref() {
+        None => Ok(None),
+        Some(Expr::Literal(ScalarValue::Int64(n), _)) => Ok(n.map(|n| n.max(0) as usize)),
+        Some(_) => Err(Refusal::new("not_yet", "LIMIT and OFFSET must be numbers")),
+    };
+    let (skip, fetch) = (number(&limit.skip)?, number(&limit.fetch)?);
+    Ok((limit.input.as_ref().clone(), skip.unwrap_or(0), fetch))
+}
+
+fn class_is_closed(plan: &LogicalPlan) -> bool {
+    facts(plan).class == Class::Closed
+}
+
+fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
+    let unbounded: Vec<&str> = tables
+        .iter()
+        .filter(|(_, bounded)| !bounded)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let sources = unbounded
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let message = format!("{reason} over the unbounded {sources} has no streaming form yet");
+    let table = unbounded.first().unwrap_or(&"t");
+    let example = format!("FROM TUMBLE({table}, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
+    Refusal::new("no_streaming_form", message).help(format!("group it by windows:  {example}"))
+}
+
+/// The aggregate right below filters and projections, if nothing else lies between.
+fn aggregate_below(plan: &LogicalPlan) -> Option<&Aggregate> {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => Some(aggregate),
+        LogicalPlan::Projection(p) => aggregate_below(&p.input),
+        LogicalPlan::Filter(f) => aggregate_below(&f.input),
+        LogicalPlan::SubqueryAlias(s) => aggregate_below(&s.input),
+        _ => None,
+    }
+}
+
+/// The pane form of an aggregate over windowed (not yet aggregated) rows.
+fn windowed_form(aggregate: &Aggregate) -> Result<Option<PaneForm>> {
+    let input = facts(&aggregate.input);
+    match input.class == Class::Stream && input.assigned {
+        true => pane_form(aggregate),
+        false => Ok(None),
+    }
+}
+
+fn replace_leaf(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<LogicalPlan> {
+    let width = aggregate.schema.fields().len();
+    let leaf = InputNode::plan(0, (0..width).collect(), Arc::clone(&aggregate.schema));
+    let replaced = plan.clone().transform_down(|node| match node {
+        LogicalPlan::Aggregate(_) => Ok(Transformed::new(leaf.clone(), true, TreeNodeRecursion::Jump)),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(replaced.data)
+}
+
+fn with_static(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let replaced = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        match scan.source.downcast_ref::<TableScanned>() {
+            Some(table) if table.spec.is_static => Ok(Transformed::yes(static_input(scan, table))),
+            _ => Ok(Transformed::no(node)),
+        }
+    })?;
+    Ok(replaced.data)
+}
+
+/// The window function of a plan and its name; a plain GROUP BY has the window over everything.
+fn windowing(plan: &LogicalPlan) -> Result<(Windowing, String)> {
+    Ok(match find_window(plan) {
+        Some(node) => {
+            let window = Windowing {
+                spec: node.window,
+                unit: node.unit,
+                lateness_ns: 0,
+            };
+            (window, format!("Window {}", node.label))
+        }
+        None => {
+            let window = Windowing {
+                spec: WindowSpec::Forever,
+                unit: TimeUnit::Nanosecond,
+                lateness_ns: 0,
+            };
+            (window, "Aggregate until the end of the input".to_string())
+        }
+    })
+}
+
+fn window_key(tags: &[Tag]) -> Result<WindowKey> {
+    let end = tags.iter().enumerate().find_map(|(column, tag)| match tag {
+        Tag::WindowEnd(_, unit) => Some(WindowKey {
+            column,
+            to_end: 0,
+            unit: *unit,
+        }),
+        _ => None,
+    });
+    let start = || {
+        tags.iter().enumerate().find_map(|(column, tag)| match tag {
+            Tag::WindowStart(WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. }, unit) => Some(WindowKey {
+                column,
+                to_end: *size,
+                unit: *unit,
+            }),
+            _ => None,
+        })
+    };
+    match end.or_else(start) {
+        Some(key) => Ok(key),
+        None => internal_err!("a windowed relation without a window column"),
+    }
+}
+
+/// The event time of a table as an expression over its physical columns.
+fn event_time(table: &TableSpec) -> Option<EventTime> {
+    let watermark = table.watermark?;
+    let column = &table.columns[watermark.column];
+    let DataType::Timestamp(unit, _) = column.data_type else {
+        return None;
+    };
+    let expr = column
+        .computed
+        .clone()
+        .unwrap_or_else(|| col(datafusion::common::Column::new_unqualified(&column.name)));
+    Some(EventTime {
+        column: column.name.clone(),
+        expr,
+        unit,
+        delay_ns: watermark.delay_ns,
+    })
+}
+
+fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
+    let none = || "none".to_string();
+    match op {
+        Op::Source(_) => (
+            LineageRule::Ranges,
+            WatermarkRule::Splits,
+            "the position and watermark of each split".into(),
+        ),
+        Op::Stage(_) | Op::Panes(_) => (LineageRule::SamePartition, WatermarkRule::Inputs, none()),
+        Op::Windows(w) if w.window.spec == WindowSpec::Forever => (
+            LineageRule::Fold,
+            WatermarkRule::AtEnd,
+            "one group per key, until the end of the input".into(),
+        ),
+        Op::Windows(w) => (
+            LineageRule::Fold,
+            WatermarkRule::Inputs,
+            bounded_by_watermark("open panes", w.window),
+        ),
+        Op::WindowRows(w) => (
+            LineageRule::Fold,
+            WatermarkRule::Inputs,
+            bounded_by_watermark("the rows of open panes", w.window),
+        ),
+        Op::Closed(c) if c.closes == Closes::AtEnd => (
+            LineageRule::Fold,
+            WatermarkRule::AtEnd,
+            "every row, until the end of the input".into(),
+        ),
+        Op::Closed(_) => (
+            LineageRule::Fold,
+            WatermarkRule::Inputs,
+            "windows closed on some inputs; bounded by the slowest".into(),
+        ),
+    }
+}
+
+fn bounded_by_watermark(what: &str, window: Windowing) -> String {
+    let width = match window.spec {
+        WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } | WindowSpec::Cumulate { size, .. } => size,
+        WindowSpec::Forever => NO_WATERMARK,
+    };
+    let width = super::window_tables::human(width.saturating_mul(unit_ns(window.unit)));
+    format!("{what}; bounded by the watermark (a window of {width})")
+}
+
+/// The operators of a stateless chain from the bottom up, for people.
+fn operators_of(plan: &LogicalPlan) -> String {
+    let mut names = Vec::new();
+    let walked = plan.apply(|node| {
+        let name = match node {
+            LogicalPlan::Projection(_) => "project",
+            LogicalPlan::Filter(_) => "filter",
+            LogicalPlan::Unnest(_) => "unnest",
+            LogicalPlan::Join(_) => "join",
+            LogicalPlan::Aggregate(_) => "aggregate",
+            LogicalPlan::Window(_) => "over",
+            LogicalPlan::Sort(_) => "sort",
+            LogicalPlan::Distinct(_) => "distinct",
+            LogicalPlan::Union(_) => "union",
+            LogicalPlan::Limit(_) => "limit",
+            LogicalPlan::Extension(e) if e.node.name() == "Window" => "window",
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        names.push(name);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    names.reverse();
+    names.dedup();
+    match walked {
+        Ok(_) if !names.is_empty() => names.join(", "),
+        _ => "pass".to_string(),
+    }
+}

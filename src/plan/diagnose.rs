@@ -1,0 +1,177 @@
+//! DataFusion's errors in our words: code, place, nearest names.
+
+use crate::error::{Diagnostic, nearest};
+use crate::plan::Refusal;
+use datafusion::common::{DataFusionError, SchemaError};
+use std::ops::Range;
+
+/// What a diagnostic can point to and suggest from.
+pub struct Context<'a> {
+    /// The whole text, and the bytes of the statement in it.
+    pub text: &'a str,
+    pub statement: Range<usize>,
+    /// Turns a place of the parser (line, column) into bytes of the text.
+    pub byte_of: &'a dyn Fn(u64, u64) -> Option<usize>,
+    pub tables: Vec<String>,
+    pub functions: Vec<String>,
+}
+
+/// A planning error as a diagnostic.
+pub fn diagnose(error: &DataFusionError, context: &Context) -> Diagnostic {
+    if let Some(refusal) = find_refusal(error) {
+        return refused(refusal, context);
+    }
+    match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => schema_error(schema, error, context),
+        root => {
+            let message = first_line(&root.strip_backtrace());
+            let message = message.trim_start_matches("Error during planning: ").to_string();
+            planned(&message, error, context)
+        }
+    }
+}
+
+fn find_refusal(error: &DataFusionError) -> Option<&Refusal> {
+    match error {
+        DataFusionError::External(inner) => inner.downcast_ref::<Refusal>(),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => find_refusal(inner),
+        DataFusionError::Shared(inner) => find_refusal(inner),
+        DataFusionError::Collection(all) => all.iter().find_map(find_refusal),
+        _ => None,
+    }
+}
+
+fn refused(refusal: &Refusal, context: &Context) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(refusal.code, &refusal.message);
+    diagnostic.help = refusal.help.clone();
+    let span = refusal.span.and_then(|s| {
+        let start = (context.byte_of)(s.start.line, s.start.column)?;
+        let end = (context.byte_of)(s.end.line, s.end.column)?;
+        Some(start..end.max(start + 1))
+    });
+    diagnostic.at(span.unwrap_or(context.statement.clone()))
+}
+
+fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context) -> Diagnostic {
+    match schema {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
+            let mut diagnostic = Diagnostic::error("unknown_column", format!("column `{}` not found", field.name));
+            if let Some(relation) = &field.relation
+                && !valid_fields.iter().any(|c| c.relation.as_ref() == Some(relation))
+            {
+                diagnostic.message = format!("there is no table `{relation}` in FROM");
+                diagnostic.code = "unknown_table";
+            }
+            diagnostic = diagnostic.suggest(&field.name, names.iter().map(String::as_str));
+            if !names.is_empty() && names.len() <= 40 {
+                diagnostic = diagnostic.note(format!("the columns are: {}", names.join(", ")));
+            }
+            let other_case = names
+                .iter()
+                .find(|n| n.as_str() != field.name && n.eq_ignore_ascii_case(&field.name));
+            if let Some(exact) = other_case {
+                diagnostic.help = vec![format!("write it as it was declared: \"{exact}\"")];
+            }
+            diagnostic.at(place(error, &field.name, context))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            let message = format!("`{}` is in more than one table of FROM", field.name);
+            Diagnostic::error("ambiguous_column", message)
+                .help(format!("say which: t.{}", field.name))
+                .at(place(error, &field.name, context))
+        }
+        SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
+            let message = format!("two columns are called `{name}`");
+            Diagnostic::error("duplicate_column", message)
+                .help(format!("give one of them another name: … AS {name}2"))
+                .at(place(error, name, context))
+        }
+    }
+}
+
+fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnostic {
+    if let Some(name) = quoted_after(message, "table '").or_else(|| quoted_after(message, "table function '")) {
+        let name = name.rsplit('.').next().unwrap_or(&name).to_string();
+        return Diagnostic::error("unknown_table", format!("table `{name}` not found"))
+            .suggest(&name, context.tables.iter().map(String::as_str))
+            .at(place(error, &name, context));
+    }
+    if let Some(name) = quoted_after(message, "Invalid function '") {
+        return Diagnostic::error("unknown_function", format!("function `{name}` not found"))
+            .suggest(&name, context.functions.iter().map(String::as_str))
+            .at(place(error, &name, context));
+    }
+    let code = match error.find_root() {
+        DataFusionError::NotImplemented(_) => "not_yet",
+        _ => "invalid",
+    };
+    let span = error_span(error, context).unwrap_or(context.statement.clone());
+    Diagnostic::error(code, plain(message)).at(span)
+}
+
+/// Where a name stands: as DataFusion says, else the first such word of the statement.
+fn place(error: &DataFusionError, name: &str, context: &Context) -> Range<usize> {
+    error_span(error, context)
+        .or_else(|| find_word(name, context))
+        .unwrap_or(context.statement.clone())
+}
+
+fn error_span(error: &DataFusionError, context: &Context) -> Option<Range<usize>> {
+    let span = error.diagnostic()?.span?;
+    let start = (context.byte_of)(span.start.line, span.start.column)?;
+    let end = (context.byte_of)(span.end.line, span.end.column)?;
+    Some(start..end.max(start + 1))
+}
+
+fn find_word(name: &str, context: &Context) -> Option<Range<usize>> {
+    let statement = context.text.get(context.statement.clone())?;
+    let lower = statement.to_ascii_lowercase();
+    let wanted = name.to_ascii_lowercase();
+    if wanted.is_empty() {
+        return None;
+    }
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    for (at, _) in lower.match_indices(&wanted) {
+        let before = lower[..at].chars().next_back().is_some_and(is_part);
+        let after = lower[at + wanted.len()..].chars().next().is_some_and(is_part);
+        if !before && !after {
+            let start = context.statement.start + at;
+            return Some(start..start + wanted.len());
+        }
+    }
+    None
+}
+
+fn quoted_after(message: &str, start: &str) -> Option<String> {
+    let rest = &message[message.find(start)? + start.len()..];
+    rest.split('\'').next().map(str::to_string)
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_string()
+}
+
+/// Some of DataFusion's messages quote its own types; people know SQL's names.
+fn plain(message: &str) -> String {
+    let names = [
+        ("Utf8View", "VARCHAR"),
+        ("LargeUtf8", "VARCHAR"),
+        ("Utf8", "VARCHAR"),
+        ("Int64", "BIGINT"),
+        ("Int32", "INT"),
+        ("Int16", "SMALLINT"),
+        ("Int8", "TINYINT"),
+        ("Float64", "DOUBLE"),
+        ("Float32", "FLOAT"),
+        ("Date32", "DATE"),
+    ];
+    names
+        .iter()
+        .fold(message.to_string(), |text, (rust, sql)| text.replace(rust, sql))
+}
+
+/// The nearest of some names, for messages made elsewhere.
+pub fn nearest_name(wrong: &str, known: &[String]) -> Option<String> {
+    nearest(wrong, known.iter().map(String::as_str)).into_iter().next()
+}

@@ -1,0 +1,56 @@
+//! EXPLAIN: the D-Stream graph with the lineage rule, watermark and state of each node.
+
+use crate::dstream::graph::{Graph, Node, Op, WatermarkRule};
+use crate::plan::window_tables::human;
+
+/// The graph as text, one node after the other from the outputs down.
+pub fn explain(graph: &Graph) -> Vec<String> {
+    let mut lines = Vec::new();
+    for output in &graph.outputs {
+        let ends = if output.bounded {
+            "ends with its input"
+        } else {
+            "runs until stopped"
+        };
+        let mut line = format!("Output {} ({ends}", output.name);
+        if let Some(fetch) = output.fetch {
+            line += &format!("; at most {fetch} rows");
+        }
+        lines.push(line + ")");
+        lines.extend(output.notes.iter().map(|note| format!("  note: {note}")));
+        for node in &output.nodes {
+            describe(graph, *node, 1, &mut lines);
+        }
+    }
+    lines
+}
+
+fn describe(graph: &Graph, id: usize, depth: usize, lines: &mut Vec<String>) {
+    let Some(node) = graph.nodes.get(id) else { return };
+    let indent = "  ".repeat(depth);
+    lines.push(format!("{indent}[{id}] {}", node.label));
+    lines.push(format!("{indent}      lineage: {}", node.lineage.describe()));
+    lines.push(format!("{indent}      watermark: {}", watermark(node)));
+    lines.push(format!("{indent}      state: {}", node.state));
+    for input in &node.inputs {
+        describe(graph, *input, depth + 1, lines);
+    }
+}
+
+fn watermark(node: &Node) -> String {
+    match (&node.op, node.watermark) {
+        (Op::Source(source), _) => match &source.event_time {
+            Some(time) => {
+                format!(
+                    "least over the splits of the greatest {} less {}",
+                    time.column,
+                    human(time.delay_ns)
+                )
+            }
+            None => "not used by this query".to_string(),
+        },
+        (_, WatermarkRule::Inputs) => "least of the inputs".to_string(),
+        (_, WatermarkRule::AtEnd) => "none before the end of the input".to_string(),
+        (_, WatermarkRule::Splits) => "least over the splits".to_string(),
+    }
+}

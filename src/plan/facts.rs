@@ -1,0 +1,352 @@
+//! What is known of a relation: how it can run, which columns are time, which belong to a window.
+
+use crate::dstream::nodes::WindowNode;
+use crate::dstream::window::WindowSpec;
+use crate::plan::session::TableScanned;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::JoinType;
+use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan};
+
+/// What a column is, as far as time is concerned. Only a column passed on unchanged keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    Plain,
+    EventTime,
+    WindowStart(WindowSpec, TimeUnit),
+    WindowEnd(WindowSpec, TimeUnit),
+    WindowTime,
+}
+
+/// How a relation can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// Does not change.
+    Static,
+    /// Row by row: stateless over one or more sources.
+    Stream,
+    /// Window by window, as windows close.
+    Closed,
+    /// Not before the input has ended; the reason is a noun: "GROUP BY without a window".
+    Batch(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub class: Class,
+    /// One per column.
+    pub tags: Vec<Tag>,
+    /// Windows were assigned and not aggregated yet: the rows can be kept until their window closes.
+    pub assigned: bool,
+}
+
+/// Derives the facts of a plan, bottom up.
+pub fn facts(plan: &LogicalPlan) -> Facts {
+    let width = plan.schema().fields().len();
+    let plain = |class: Class| Facts {
+        class,
+        tags: vec![Tag::Plain; width],
+        assigned: false,
+    };
+    match plan {
+        LogicalPlan::TableScan(scan) => scan_facts(scan),
+        LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => plain(Class::Static),
+        LogicalPlan::SubqueryAlias(alias) => facts(&alias.input),
+        LogicalPlan::Projection(projection) => {
+            let input = facts(&projection.input);
+            let tags = projection
+                .expr
+                .iter()
+                .map(|e| tag_of(e, &projection.input, &input.tags))
+                .collect();
+            with_subqueries(plan, Facts { tags, ..input })
+        }
+        LogicalPlan::Filter(filter) => with_subqueries(plan, facts(&filter.input)),
+        LogicalPlan::Unnest(unnest) => {
+            let input = facts(&unnest.input);
+            let at = |i: &usize| input.tags.get(*i).copied().unwrap_or(Tag::Plain);
+            let tags = match unnest.dependency_indices.len() == width {
+                true => unnest.dependency_indices.iter().map(at).collect(),
+                false => vec![Tag::Plain; width],
+            };
+            Facts { tags, ..input }
+        }
+        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<WindowNode>() {
+            Some(window) => window_facts(window),
+            None => plain(Class::Batch("this operator".into())),
+        },
+        LogicalPlan::Union(union) => union_facts(&union.inputs.iter().map(|p| facts(p)).collect::<Vec<_>>(), width),
+        LogicalPlan::Aggregate(aggregate) => {
+            let input = facts(&aggregate.input);
+            let mut tags: Vec<Tag> = aggregate
+                .group_expr
+                .iter()
+                .map(|e| tag_of(e, &aggregate.input, &input.tags))
+                .collect();
+            let sets = aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_)));
+            tags.resize(width, Tag::Plain);
+            let what = if aggregate.group_expr.is_empty() {
+                "an aggregate"
+            } else {
+                "GROUP BY"
+            };
+            keyed(input, tags, !sets, what)
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            let input = facts(input);
+            let tags = input.tags.clone();
+            keyed(input, tags, true, "DISTINCT")
+        }
+        LogicalPlan::Distinct(_) => plain(batch_over(plan, "DISTINCT ON")),
+        LogicalPlan::Window(window) => over_facts(window, width),
+        LogicalPlan::Join(join) => join_facts(join, width),
+        LogicalPlan::Sort(sort) => {
+            let input = facts(&sort.input);
+            let first = sort.expr.first().map(|s| tag_of(&s.expr, &sort.input, &input.tags));
+            let by_window = first.is_some_and(|t| names_window(&t)) && sort.expr.first().is_some_and(|s| s.asc);
+            let tags = input.tags.clone();
+            let what = if sort.fetch.is_some() {
+                "ORDER BY … LIMIT"
+            } else {
+                "ORDER BY"
+            };
+            let tags = if by_window && sort.fetch.is_none() {
+                tags
+            } else {
+                vec![Tag::Plain; width]
+            };
+            keyed(input, tags, by_window && sort.fetch.is_none(), what)
+        }
+        LogicalPlan::Limit(_) => plain(batch_over(plan, "LIMIT inside a query")),
+        LogicalPlan::Subquery(_) => plain(Class::Batch("a subquery as a value".into())),
+        LogicalPlan::RecursiveQuery(_) => plain(Class::Batch("WITH RECURSIVE".into())),
+        _ => plain(Class::Batch("this statement".into())),
+    }
+}
+
+fn scan_facts(scan: &datafusion::logical_expr::TableScan) -> Facts {
+    let width = scan.projected_schema.fields().len();
+    let Some(table) = scan.source.downcast_ref::<TableScanned>() else {
+        return Facts {
+            class: Class::Batch("this table".into()),
+            tags: vec![Tag::Plain; width],
+            assigned: false,
+        };
+    };
+    let class = if table.spec.is_static {
+        Class::Static
+    } else {
+        Class::Stream
+    };
+    let column = |i: usize| scan.projection.as_ref().map_or(i, |p| p[i]);
+    let time = table.spec.watermark.map(|w| w.column);
+    let tag = |i| {
+        if time == Some(column(i)) {
+            Tag::EventTime
+        } else {
+            Tag::Plain
+        }
+    };
+    Facts {
+        class,
+        tags: (0..width).map(tag).collect(),
+        assigned: false,
+    }
+}
+
+fn window_facts(window: &WindowNode) -> Facts {
+    let input = facts(&window.input);
+    let mut tags: Vec<Tag> = input.tags;
+    tags.push(Tag::WindowStart(window.window, window.unit));
+    tags.push(Tag::WindowEnd(window.window, window.unit));
+    tags.push(Tag::WindowTime);
+    let class = match input.class {
+        Class::Stream if !input.assigned => Class::Stream,
+        Class::Stream | Class::Closed => Class::Batch("a window over a window".into()),
+        other => other,
+    };
+    Facts {
+        class,
+        tags,
+        assigned: true,
+    }
+}
+
+/// An operator that runs per window when one of its keys names the window.
+fn keyed(input: Facts, tags: Vec<Tag>, can: bool, what: &str) -> Facts {
+    let windowed = input.class == Class::Closed || (input.class == Class::Stream && input.assigned);
+    let class = match input.class {
+        Class::Static => Class::Static,
+        Class::Batch(reason) => Class::Batch(reason),
+        _ if windowed && can && tags.iter().any(names_window) => Class::Closed,
+        _ => Class::Batch(format!("{what} without a window")),
+    };
+    Facts {
+        class,
+        tags,
+        assigned: false,
+    }
+}
+
+fn over_facts(window: &datafusion::logical_expr::Window, width: usize) -> Facts {
+    let input = facts(&window.input);
+    let mut tags = input.tags.clone();
+    tags.resize(width, Tag::Plain);
+    let per_window = |e: &Expr| match e.clone().unalias() {
+        Expr::WindowFunction(function) => {
+            let keys = &function.params.partition_by;
+            keys.iter()
+                .any(|k| names_window(&tag_of(k, &window.input, &input.tags)))
+        }
+        _ => false,
+    };
+    let all = window.window_expr.iter().all(per_window);
+    let tags_kept = if all { tags } else { vec![Tag::Plain; width] };
+    keyed(input, tags_kept, all, "OVER")
+}
+
+fn join_facts(join: &Join, width: usize) -> Facts {
+    let (left, right) = (facts(&join.left), facts(&join.right));
+    let tags = match join.join_type {
+        JoinType::LeftSemi | JoinType::LeftAnti => left.tags.clone(),
+        JoinType::RightSemi | JoinType::RightAnti => right.tags.clone(),
+        _ => [left.tags.clone(), right.tags.clone()].concat(),
+    };
+    let tags = if tags.len() == width {
+        tags
+    } else {
+        vec![Tag::Plain; width]
+    };
+    let assigned = left.assigned || right.assigned;
+    let class = match (left.class.clone(), right.class.clone()) {
+        (Class::Static, Class::Static) => Class::Static,
+        (Class::Batch(reason), _) | (_, Class::Batch(reason)) => Class::Batch(reason),
+        (stream, Class::Static) if keeps_left(join.join_type) => stream,
+        (Class::Static, stream) if keeps_right(join.join_type) => stream,
+        (Class::Static, _) | (_, Class::Static) => Class::Batch("an outer join that keeps the static table".into()),
+        _ if windowed(&left) && windowed(&right) && equal_windows(join, &left, &right) => Class::Closed,
+        _ => Class::Batch("a join of two streams without equal windows".into()),
+    };
+    let assigned = assigned && class == Class::Stream;
+    Facts { class, tags, assigned }
+}
+
+fn keeps_left(kind: JoinType) -> bool {
+    matches!(
+        kind,
+        JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+    )
+}
+
+fn keeps_right(kind: JoinType) -> bool {
+    matches!(
+        kind,
+        JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+    )
+}
+
+fn windowed(facts: &Facts) -> bool {
+    facts.class == Class::Closed || facts.assigned
+}
+
+/// `window_end = window_end`, or `window_start = window_start` for windows of one size.
+fn equal_windows(join: &Join, left: &Facts, right: &Facts) -> bool {
+    let equal = |(l, r): &(Expr, Expr)| {
+        let pair = (tag_of(l, &join.left, &left.tags), tag_of(r, &join.right, &right.tags));
+        match pair {
+            (Tag::WindowEnd(_, a), Tag::WindowEnd(_, b)) => a == b,
+            (Tag::WindowStart(a, u), Tag::WindowStart(b, v)) => {
+                u == v && a == b && !matches!(a, WindowSpec::Cumulate { .. })
+            }
+            _ => false,
+        }
+    };
+    join.on.iter().any(equal)
+}
+
+fn union_facts(inputs: &[Facts], width: usize) -> Facts {
+    let column = |i: usize| {
+        let first = inputs.first().map_or(Tag::Plain, |f| f.tags[i]);
+        if inputs.iter().all(|f| f.tags[i] == first) {
+            first
+        } else {
+            Tag::Plain
+        }
+    };
+    let tags: Vec<Tag> = (0..width).map(column).collect();
+    let class = match inputs.iter().map(|f| &f.class).find(|c| matches!(c, Class::Batch(_))) {
+        Some(reason) => reason.clone(),
+        None if inputs.iter().all(|f| f.class == Class::Static) => Class::Static,
+        None if inputs.iter().all(|f| f.class == Class::Stream && !f.assigned) => Class::Stream,
+        None if inputs.iter().all(|f| f.class == Class::Closed) && tags.iter().any(names_window) => Class::Closed,
+        None => Class::Batch("UNION ALL of windows with something else".into()),
+    };
+    Facts {
+        class,
+        tags,
+        assigned: false,
+    }
+}
+
+/// A query inside an expression has no streaming form.
+fn with_subqueries(plan: &LogicalPlan, facts: Facts) -> Facts {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    let mut found = false;
+    let mut look = |expr: &Expr| {
+        let inner = |e: &Expr| {
+            found |= matches!(
+                e,
+                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)
+            );
+            Ok(TreeNodeRecursion::Continue)
+        };
+        expr.apply(inner)
+    };
+    let walked = plan.apply_expressions(&mut look);
+    match found || walked.is_err() {
+        true if facts.class != Class::Static => Facts {
+            class: Class::Batch("a subquery as a value".into()),
+            ..facts
+        },
+        _ => facts,
+    }
+}
+
+fn batch_over(plan: &LogicalPlan, what: &str) -> Class {
+    match plan.inputs().iter().all(|p| facts(p).class == Class::Static) {
+        true => Class::Static,
+        false => Class::Batch(what.to_string()),
+    }
+}
+
+/// Whether a column alone tells the window of a row.
+pub fn names_window(tag: &Tag) -> bool {
+    match tag {
+        Tag::WindowEnd(_, _) => true,
+        Tag::WindowStart(spec, _) => matches!(spec, WindowSpec::Tumble { .. } | WindowSpec::Hop { .. }),
+        _ => false,
+    }
+}
+
+/// The tag of an expression over `input`: that of the column it passes on, if it is nothing else.
+pub fn tag_of(expr: &Expr, input: &LogicalPlan, tags: &[Tag]) -> Tag {
+    match expr {
+        Expr::Alias(alias) => tag_of(&alias.expr, input, tags),
+        Expr::Column(column) => {
+            let index = input.schema().maybe_index_of_column(column);
+            index.and_then(|i| tags.get(i).copied()).unwrap_or(Tag::Plain)
+        }
+        Expr::Cast(cast) => match tag_of(&cast.expr, input, tags) {
+            Tag::EventTime if loses_nothing(&cast.expr, input, cast.field.data_type()) => Tag::EventTime,
+            _ => Tag::Plain,
+        },
+        _ => Tag::Plain,
+    }
+}
+
+fn loses_nothing(expr: &Expr, input: &LogicalPlan, to: &DataType) -> bool {
+    use datafusion::logical_expr::ExprSchemable;
+    match (expr.get_type(input.schema()), to) {
+        (Ok(DataType::Timestamp(from, a)), DataType::Timestamp(to, b)) => a == *b && *to >= from,
+        _ => false,
+    }
+}

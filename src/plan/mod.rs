@@ -1,0 +1,57 @@
+//! Statements to operator graphs: everything that cannot run is refused here, with a reason and a way out.
+//!
+//! Owns: names and functions as the SQL planner sees them ([`session`]), window functions over tables
+//! ([`window_tables`]), what is known of each relation ([`facts`]), the graph ([`compile`]), EXPLAIN ([`explain`]), and
+//! DataFusion's messages in our words ([`diagnose`]).
+//! Guarantees: pure functions; the same text over the same catalog gives the same graph.
+//! Does **not** guarantee: that the data is there, or decodes.
+//! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
+
+pub mod branch;
+pub mod compile;
+pub mod diagnose;
+pub mod explain;
+pub mod facts;
+pub mod panes;
+pub mod session;
+pub mod window_tables;
+
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+/// Why a query cannot run, found while planning: carried through DataFusion's planner as an external error.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    pub code: &'static str,
+    pub message: String,
+    /// Line and column in the whole text.
+    pub span: Option<Span>,
+    pub help: Vec<String>,
+}
+
+impl Refusal {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Refusal {
+            code,
+            message: message.into(),
+            span: None,
+            help: Vec::new(),
+        }
+    }
+
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+impl From<Refusal> for datafusion::common::DataFusionError {
+    fn from(refusal: Refusal) -> Self {
+        datafusion::common::DataFusionError::External(Box::new(refusal))
+    }
+}

@@ -1,0 +1,161 @@
+//! What the SQL planner knows: our tables, DataFusion's functions, and the settings that make its plans fit to be run
+//! once per interval.
+
+use crate::catalog::{Catalog, Relation, Table};
+use crate::dstream::table::TableSpec;
+use crate::plan::Refusal;
+use crate::plan::window_tables::WindowTables;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::{Result, TableReference, plan_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::optimizer::Optimizer;
+use datafusion::prelude::SessionConfig;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Rules that do not fit a stream: a DISTINCT aggregate keeps its own state, LIMIT stays where it was written, and
+/// several queries over one table share its scan.
+const RULES_LEFT_OUT: [&str; 2] = ["single_distinct_aggregation_to_group_by", "push_down_limit"];
+
+/// Functions and options. One partition (the engine does the exchange), and nothing that remembers between runs.
+pub fn new_session(time_zone: &str) -> Result<SessionState> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(1)
+        .with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.repartition_aggregations = false;
+    options.optimizer.repartition_joins = false;
+    options.optimizer.repartition_windows = false;
+    options.optimizer.repartition_sorts = false;
+    options.execution.time_zone = Some(time_zone.to_string());
+    let rules = Optimizer::new().rules;
+    let rules = rules
+        .into_iter()
+        .filter(|r| !RULES_LEFT_OUT.contains(&r.name()))
+        .collect();
+    let builder = SessionStateBuilder::new().with_config(config).with_default_features();
+    let mut state = builder
+        .with_optimizer_rules(rules)
+        .with_relation_planners(vec![Arc::new(WindowTables)])
+        .build();
+    datafusion_functions_json::register_all(&mut state)?;
+    Ok(state)
+}
+
+/// Our names for the SQL planner.
+pub struct Names<'a> {
+    pub session: &'a SessionState,
+    pub catalog: &'a Catalog,
+}
+
+/// A table of ours in a logical plan.
+#[derive(Debug)]
+pub struct TableScanned {
+    pub spec: Arc<TableSpec>,
+    pub bounded: bool,
+}
+
+impl TableSource for TableScanned {
+    fn schema(&self) -> SchemaRef {
+        self.spec.schema()
+    }
+}
+
+/// A view: its plan stands in for it.
+struct ViewExpanded {
+    plan: LogicalPlan,
+    schema: SchemaRef,
+}
+
+impl TableSource for ViewExpanded {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn get_logical_plan(&'_ self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.plan))
+    }
+}
+
+impl ContextProvider for Names<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        match self.catalog.get(name.table()) {
+            Some(Relation::Table(Table { spec, bounded })) => Ok(Arc::new(TableScanned {
+                spec: Arc::clone(spec),
+                bounded: *bounded,
+            })),
+            Some(Relation::View(view)) => {
+                let schema = Arc::new(view.plan.schema().as_arrow().clone());
+                Ok(Arc::new(ViewExpanded {
+                    plan: view.plan.clone(),
+                    schema,
+                }))
+            }
+            Some(Relation::Sink(sink)) => {
+                let message = format!("`{}` is a sink: it can be written to, not read", sink.name);
+                Err(Refusal::new("not_readable", message).into())
+            }
+            None => plan_err!("table '{}' not found", name.table()),
+        }
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.session.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        self.session.relation_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        None
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.session.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.session.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.session.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.session.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.session.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.session.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.session.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.session.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.session.window_functions().keys().cloned().collect()
+    }
+}

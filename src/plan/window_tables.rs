@@ -1,0 +1,468 @@
+//! `TUMBLE`, `HOP` and `CUMULATE` over a table: table functions to [`WindowNode`]s.
+//!
+//! Two spellings arrive here, `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))` (SQL:2016, Flink) and `TUMBLE(t, ts, …)`
+//! (RisingWave, Materialize); the third, `GROUP BY tumble(…)`, has been rewritten to the second by the parser.
+
+use crate::dstream::nodes::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode};
+use crate::dstream::table::unit_ns;
+use crate::dstream::window::WindowSpec;
+use crate::plan::Refusal;
+use crate::plan::facts::{Tag, facts};
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{
+    self, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    Spanned, TableFactor,
+};
+use std::sync::Arc;
+
+/// The name that the parser gives the time column of the `GROUP BY tumble(…)` spelling.
+pub const DECLARED_TIME: &str = "__event_time";
+
+/// Plans window functions over tables.
+#[derive(Debug)]
+pub struct WindowTables;
+
+/// A window function as written.
+struct Call {
+    kind: Kind,
+    name: String,
+    args: Vec<(Option<String>, ast::Expr)>,
+    span: datafusion::sql::sqlparser::tokenizer::Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tumble,
+    Hop,
+    Cumulate,
+}
+
+impl Kind {
+    fn of(name: &str) -> Option<Kind> {
+        match name.to_ascii_lowercase().as_str() {
+            "tumble" => Some(Kind::Tumble),
+            "hop" => Some(Kind::Hop),
+            "cumulate" => Some(Kind::Cumulate),
+            _ => None,
+        }
+    }
+
+    /// The parameters in order; the last is optional.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Kind::Tumble => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
+            Kind::Hop => &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"],
+            Kind::Cumulate => &["DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"],
+        }
+    }
+}
+
+impl RelationPlanner for WindowTables {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let Some((call, alias)) = window_call(&relation)? else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let plan = plan_call(&call, context)?;
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}
+
+fn window_call(relation: &TableFactor) -> Result<Option<(Call, Option<ast::TableAlias>)>> {
+    let span = relation.span();
+    let (name, args, alias) = match relation {
+        TableFactor::Table {
+            name,
+            args: Some(args),
+            alias,
+            ..
+        } => (name, &args.args, alias),
+        TableFactor::TableFunction {
+            expr: ast::Expr::Function(function),
+            alias,
+        } => match &function.args {
+            FunctionArguments::List(list) => (&function.name, &list.args, alias),
+            _ => return Ok(None),
+        },
+        TableFactor::Function { name, args, alias, .. } => (name, args, alias),
+        _ => return Ok(None),
+    };
+    let name = last_name(name);
+    if name.eq_ignore_ascii_case("session") {
+        let refusal = Refusal::new("not_yet", "SESSION windows are not built yet").at(span);
+        return Err(refusal.help("TUMBLE, HOP and CUMULATE are").into());
+    }
+    let Some(kind) = Kind::of(&name) else {
+        return Ok(None);
+    };
+    let args = args.iter().map(argument).collect::<Result<Vec<_>>>()?;
+    Ok(Some((
+        Call {
+            kind,
+            name: name.to_ascii_uppercase(),
+            args,
+            span,
+        },
+        alias.clone(),
+    )))
+}
+
+fn last_name(name: &ObjectName) -> String {
+    match name.0.last() {
+        Some(ObjectNamePart::Identifier(ident)) => ident.value.clone(),
+        _ => name.to_string(),
+    }
+}
+
+fn argument(arg: &FunctionArg) -> Result<(Option<String>, ast::Expr)> {
+    let (name, arg) = match arg {
+        FunctionArg::Unnamed(arg) => (None, arg),
+        FunctionArg::Named {
+            name,
+            arg,
+            operator: FunctionArgOperator::RightArrow,
+        } => (Some(name.value.clone()), arg),
+        other => {
+            let refusal = Refusal::new("window_arguments", "named arguments are written NAME => value");
+            return Err(refusal.at(other.span()).into());
+        }
+    };
+    match arg {
+        FunctionArgExpr::Expr(expr) => Ok((name, expr.clone())),
+        other => Err(
+            Refusal::new("window_arguments", "this argument is not a table, column or interval")
+                .at(other.span())
+                .into(),
+        ),
+    }
+}
+
+fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let args = call.bound()?;
+    let input = context.plan(table_factor(args.data)?)?;
+    let (index, unit) = call.time_column(args.time, &input, context)?;
+    let column = Column::from(input.schema().qualified_field(index));
+    let width = |expr: &ast::Expr, what: &str| call.width(expr, what, unit, &input, context);
+    let mut width = width;
+    let size = width(args.size, "size")?;
+    let step = args.step.map(|expr| width(expr, "slide")).transpose()?.unwrap_or(size);
+    let offset = args.offset.map(|expr| width(expr, "offset")).transpose()?.unwrap_or(0);
+    let window = call.spec(size, step, offset, args.size)?;
+    let label = label(&call.name, window, unit);
+    let schema = schema_with_window(&input, index)?;
+    let node = WindowNode {
+        time: Expr::Column(column),
+        window,
+        unit,
+        schema: Arc::new(schema),
+        label,
+        input,
+    };
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// The arguments by their meaning.
+struct Bound<'a> {
+    data: &'a ast::Expr,
+    time: &'a ast::Expr,
+    /// SLIDE or STEP.
+    step: Option<&'a ast::Expr>,
+    size: &'a ast::Expr,
+    offset: Option<&'a ast::Expr>,
+}
+
+impl Call {
+    fn refuse(&self, message: String) -> Refusal {
+        let usage = self.kind.parameters().join(", ").to_lowercase();
+        Refusal::new("window_arguments", message)
+            .at(self.span)
+            .help(format!("write {}({usage}), the last may be left out", self.name))
+    }
+
+    fn bound(&self) -> Result<Bound<'_>> {
+        let parameters = self.kind.parameters();
+        let named = self.args.iter().filter(|(name, _)| name.is_some()).count();
+        if named != 0 && named != self.args.len() {
+            return Err(self.refuse("named and positional arguments do not mix".into()).into());
+        }
+        if self.args.len() > parameters.len() {
+            return Err(self
+                .refuse(format!("{} takes at most {} arguments", self.name, parameters.len()))
+                .into());
+        }
+        let mut values: Vec<Option<&ast::Expr>> = vec![None; parameters.len()];
+        for (position, (name, value)) in self.args.iter().enumerate() {
+            let index = match name {
+                None => position,
+                Some(name) => match parameters.iter().position(|p| p.eq_ignore_ascii_case(name)) {
+                    Some(index) => index,
+                    None => {
+                        let known = crate::error::nearest(name, parameters.iter().copied());
+                        let mut refusal = self.refuse(format!("{} has no argument `{name}`", self.name));
+                        if let Some(best) = known.first() {
+                            refusal = refusal.help(format!("did you mean `{best}`?"));
+                        }
+                        return Err(refusal.into());
+                    }
+                },
+            };
+            values[index] = Some(value);
+        }
+        let required = |index: usize| {
+            let missing = || self.refuse(format!("{} misses its argument {}", self.name, parameters[index]));
+            values[index].ok_or_else(missing)
+        };
+        let has_step = self.kind != Kind::Tumble;
+        Ok(Bound {
+            data: required(0)?,
+            time: required(1)?,
+            step: if has_step { Some(required(2)?) } else { None },
+            size: required(if has_step { 3 } else { 2 })?,
+            offset: values[parameters.len() - 1],
+        })
+    }
+
+    /// The index of the time column in the input, and its unit.
+    fn time_column(
+        &self,
+        time: &ast::Expr,
+        input: &LogicalPlan,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<(usize, TimeUnit)> {
+        let tags = facts(input).tags;
+        let named = descriptor(time);
+        if let ast::Expr::Identifier(ident) = named
+            && ident.value == DECLARED_TIME
+        {
+            let times: Vec<usize> = (0..tags.len()).filter(|i| tags[*i] == Tag::EventTime).collect();
+            return match times[..] {
+                [index] => Ok((index, self.time_unit(input, index, time)?)),
+                [] => Err(no_event_time(&self.name).at(self.span).into()),
+                _ => Err(self.refuse("FROM has several event-time columns".into()).into()),
+            };
+        }
+        let index = match context.sql_to_expr(named.clone(), input.schema())? {
+            Expr::Column(column) => input.schema().index_of_column(&column)?,
+            _ => {
+                let message = format!("the time of {} is a column of the table", self.name);
+                return Err(Refusal::new("not_event_time", message).at(time.span()).into());
+            }
+        };
+        let unit = self.time_unit(input, index, time)?;
+        if tags[index] != Tag::EventTime {
+            let name = input.schema().field(index).name();
+            let message = format!("`{name}` is not the event time of its source");
+            let refusal = Refusal::new("not_event_time", message).at(time.span());
+            let declare = format!("declare it there: WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND");
+            return Err(refusal.help(declare).into());
+        }
+        Ok((index, unit))
+    }
+
+    fn time_unit(&self, input: &LogicalPlan, index: usize, time: &ast::Expr) -> Result<TimeUnit> {
+        let field = input.schema().field(index);
+        let DataType::Timestamp(unit, _) = field.data_type() else {
+            let message = format!("`{}` is no TIMESTAMP: {} needs the event time", field.name(), self.name);
+            let tags = facts(input).tags;
+            let times = (0..tags.len()).filter(|i| tags[*i] == Tag::EventTime);
+            let mut refusal = Refusal::new("not_a_time", message).at(time.span());
+            for index in times {
+                refusal = refusal.help(format!("did you mean `{}`?", input.schema().field(index).name()));
+            }
+            return Err(refusal.into());
+        };
+        Ok(*unit)
+    }
+
+    /// An interval in the unit of the time column.
+    fn width(
+        &self,
+        expr: &ast::Expr,
+        what: &str,
+        unit: TimeUnit,
+        input: &LogicalPlan,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<i64> {
+        let wrong = |message: String| Refusal::new("window_width", message).at(expr.span());
+        let value = match context.sql_to_expr(expr.clone(), input.schema())? {
+            Expr::Literal(value, _) => value,
+            Expr::Negative(inner) => match *inner {
+                Expr::Literal(value, _) => value.arithmetic_negate()?,
+                _ => ScalarValue::Null,
+            },
+            _ => ScalarValue::Null,
+        };
+        let Some(ns) = interval_ns(&value) else {
+            let message = format!(
+                "the {what} of {} is an interval such as INTERVAL '10' SECOND",
+                self.name
+            );
+            return Err(wrong(message).into());
+        };
+        if ns <= 0 && what != "offset" {
+            return Err(wrong(format!("the {what} of {} must be more than zero", self.name)).into());
+        }
+        if ns % unit_ns(unit) != 0 {
+            let message = format!(
+                "the {what} of {} is finer than the time column ({})",
+                self.name,
+                unit_name(unit)
+            );
+            return Err(wrong(message).into());
+        }
+        Ok(ns / unit_ns(unit))
+    }
+
+    fn spec(&self, size: i64, step: i64, offset: i64, at: &ast::Expr) -> Result<WindowSpec> {
+        let too_large = |what: &str| {
+            let message = format!("the {what} of {} is larger than its size", self.name);
+            let order = self.kind.parameters().join(", ").to_lowercase();
+            let refusal = Refusal::new("window_width", message).at(at.span());
+            refusal.help(format!("the order of arguments is {}({order})", self.name))
+        };
+        match self.kind {
+            Kind::Tumble => Ok(WindowSpec::Tumble {
+                size,
+                offset: offset.rem_euclid(size),
+            }),
+            Kind::Hop if step > size => Err(too_large("slide").into()),
+            Kind::Hop => Ok(WindowSpec::Hop {
+                slide: step,
+                size,
+                offset: offset.rem_euclid(step),
+            }),
+            Kind::Cumulate if step > size => Err(too_large("step").into()),
+            Kind::Cumulate if size % step != 0 => {
+                let message = "the size of CUMULATE must be a multiple of its step";
+                Err(Refusal::new("window_width", message).at(at.span()).into())
+            }
+            Kind::Cumulate => Ok(WindowSpec::Cumulate {
+                step,
+                size,
+                offset: offset.rem_euclid(size),
+            }),
+        }
+    }
+}
+
+/// A window over something that has no event time.
+pub fn no_event_time(function: &str) -> Refusal {
+    Refusal::new(
+        "not_event_time",
+        format!("{function} needs the event time of a source, and none is declared"),
+    )
+    .help("declare it in the source: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND")
+}
+
+/// `DESCRIPTOR(ts)` is `ts`.
+fn descriptor(expr: &ast::Expr) -> &ast::Expr {
+    if let ast::Expr::Function(function) = expr
+        && last_name(&function.name).eq_ignore_ascii_case("descriptor")
+        && let FunctionArguments::List(list) = &function.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))] = &list.args[..]
+    {
+        return inner;
+    }
+    expr
+}
+
+/// The table argument as a table factor: a name, or a subquery.
+fn table_factor(expr: &ast::Expr) -> Result<TableFactor> {
+    let named = |parts: Vec<Ident>| TableFactor::Table {
+        name: ObjectName(parts.into_iter().map(ObjectNamePart::Identifier).collect()),
+        alias: None,
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    };
+    match expr {
+        ast::Expr::Identifier(ident) => Ok(named(vec![ident.clone()])),
+        ast::Expr::CompoundIdentifier(parts) => Ok(named(parts.clone())),
+        ast::Expr::Subquery(query) => Ok(TableFactor::Derived {
+            lateral: false,
+            subquery: query.clone(),
+            alias: None,
+            sample: None,
+        }),
+        ast::Expr::Nested(inner) => table_factor(inner),
+        other => Err(Refusal::new(
+            "window_arguments",
+            "the first argument is a table, a view or a (subquery)",
+        )
+        .at(other.span())
+        .into()),
+    }
+}
+
+/// The length of a fixed interval in nanoseconds; months have none.
+pub fn interval_ns(value: &ScalarValue) -> Option<i64> {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    match value {
+        ScalarValue::IntervalMonthDayNano(Some(i)) if i.months == 0 => {
+            i64::from(i.days).checked_mul(DAY_NS)?.checked_add(i.nanoseconds)
+        }
+        ScalarValue::IntervalDayTime(Some(i)) => i64::from(i.days)
+            .checked_mul(DAY_NS)?
+            .checked_add(i64::from(i.milliseconds) * 1_000_000),
+        _ => None,
+    }
+}
+
+fn unit_name(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Second => "whole seconds",
+        TimeUnit::Millisecond => "milliseconds",
+        TimeUnit::Microsecond => "microseconds",
+        TimeUnit::Nanosecond => "nanoseconds",
+    }
+}
+
+/// Nanoseconds as people write them: `10 s`, `250 ms`, `1 day`.
+pub fn human(ns: i64) -> String {
+    let units = [
+        (86_400_000_000_000, "day"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "min"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
+    let fits = units.into_iter().find(|(width, _)| ns != 0 && ns % width == 0);
+    fits.map_or(format!("{ns} ns"), |(width, name)| format!("{} {name}", ns / width))
+}
+
+fn label(name: &str, window: WindowSpec, unit: TimeUnit) -> String {
+    let h = |n: i64| human(n.saturating_mul(unit_ns(unit)));
+    let at = |offset: i64| {
+        if offset == 0 {
+            String::new()
+        } else {
+            format!(" offset {}", h(offset))
+        }
+    };
+    match window {
+        WindowSpec::Tumble { size, offset } => format!("{name} {}{}", h(size), at(offset)),
+        WindowSpec::Hop { slide, size, offset } => format!("{name} {} by {}{}", h(size), h(slide), at(offset)),
+        WindowSpec::Cumulate { step, size, offset } => format!("{name} {} by {}{}", h(size), h(step), at(offset)),
+        WindowSpec::Forever => name.to_string(),
+    }
+}
+
+fn schema_with_window(input: &LogicalPlan, time: usize) -> Result<DFSchema> {
+    let data_type = input.schema().field(time).data_type().clone();
+    let columns = input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f)));
+    let window = [WINDOW_START, WINDOW_END, WINDOW_TIME];
+    let window = window.map(|name| (None, Arc::new(Field::new(name, data_type.clone(), false))));
+    DFSchema::new_with_metadata(columns.chain(window).collect(), input.schema().metadata().clone())
+}
