@@ -1,11 +1,10 @@
 //! Names to what they stand for.
 //!
-//! Owns: the [`Catalog`], what CREATE makes of a statement ([`create`]), and checking `WITH (…)` ([`options`]).
+//! Owns: the [`Catalog`], and checking `WITH (…)` ([`options`]).
 //! Guarantees: pure data; a failed statement changes nothing.
 //! Does **not** guarantee: that what a table reads exists.
 //! Depends on `sql`, `dstream` and the ground. Start reading at [`Catalog`].
 
-pub mod create;
 pub mod options;
 
 use crate::dstream::table::TableSpec;

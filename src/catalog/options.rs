@@ -1,1 +1,91 @@
+//! `WITH (…)` against the option table of its connector: unknown keys and wrong values, each with its place.
 
+use crate::dstream::table::{ConnectorSpec, OptionKind};
+use crate::error::Diagnostic;
+use crate::sql::statement::OptionDef;
+use std::collections::BTreeMap;
+
+/// The connector named in WITH, and the other options by name.
+pub struct Checked<'a> {
+    pub connector: Option<&'a ConnectorSpec>,
+    pub options: BTreeMap<String, String>,
+}
+
+/// Checks the options of one statement. All mistakes are found.
+pub fn check<'a>(
+    defs: &[OptionDef],
+    connectors: &[&'a ConnectorSpec],
+    default: Option<&str>,
+) -> Result<Checked<'a>, Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    let named = defs.iter().find(|d| d.key.value == "connector");
+    let name = named.map(|d| d.value.as_str()).or(default);
+    let connector = name.and_then(|name| connectors.iter().find(|c| c.name == name).copied());
+    if let (Some(def), None) = (named, connector) {
+        let known: Vec<&str> = connectors.iter().map(|c| c.name).collect();
+        wrong.push(
+            Diagnostic::error("unknown_connector", format!("there is no connector `{}`", def.value))
+                .at(def.value_span.clone())
+                .note(format!("the connectors are: {}", known.join(", ")))
+                .suggest(&def.value, known.iter().copied()),
+        );
+        return Err(wrong);
+    }
+    let known: Vec<&str> = match connector {
+        Some(spec) => std::iter::once("connector").chain(spec.options.iter().map(|o| o.name)).collect(),
+        None => {
+            let all = connectors.iter().flat_map(|c| c.options.iter().map(|o| o.name));
+            std::iter::once("connector").chain(all).collect()
+        }
+    };
+    let mut options = BTreeMap::new();
+    for def in defs.iter().filter(|d| d.key.value != "connector") {
+        let spec = connector.and_then(|c| c.options.iter().find(|o| o.name == def.key.value));
+        match (connector, spec) {
+            (Some(_), Some(spec)) => wrong.extend(value_mistake(def, spec.kind)),
+            _ => wrong.push(unknown(def, connector, &known)),
+        }
+        if options.insert(def.key.value.clone(), def.value.clone()).is_some() {
+            let message = format!("the option `{}` is given twice", def.key.value);
+            wrong.push(Diagnostic::error("duplicate_option", message).at(def.key.span.clone()));
+        }
+    }
+    if wrong.is_empty() { Ok(Checked { connector, options }) } else { Err(wrong) }
+}
+
+fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -> Diagnostic {
+    let key = &def.key.value;
+    let of = connector.map_or(String::new(), |c| format!(" of connector `{}`", c.name));
+    let mut diagnostic =
+        Diagnostic::error("unknown_option", format!("unknown option `{key}`{of}")).at(def.key.span.clone());
+    if connector.is_some() {
+        diagnostic = diagnostic.note(format!("the options are: {}", known.join(", ")));
+    }
+    diagnostic.suggest(key, known.iter().copied())
+}
+
+fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
+    let value = def.value.as_str();
+    let wants = match kind {
+        OptionKind::Text => return None,
+        OptionKind::Path if value.is_empty() => "a path".to_string(),
+        OptionKind::Path => return None,
+        OptionKind::Bool if value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false") => return None,
+        OptionKind::Bool => "true or false".to_string(),
+        OptionKind::Count if value.parse::<u64>().is_ok() => return None,
+        OptionKind::Count => "a whole number".to_string(),
+        OptionKind::Duration if crate::config::parse_duration_ns(value).is_some() => return None,
+        OptionKind::Duration => "a duration such as 5ms or 10 seconds".to_string(),
+        OptionKind::Time => return None,
+        OptionKind::Char if value.chars().count() == 1 || value == "\\t" => return None,
+        OptionKind::Char => "one character".to_string(),
+        OptionKind::OneOf(all) if all.contains(&value) => return None,
+        OptionKind::OneOf(all) => format!("one of {}", all.join(", ")),
+    };
+    let message = format!("the option `{}` takes {wants}, not `{value}`", def.key.value);
+    let diagnostic = Diagnostic::error("option_value", message).at(def.value_span.clone());
+    Some(match kind {
+        OptionKind::OneOf(all) => diagnostic.suggest(value, all.iter().copied()),
+        _ => diagnostic,
+    })
+}

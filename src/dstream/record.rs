@@ -72,6 +72,8 @@ pub struct SliceRecord {
     pub partition: usize,
     /// The watermark of the split before its first row (derived, kept so that a slice can be judged on its own).
     pub watermark_before_ns: i64,
+    /// Some row of the interval's slice lies behind its watermark, so each is judged by its own.
+    pub judged: bool,
 }
 
 /// A place in a split (the connectors' `Offset`, as data of the waist).

@@ -9,6 +9,7 @@
 
 pub mod branch;
 pub mod compile;
+pub mod create;
 pub mod diagnose;
 pub mod explain;
 pub mod facts;

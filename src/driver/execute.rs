@@ -1,0 +1,204 @@
+//! Running the nodes of one interval, level by level, a task per partition.
+
+use super::{Program, missing, rows_id, state_id};
+use crate::dstream::graph::{Graph, Node, NodeId, Op};
+use crate::error::Result;
+use crate::operators::Batch;
+use crate::operators::fragment::Workshop;
+use crate::operators::runtime::{InputBatches, Runtime, State};
+use crate::storage::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Every node's copies, one per partition: planned once, run for every interval.
+pub struct Tasks {
+    /// Partitions of stateless stages under load, and of keyed state.
+    pub partitions: usize,
+    copies: Vec<Vec<Arc<Mutex<Runtime>>>>,
+    /// Nodes by their distance from the sources: what stands in one level can run at once.
+    levels: Vec<Vec<NodeId>>,
+}
+
+impl Tasks {
+    /// Plans every node, `partitions` copies of each.
+    pub fn new(graph: &Graph, partitions: usize, shop: &Workshop) -> Result<Tasks> {
+        let mut copies = Vec::new();
+        let mut depth: Vec<usize> = Vec::new();
+        for node in &graph.nodes {
+            depth.push(node.inputs.iter().map(|i| depth[*i] + 1).max().unwrap_or(0));
+            let count = match node.op {
+                Op::Source(_) => 0,
+                Op::WindowRows(_) | Op::Closed(_) => 1,
+                Op::Stage(_) | Op::Panes(_) | Op::Windows(_) => partitions,
+            };
+            // Rows that are kept whole go to one partition: what reads them gathers anyway.
+            let target = match node.op {
+                Op::Panes(ref panes) if panes.aggregation.is_none() => 1,
+                _ => partitions,
+            };
+            let copy = |_| Ok(Arc::new(Mutex::new(Runtime::new(node, target, shop)?)));
+            copies.push((0..count).map(copy).collect::<Result<Vec<_>>>()?);
+        }
+        let mut levels = vec![Vec::new(); depth.iter().max().map_or(0, |d| d + 1)];
+        for (node, depth) in depth.iter().enumerate().filter(|(_, d)| **d > 0 || true) {
+            levels[*depth].push(node);
+        }
+        Ok(Tasks { partitions, copies, levels })
+    }
+
+    pub fn levels(&self) -> &[Vec<NodeId>] {
+        &self.levels
+    }
+
+    /// The copy of a node for one partition.
+    pub fn copy(&self, node: NodeId, partition: usize) -> Result<Arc<Mutex<Runtime>>> {
+        let copies = self.copies.get(node).filter(|c| !c.is_empty());
+        let copy = copies.and_then(|c| c.get(partition % c.len()));
+        copy.cloned().ok_or_else(|| missing("a task"))
+    }
+
+    /// How many partitions a node's batch of an interval has.
+    pub fn partitions_of(&self, graph: &Graph, node: NodeId, entry: &Entry) -> usize {
+        let Some(spec) = graph.nodes.get(node) else { return 0 };
+        match (&spec.op, spec.inputs.first()) {
+            (Op::Source(_), _) => entry.record.partitions,
+            (Op::Windows(_) | Op::WindowRows(_) | Op::Closed(_), _) => self.copies[node].len(),
+            (Op::Stage(_) | Op::Panes(_), Some(input)) => self.partitions_of(graph, *input, entry),
+            (Op::Stage(_) | Op::Panes(_), None) => 0,
+        }
+    }
+}
+
+/// A task's copy, whoever broke off while holding it.
+pub fn held(copy: &Mutex<Runtime>) -> MutexGuard<'_, Runtime> {
+    copy.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a stateful task gives: its rows, and its state after the interval.
+pub type Folded = (Batch, Option<State>);
+
+impl Program {
+    /// Runs all nodes of the interval; their batches are in the store afterwards.
+    pub(super) fn run_nodes(&mut self, entry: &Arc<Entry>, inline: bool) -> Result<()> {
+        for level in 0..self.tasks.levels().len() {
+            let mut jobs: Vec<Box<dyn FnOnce() -> Result<Folded> + Send>> = Vec::new();
+            let mut names = Vec::new();
+            for node in self.tasks.levels()[level].clone() {
+                if matches!(self.graph.nodes[node].op, Op::Source(_)) {
+                    continue;
+                }
+                for partition in 0..self.tasks.partitions_of(&self.graph, node, entry) {
+                    jobs.push(self.job(node, partition, entry)?);
+                    names.push((node, partition));
+                }
+            }
+            let results = self.pool.run(jobs, inline);
+            for ((node, partition), result) in names.into_iter().zip(results) {
+                let (batch, state) = result?;
+                let t = entry.record.interval;
+                self.store.put(rows_id(node, t, partition), Arc::new(batch));
+                if let Some(state) = state {
+                    self.store.put_state(state_id(node, t, partition), state);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn job(
+        &mut self,
+        node: NodeId,
+        partition: usize,
+        entry: &Arc<Entry>,
+    ) -> Result<Box<dyn FnOnce() -> Result<Folded> + Send>> {
+        let t = entry.record.interval;
+        let copy = self.tasks.copy(node, partition)?;
+        let graph = Arc::clone(&self.graph);
+        let spec = graph.nodes.get(node).ok_or_else(|| missing("a node"))?;
+        if is_stateful(spec) {
+            let inputs = self.gathered(spec, entry)?;
+            let state = self.state_before(node, partition, t)?;
+            let watermark = entry.watermarks[node];
+            let since = self.since(spec, t);
+            return Ok(Box::new(move || fold(&copy, state, partition, since, &inputs, watermark)));
+        }
+        let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
+        let input = self.batch(*input, t, partition)?;
+        Ok(Box::new(move || Ok((held(&copy).run(&input)?, None))))
+    }
+
+    /// Per input of a node, the batches of all its partitions.
+    pub(super) fn gathered(&mut self, spec: &Node, entry: &Arc<Entry>) -> Result<Vec<InputBatches>> {
+        let t = entry.record.interval;
+        let mut inputs = Vec::new();
+        for input in &spec.inputs {
+            let partitions = self.tasks.partitions_of(&self.graph, *input, entry);
+            let batches = (0..partitions).map(|p| self.batch(*input, t, p)).collect::<Result<Vec<_>>>()?;
+            inputs.push(batches);
+        }
+        Ok(inputs)
+    }
+
+    /// A batch of the interval that runs, made again when it has been lost.
+    pub(super) fn batch(&mut self, node: NodeId, t: u64, partition: usize) -> Result<Arc<Batch>> {
+        match self.store.get(&rows_id(node, t, partition)) {
+            Some(batch) => Ok(batch),
+            None => self.recover_rows(node, t, partition),
+        }
+    }
+
+    /// The state before interval `t`, made again when it has been lost.
+    fn state_before(&mut self, node: NodeId, partition: usize, t: u64) -> Result<State> {
+        let Some(before) = t.checked_sub(1) else {
+            return self.empty_state(node);
+        };
+        match self.store.take_state(&state_id(node, before, partition)) {
+            Some(state) => Ok(state),
+            None => self.recover_state(node, before, partition),
+        }
+    }
+
+    pub(super) fn empty_state(&self, node: NodeId) -> Result<State> {
+        let copy = self.tasks.copy(node, 0)?;
+        let state = held(&copy).new_state();
+        state.ok_or_else(|| missing("a state"))
+    }
+
+    /// The first interval that what is folded now is made of. Behind another stateful node that is not known row by row:
+    /// then it is the oldest that is written down.
+    pub(super) fn since(&self, spec: &Node, t: u64) -> u64 {
+        let behind = |id: &NodeId| self.graph.nodes.get(*id).is_some_and(|n| folds_below(&self.graph, n));
+        match spec.inputs.iter().any(behind) {
+            true => self.journal.first().unwrap_or(t),
+            false => t,
+        }
+    }
+
+    /// All batches of an output's node in the interval.
+    pub(super) fn node_batches(&self, node: NodeId, t: u64, entry: &Entry) -> Vec<Arc<Batch>> {
+        let partitions = self.tasks.partitions_of(&self.graph, node, entry);
+        (0..partitions).filter_map(|p| self.store.get(&rows_id(node, t, p))).collect()
+    }
+}
+
+pub fn is_stateful(spec: &Node) -> bool {
+    matches!(spec.op, Op::Windows(_) | Op::WindowRows(_) | Op::Closed(_))
+}
+
+fn folds_below(graph: &Graph, node: &Node) -> bool {
+    is_stateful(node) || node.inputs.iter().filter_map(|i| graph.nodes.get(*i)).any(|n| folds_below(graph, n))
+}
+
+/// A stateful task: the interval's batches into the state, then what closes.
+pub fn fold(
+    copy: &Mutex<Runtime>,
+    mut state: State,
+    partition: usize,
+    since: u64,
+    inputs: &[InputBatches],
+    watermark_ns: i64,
+) -> Result<Folded> {
+    let mut runtime = held(copy);
+    runtime.fold(&mut state, partition, since, inputs)?;
+    let batch = runtime.close(&mut state, watermark_ns)?;
+    Ok((batch, Some(state)))
+}

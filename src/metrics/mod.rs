@@ -1,0 +1,109 @@
+//! What is counted while a program runs.
+//!
+//! Owns: [`Metrics`] and [`Stopwatch`]. Guarantees: counting never waits, and answers never depend on it.
+//! Does **not** guarantee: a consistent cut over several counters. Depends on nothing. Start reading at [`Summary`].
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+/// Measures durations, which answers never depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+
+    fn micros(&self) -> u64 {
+        self.0.elapsed().as_micros() as u64
+    }
+}
+
+/// Counters of a running program.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    intervals: AtomicU64,
+    rows_in: AtomicU64,
+    rows_out: AtomicU64,
+    late: AtomicU64,
+    late_partial: AtomicU64,
+    null_time: AtomicU64,
+    bad: AtomicU64,
+    busy_us: AtomicU64,
+    recomputed: AtomicU64,
+    journal: AtomicU64,
+    state_rows: AtomicU64,
+}
+
+/// What `done: …` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub intervals: u64,
+    pub rows_in: u64,
+    pub rows_out: u64,
+    /// Rows late for all their windows.
+    pub late: u64,
+    /// Rows late for some of their windows.
+    pub late_partial: u64,
+    /// Records that could not be decoded.
+    pub bad: u64,
+    /// Rows without event time that reached a window.
+    pub null_time: u64,
+    /// Tasks that were run again because what they had made was lost.
+    pub recomputed: u64,
+    /// Intervals that are still written down.
+    pub journal: u64,
+    /// Rows, or groups, kept as state.
+    pub state_rows: u64,
+    /// Time spent inside intervals, in microseconds.
+    pub busy_us: u64,
+}
+
+impl Metrics {
+    pub fn interval(&self, _interval: u64, rows_in: u64, rows_out: u64, watch: Stopwatch) {
+        self.intervals.fetch_add(1, Relaxed);
+        self.rows_in.fetch_add(rows_in, Relaxed);
+        self.rows_out.fetch_add(rows_out, Relaxed);
+        self.busy_us.fetch_add(watch.micros(), Relaxed);
+    }
+
+    pub fn late(&self, late: u64, partial: u64, null_time: u64) {
+        self.late.fetch_add(late, Relaxed);
+        self.late_partial.fetch_add(partial, Relaxed);
+        self.null_time.fetch_add(null_time, Relaxed);
+    }
+
+    pub fn bad(&self, count: u64) {
+        self.bad.fetch_add(count, Relaxed);
+    }
+
+    pub fn recomputed(&self, tasks: u64) {
+        self.recomputed.fetch_add(tasks, Relaxed);
+    }
+
+    pub fn kept(&self, journal: u64, state_rows: u64) {
+        self.journal.store(journal, Relaxed);
+        self.state_rows.store(state_rows, Relaxed);
+    }
+
+    pub fn summary(&self) -> Summary {
+        Summary {
+            intervals: self.intervals.load(Relaxed),
+            rows_in: self.rows_in.load(Relaxed),
+            rows_out: self.rows_out.load(Relaxed),
+            late: self.late.load(Relaxed),
+            late_partial: self.late_partial.load(Relaxed),
+            bad: self.bad.load(Relaxed),
+            null_time: self.null_time.load(Relaxed),
+            recomputed: self.recomputed.load(Relaxed),
+            journal: self.journal.load(Relaxed),
+            state_rows: self.state_rows.load(Relaxed),
+            busy_us: self.busy_us.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! CREATE TABLE | SOURCE | SINK to a [`TableSpec`]: types, computed columns, watermark, key and options checked.
+
+use crate::catalog::options;
+use crate::dstream::nodes::InputNode;
+use crate::dstream::table::{Column, ConnectorSpec, TableSpec, Watermark};
+use crate::error::Diagnostic;
+use crate::plan::diagnose::{Context, diagnose};
+use crate::plan::session::Names;
+use crate::plan::window_tables::interval_ns;
+use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
+use crate::sql::types::plan_type;
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::{DFSchema, Result, internal_err};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+use std::sync::Arc;
+
+/// What a CREATE statement is planned with.
+pub struct Creation<'a> {
+    pub names: &'a Names<'a>,
+    pub connectors: &'a [&'a ConnectorSpec],
+    /// How planning errors become diagnostics.
+    pub context: &'a Context<'a>,
+}
+
+impl Creation<'_> {
+    /// A table, source or external table. Without columns the result has none: they are to be inferred.
+    pub fn table(&self, create: &CreateTable) -> Result<TableSpec, Vec<Diagnostic>> {
+        let mut wrong = Vec::new();
+        let default = create.external.then_some("file");
+        let (connector, options) = self.options(&create.options, default, &mut wrong);
+        if let Some(spec) = connector
+            && !spec.reads
+        {
+            let message = format!("connector `{}` cannot be read", spec.name);
+            wrong.push(Diagnostic::error("not_readable", message).at(create.name.span.clone()));
+        }
+        if connector.is_none() && wrong.is_empty() {
+            wrong.extend(create.options.iter().map(|def| self.stray(def)));
+            if create.columns.is_empty() {
+                let message = format!("`{}` has neither columns nor a connector to take them from", create.name.value);
+                wrong.push(
+                    Diagnostic::error("no_columns", message)
+                        .at(create.name.span.clone())
+                        .help("declare the columns, or read a file: WITH (connector = 'file', path = '…')"),
+                );
+            }
+        }
+        let columns = self.columns(create, &mut wrong);
+        let primary_key = key(&create.primary_key, &columns, &mut wrong);
+        let watermark = create.watermark.as_ref().and_then(|def| self.watermark(def, &columns, &mut wrong));
+        match wrong.is_empty() {
+            false => Err(wrong),
+            true => Ok(TableSpec {
+                name: create.name.value.clone(),
+                columns,
+                primary_key,
+                watermark,
+                connector: connector.map(|c| c.name.to_string()),
+                options,
+                is_static: create.external,
+                definition: create.text.clone(),
+            }),
+        }
+    }
+
+    /// A sink; its columns are those of what is written to it.
+    pub fn sink(&self, create: &CreateSink) -> Result<TableSpec, Vec<Diagnostic>> {
+        let mut wrong = Vec::new();
+        let (connector, options) = self.options(&create.options, None, &mut wrong);
+        match connector {
+            Some(spec) if !spec.writes => {
+                let message = format!("connector `{}` cannot be written to", spec.name);
+                wrong.push(Diagnostic::error("not_writable", message).at(create.name.span.clone()));
+            }
+            None if wrong.is_empty() => {
+                wrong.extend(create.options.iter().map(|def| self.stray(def)));
+                let message = format!("the sink `{}` needs a connector", create.name.value);
+                let example = "WITH (connector = 'file', path = 'out.jsonl')";
+                wrong.push(Diagnostic::error("no_connector", message).at(create.name.span.clone()).help(example));
+            }
+            _ => {}
+        }
+        match wrong.is_empty() {
+            false => Err(wrong),
+            true => Ok(TableSpec {
+                name: create.name.value.clone(),
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+                watermark: None,
+                connector: connector.map(|c| c.name.to_string()),
+                options,
+                is_static: false,
+                definition: create.text.clone(),
+            }),
+        }
+    }
+
+    fn options<'s>(
+        &'s self,
+        defs: &[OptionDef],
+        default: Option<&str>,
+        wrong: &mut Vec<Diagnostic>,
+    ) -> (Option<&'s ConnectorSpec>, std::collections::BTreeMap<String, String>) {
+        match options::check(defs, self.connectors, default) {
+            Ok(checked) => (checked.connector, checked.options),
+            Err(mistakes) => {
+                wrong.extend(mistakes);
+                (None, Default::default())
+            }
+        }
+    }
+
+    fn stray(&self, def: &OptionDef) -> Diagnostic {
+        let message = format!("the option `{}` needs a connector", def.key.value);
+        Diagnostic::error("no_connector", message).at(def.key.span.clone()).suggest(&def.key.value, ["connector"])
+    }
+
+    fn columns(&self, create: &CreateTable, wrong: &mut Vec<Diagnostic>) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::new();
+        let mut fields = Vec::new();
+        for def in &create.columns {
+            if let ColumnKind::Typed { data_type, nullable, span } = &def.kind {
+                match plan_type(data_type) {
+                    Ok(data_type) => {
+                        let field = datafusion::arrow::datatypes::Field::new(&def.name.value, data_type, *nullable);
+                        fields.push(field);
+                    }
+                    Err(message) => wrong.push(Diagnostic::error("unknown_type", message).at(span.clone())),
+                }
+            }
+        }
+        let schema = Schema::new(fields);
+        for def in &create.columns {
+            if columns.iter().any(|c| c.name == def.name.value) {
+                let message = format!("two columns are called `{}`", def.name.value);
+                wrong.push(Diagnostic::error("duplicate_column", message).at(def.name.span.clone()));
+                continue;
+            }
+            let name = def.name.value.clone();
+            match &def.kind {
+                ColumnKind::Typed { .. } => {
+                    if let Ok(field) = schema.field_with_name(&name) {
+                        let (data_type, nullable) = (field.data_type().clone(), field.is_nullable());
+                        columns.push(Column { name, data_type, nullable, computed: None });
+                    }
+                }
+                ColumnKind::Computed { expr, .. } => match self.computed(expr, &schema) {
+                    Ok((expr, data_type)) => {
+                        columns.push(Column { name, data_type, nullable: true, computed: Some(expr) });
+                    }
+                    Err(error) => wrong.push(diagnose(&error, self.context)),
+                },
+            }
+        }
+        columns
+    }
+
+    /// An expression over the physical columns, ready to be made physical, and its type.
+    fn computed(&self, expr: &ast::Expr, physical: &Schema) -> Result<(Expr, DataType)> {
+        let schema = DFSchema::try_from(physical.clone())?;
+        let planner = SqlToRel::new(self.names);
+        let planned = planner.sql_to_expr(expr.clone(), &schema, &mut PlannerContext::new())?;
+        let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));
+        let plan = LogicalPlan::Projection(Projection::try_new(vec![planned], Arc::new(leaf))?);
+        let session = self.names.session;
+        let plan = session.analyzer().execute_and_check(plan, session.config_options(), |_, _| {})?;
+        let LogicalPlan::Projection(projection) = plan else {
+            return internal_err!("a computed column is a projection");
+        };
+        let Some(expr) = projection.expr.first() else {
+            return internal_err!("a computed column has one expression");
+        };
+        let expr = expr.clone().unalias();
+        let data_type = expr.get_type(&schema)?;
+        let data_type = if data_type == DataType::Utf8View { DataType::Utf8 } else { data_type };
+        let expr = expr.cast_to(&data_type, &schema)?;
+        Ok((expr, data_type))
+    }
+
+    fn watermark(&self, def: &WatermarkDef, columns: &[Column], wrong: &mut Vec<Diagnostic>) -> Option<Watermark> {
+        let Some(column) = columns.iter().position(|c| c.name == def.column.value) else {
+            if !columns.is_empty() {
+                wrong.push(unknown_column(&def.column, columns));
+            }
+            return None;
+        };
+        if !matches!(columns[column].data_type, DataType::Timestamp(_, _)) {
+            let message = format!("the event time `{}` must be a TIMESTAMP", def.column.value);
+            let help = format!("make one: event_time AS to_timestamp({})", def.column.value);
+            wrong.push(Diagnostic::error("not_a_time", message).at(def.column.span.clone()).help(help));
+            return None;
+        }
+        match self.delay_ns(def) {
+            Some(delay_ns) if delay_ns >= 0 => Some(Watermark { column, delay_ns }),
+            _ => {
+                let name = &def.column.value;
+                let message = format!("a watermark is `{name}` or `{name} - INTERVAL '…'`");
+                wrong.push(
+                    Diagnostic::error("watermark", message)
+                        .at(def.span.clone())
+                        .help(format!("write: WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND")),
+                );
+                None
+            }
+        }
+    }
+
+    fn delay_ns(&self, def: &WatermarkDef) -> Option<i64> {
+        let is_column = |expr: &ast::Expr| match expr {
+            ast::Expr::Identifier(ident) => ident.value.eq_ignore_ascii_case(&def.column.value),
+            _ => false,
+        };
+        match &def.expr {
+            expr if is_column(expr) => Some(0),
+            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => {
+                let planner = SqlToRel::new(self.names);
+                let empty = DFSchema::empty();
+                let expr = planner.sql_to_expr(right.as_ref().clone(), &empty, &mut PlannerContext::new()).ok()?;
+                match expr {
+                    Expr::Literal(value, _) => interval_ns(&value),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn key(names: &[Name], columns: &[Column], wrong: &mut Vec<Diagnostic>) -> Vec<usize> {
+    let mut key = Vec::new();
+    for name in names {
+        match columns.iter().position(|c| c.name == name.value) {
+            Some(index) => key.push(index),
+            None if columns.is_empty() => {}
+            None => wrong.push(unknown_column(name, columns)),
+        }
+    }
+    key
+}
+
+fn unknown_column(name: &Name, columns: &[Column]) -> Diagnostic {
+    Diagnostic::error("unknown_column", format!("column `{}` not found", name.value))
+        .at(name.span.clone())
+        .suggest(&name.value, columns.iter().map(|c| c.name.as_str()))
+}

@@ -1,0 +1,56 @@
+//! What is written down.
+//!
+//! Owns: the [`Journal`]. Guarantees: a record is there from before its interval runs until nothing open is made of it.
+//! Does **not** guarantee: anything after the process ends; the journal is in memory for now.
+//! Depends on `dstream`. Start reading at [`Journal`].
+
+use crate::dstream::record::IntervalRecord;
+use datafusion::arrow::array::RecordBatch;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Interval records back to the oldest that is still needed, with the input of sources that cannot be read again.
+#[derive(Debug, Default)]
+pub struct Journal {
+    entries: BTreeMap<u64, Arc<Entry>>,
+}
+
+/// One interval, written down.
+#[derive(Debug)]
+pub struct Entry {
+    pub record: IntervalRecord,
+    /// Per node of the graph, its watermark after the interval, in nanoseconds.
+    pub watermarks: Vec<i64>,
+    /// Per source, its slices' rows when it cannot be read again.
+    pub kept: Vec<Option<Vec<RecordBatch>>>,
+}
+
+impl Journal {
+    pub fn append(&mut self, entry: Entry) -> Arc<Entry> {
+        let entry = Arc::new(entry);
+        self.entries.insert(entry.record.interval, Arc::clone(&entry));
+        entry
+    }
+
+    pub fn get(&self, interval: u64) -> Option<Arc<Entry>> {
+        self.entries.get(&interval).cloned()
+    }
+
+    /// The first interval that is still there.
+    pub fn first(&self) -> Option<u64> {
+        self.entries.keys().next().copied()
+    }
+
+    /// Forgets the intervals before `interval`.
+    pub fn release_before(&mut self, interval: u64) {
+        self.entries = self.entries.split_off(&interval);
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
