@@ -17,7 +17,7 @@ const CHAIN_MAX: usize = 2000;
 
 impl Cursor<'_> {
     /// Lets sqlparser read from here; it sees no further than this cursor's end.
-    pub fn sqlparser<T>(&mut self, read: impl FnOnce(&mut Parser) -> Result<T, ParserError>) -> Parsed<T> {
+    pub fn sqlparser<T>(&mut self, read: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>) -> Parsed<T> {
         let end = self.end.max(self.at);
         let tokens = self.script.tokens[self.at..end].to_vec();
         let mut parser = Parser::new(&WaterwheelDialect)
@@ -80,12 +80,17 @@ impl Cursor<'_> {
         };
         let (message, place) = take_place(&text);
         let at = place.and_then(|p| self.script.token_at(p));
-        let expected = message.strip_prefix("Expected: ").and_then(|m| m.rsplit_once(", found: "));
+        let expected = message
+            .strip_prefix("Expected: ")
+            .and_then(|m| m.rsplit_once(", found: "));
         match expected {
             Some((what, "EOF")) => self.expected_at(&plain(what), self.end),
             Some((what, _)) => self.expected_at(&plain(what), at.unwrap_or(stopped)),
             None => {
-                let place = Cursor { at: at.unwrap_or(stopped), ..self.clone() };
+                let place = Cursor {
+                    at: at.unwrap_or(stopped),
+                    ..self.clone()
+                };
                 Diagnostic::error("syntax", plain(message)).at(place.span())
             }
         }
@@ -94,8 +99,26 @@ impl Cursor<'_> {
 
 fn is_link(token: &Token) -> bool {
     const WORDS: &[&str] = &[
-        "AND", "OR", "XOR", "NOT", "IS", "IN", "LIKE", "ILIKE", "SIMILAR", "BETWEEN", "COLLATE", "AT", "UNION", "EXCEPT",
-        "INTERSECT", "MINUS", "DIV", "OVERLAPS", "RLIKE", "REGEXP",
+        "AND",
+        "OR",
+        "XOR",
+        "NOT",
+        "IS",
+        "IN",
+        "LIKE",
+        "ILIKE",
+        "SIMILAR",
+        "BETWEEN",
+        "COLLATE",
+        "AT",
+        "UNION",
+        "EXCEPT",
+        "INTERSECT",
+        "MINUS",
+        "DIV",
+        "OVERLAPS",
+        "RLIKE",
+        "REGEXP",
     ];
     match token {
         Token::Word(w) => w.quote_style.is_none() && WORDS.iter().any(|k| k.eq_ignore_ascii_case(&w.value)),
@@ -105,7 +128,9 @@ fn is_link(token: &Token) -> bool {
             let mut buffer = Prefix::default();
             // Writing stops at the second character or so: a literal is not copied to look at its beginning.
             let _ = std::fmt::write(&mut buffer, format_args!("{other}"));
-            buffer.0.is_some_and(|c| c.is_ascii_punctuation() && !matches!(c, '\'' | '"' | '$' | '`'))
+            buffer
+                .0
+                .is_some_and(|c| c.is_ascii_punctuation() && !matches!(c, '\'' | '"' | '$' | '`'))
         }
     }
 }

@@ -63,7 +63,11 @@ fn watermark(cursor: &mut Cursor) -> Parsed<WatermarkDef> {
     }
     cursor.expect_words(&["AS"])?;
     let expr = cursor.expression()?;
-    Ok(WatermarkDef { column, expr, span: cursor.span_from(start) })
+    Ok(WatermarkDef {
+        column,
+        expr,
+        span: cursor.span_from(start),
+    })
 }
 
 /// `name type [constraint …]`, `name AS expr`, `name type AS expr`, `name type GENERATED ALWAYS AS (expr)`.
@@ -79,7 +83,11 @@ fn column(cursor: &mut Cursor, into: &mut TableElements) -> Parsed<()> {
             computed(cursor, Some(data_type))?
         } else {
             let nullable = constraints(cursor, &name, into)?;
-            ColumnKind::Typed { data_type, nullable, span }
+            ColumnKind::Typed {
+                data_type,
+                nullable,
+                span,
+            }
         }
     };
     into.columns.push(ColumnDef { name, kind });
@@ -149,5 +157,9 @@ fn twice(what: &str, cursor: &Cursor, start: usize, help: &str) -> Box<Diagnosti
 fn unchecked(cursor: &Cursor) -> Box<Diagnostic> {
     let word = cursor.word(0).unwrap_or_default().to_uppercase();
     let diagnostic = Diagnostic::error("unsupported", format!("`{word}` cannot be checked on a stream"));
-    Box::new(diagnostic.at(cursor.span()).help("leave it out, or filter with WHERE in a view"))
+    Box::new(
+        diagnostic
+            .at(cursor.span())
+            .help("leave it out, or filter with WHERE in a view"),
+    )
 }

@@ -67,8 +67,14 @@ fn explain_kind(cursor: &mut Cursor) -> Parsed<Option<Name>> {
         return Err(Box::new(diagnostic));
     }
     cursor.at += 1;
-    if let Some(second) = cursor.word(0).filter(|w| EXPLAIN_KINDS.iter().any(|k| k.eq_ignore_ascii_case(w))) {
-        let message = format!("EXPLAIN takes one kind at a time, not `{word}` and `{}`", second.to_uppercase());
+    if let Some(second) = cursor
+        .word(0)
+        .filter(|w| EXPLAIN_KINDS.iter().any(|k| k.eq_ignore_ascii_case(w)))
+    {
+        let message = format!(
+            "EXPLAIN takes one kind at a time, not `{word}` and `{}`",
+            second.to_uppercase()
+        );
         return Err(Box::new(Diagnostic::error("syntax", message).at(cursor.span())));
     }
     Ok(Some(Name { value: word, span }))
@@ -77,7 +83,10 @@ fn explain_kind(cursor: &mut Cursor) -> Parsed<Option<Name>> {
 /// `DROP TABLE | SOURCE | SINK | VIEW [IF EXISTS] name [, name …]`.
 pub(super) fn drop(cursor: &mut Cursor) -> Parsed<Statement> {
     cursor.expect_words(&["DROP"])?;
-    for (words, name) in [(&["MATERIALIZED"][..], "DROP MATERIALIZED VIEW"), (&["FUNCTION"], "DROP FUNCTION")] {
+    for (words, name) in [
+        (&["MATERIALIZED"][..], "DROP MATERIALIZED VIEW"),
+        (&["FUNCTION"], "DROP FUNCTION"),
+    ] {
         if cursor.are_words(words) {
             return Err(Box::new(not_yet(name).at(cursor.span())));
         }
@@ -124,7 +133,11 @@ pub(super) fn show(cursor: &mut Cursor) -> Parsed<Statement> {
             Err(Box::new(not_yet(&format!("SHOW {word}")).at(cursor.span())))
         }
         "SOURCES" | "SINKS" | "VIEWS" | "MATERIALIZED" | "DATABASES" | "SCHEMAS" | "COLUMNS" => {
-            let help = if word == "COLUMNS" { "DESCRIBE name" } else { "SHOW TABLES: it lists them all" };
+            let help = if word == "COLUMNS" {
+                "DESCRIBE name"
+            } else {
+                "SHOW TABLES: it lists them all"
+            };
             let message = format!("there is no `SHOW {word}`");
             let diagnostic = Diagnostic::error("unsupported", message).at(cursor.span());
             Err(Box::new(diagnostic.help(format!("write {help}"))))
@@ -156,7 +169,10 @@ pub(super) fn set(cursor: &mut Cursor) -> Parsed<Statement> {
     let start = cursor.at;
     if let Some(Token::SingleQuotedString(value) | Token::EscapedStringLiteral(value)) = cursor.peek(0) {
         cursor.at += 1;
-        return Ok(Statement::Set { name, value: value.clone() });
+        return Ok(Statement::Set {
+            name,
+            value: value.clone(),
+        });
     }
     // Bare values are taken as they are written: 10, 5ms, 512MiB, -1, true, Europe/Berlin.
     while let Some(Token::Number(..) | Token::Word(_) | Token::Minus | Token::Plus | Token::Div | Token::Period) =
@@ -167,7 +183,9 @@ pub(super) fn set(cursor: &mut Cursor) -> Parsed<Statement> {
     if cursor.at == start {
         return Err(cursor.expected("a value"));
     }
-    let value = cursor.script.text[cursor.span_from(start)].trim_matches('"').to_string();
+    let value = cursor.script.text[cursor.span_from(start)]
+        .trim_matches('"')
+        .to_string();
     Ok(Statement::Set { name, value })
 }
 
@@ -188,5 +206,8 @@ fn setting(cursor: &mut Cursor) -> Parsed<Name> {
         value.push('.');
         value.push_str(&cursor.name("the name of a setting")?.value);
     }
-    Ok(Name { value, span: cursor.span_from(start) })
+    Ok(Name {
+        value,
+        span: cursor.span_from(start),
+    })
 }

@@ -32,19 +32,37 @@ pub(super) fn create(cursor: &mut Cursor) -> Parsed<Statement> {
             cursor.expect_words(&["TABLE"])?;
             external_table(cursor, start, or_replace)
         }
-        "MATERIALIZED" => Err(Box::new(not_yet("CREATE MATERIALIZED VIEW").at(what).help(
-            "CREATE VIEW names the query; CREATE SINK or INSERT INTO runs it",
-        ))),
-        "FUNCTION" | "AGGREGATE" => Err(Box::new(not_yet("CREATE FUNCTION").at(what).help(
-            "the library registers scalar and aggregate functions",
-        ))),
-        "UNBOUNDED" => Err(foreign(what, "UNBOUNDED EXTERNAL TABLE", "CREATE SOURCE declares a stream")),
-        "TEMPORARY" | "TEMP" => Err(foreign(what, &kind, "leave it out: nothing that is declared outlives the engine")),
-        "INDEX" | "UNIQUE" => Err(foreign(what, "INDEX", "leave it out: state is indexed by the keys of the query")),
-        "DATABASE" | "SCHEMA" | "CATALOG" => Err(foreign(what, &kind, "there is one catalog and no schemas")),
-        "CONNECTION" | "SECRET" | "TYPE" | "SEQUENCE" | "TRIGGER" | "PROCEDURE" | "USER" | "ROLE" => {
-            Err(foreign(what, &kind, "leave it out: tables, sources, sinks and views are all there is"))
+        "MATERIALIZED" => {
+            Err(Box::new(not_yet("CREATE MATERIALIZED VIEW").at(what).help(
+                "CREATE VIEW names the query; CREATE SINK or INSERT INTO runs it",
+            )))
         }
+        "FUNCTION" | "AGGREGATE" => Err(Box::new(
+            not_yet("CREATE FUNCTION")
+                .at(what)
+                .help("the library registers scalar and aggregate functions"),
+        )),
+        "UNBOUNDED" => Err(foreign(
+            what,
+            "UNBOUNDED EXTERNAL TABLE",
+            "CREATE SOURCE declares a stream",
+        )),
+        "TEMPORARY" | "TEMP" => Err(foreign(
+            what,
+            &kind,
+            "leave it out: nothing that is declared outlives the engine",
+        )),
+        "INDEX" | "UNIQUE" => Err(foreign(
+            what,
+            "INDEX",
+            "leave it out: state is indexed by the keys of the query",
+        )),
+        "DATABASE" | "SCHEMA" | "CATALOG" => Err(foreign(what, &kind, "there is one catalog and no schemas")),
+        "CONNECTION" | "SECRET" | "TYPE" | "SEQUENCE" | "TRIGGER" | "PROCEDURE" | "USER" | "ROLE" => Err(foreign(
+            what,
+            &kind,
+            "leave it out: tables, sources, sinks and views are all there is",
+        )),
         _ => {
             cursor.at -= 1;
             Err(cursor.expected("`TABLE`, `SOURCE`, `SINK`, `VIEW` or `EXTERNAL TABLE`"))
@@ -60,7 +78,12 @@ fn foreign(span: std::ops::Range<usize>, kind: &str, instead: &str) -> Box<Diagn
 fn head(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Head> {
     let if_not_exists = cursor.eat_words(&["IF", "NOT", "EXISTS"]);
     let name = cursor.relation("a name")?;
-    Ok(Head { start, or_replace, if_not_exists, name })
+    Ok(Head {
+        start,
+        or_replace,
+        if_not_exists,
+        name,
+    })
 }
 
 fn text_from(cursor: &Cursor, start: usize) -> String {
@@ -73,7 +96,9 @@ fn table(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statemen
     let elements = columns::table_elements(cursor)?;
     let options = options::with_clause(cursor)?;
     refuse_table_tail(cursor)?;
-    Ok(Statement::CreateTable(finish_table(cursor, head, elements, options, false)))
+    Ok(Statement::CreateTable(finish_table(
+        cursor, head, elements, options, false,
+    )))
 }
 
 /// `name [(columns …)] STORED AS … LOCATION …` as DataFusion has it, or `WITH (…)`.
@@ -85,7 +110,9 @@ fn external_table(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed
     } else {
         external::clauses(cursor)?
     };
-    Ok(Statement::CreateTable(finish_table(cursor, head, elements, options, true)))
+    Ok(Statement::CreateTable(finish_table(
+        cursor, head, elements, options, true,
+    )))
 }
 
 fn finish_table(
@@ -122,8 +149,16 @@ fn refuse_table_tail(cursor: &Cursor) -> Parsed<()> {
             "`STORED AS … LOCATION …` belongs to CREATE EXTERNAL TABLE",
             "write CREATE EXTERNAL TABLE for data at rest, or WITH (connector = 'file', path = '…', format = '…')",
         ),
-        "PARTITIONED" => ("unsupported", "tables are not partitioned", "leave it out: the engine partitions by itself"),
-        "FORMAT" => ("unsupported", "the format is an option", "write it into the options: WITH (format = 'json')"),
+        "PARTITIONED" => (
+            "unsupported",
+            "tables are not partitioned",
+            "leave it out: the engine partitions by itself",
+        ),
+        "FORMAT" => (
+            "unsupported",
+            "the format is an option",
+            "write it into the options: WITH (format = 'json')",
+        ),
         _ => return Ok(()),
     };
     Err(Box::new(Diagnostic::error(code, message).at(cursor.span()).help(help)))
@@ -154,8 +189,20 @@ fn sink(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statement
         return Err(cursor.expected("`AS SELECT …`, `FROM` or `WITH (…)`"));
     }
     let text = text_from(cursor, head.start);
-    let Head { or_replace, if_not_exists, name, .. } = head;
-    Ok(Statement::CreateSink(CreateSink { or_replace, if_not_exists, name, from, options, text }))
+    let Head {
+        or_replace,
+        if_not_exists,
+        name,
+        ..
+    } = head;
+    Ok(Statement::CreateSink(CreateSink {
+        or_replace,
+        if_not_exists,
+        name,
+        from,
+        options,
+        text,
+    }))
 }
 
 /// `name [(columns)] AS SELECT …`.
@@ -171,6 +218,18 @@ fn view(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statement
     }
     let query = Box::new(query::stream_query(cursor)?);
     let text = text_from(cursor, head.start);
-    let Head { or_replace, if_not_exists, name, .. } = head;
-    Ok(Statement::CreateView(CreateView { or_replace, if_not_exists, name, columns, query, text }))
+    let Head {
+        or_replace,
+        if_not_exists,
+        name,
+        ..
+    } = head;
+    Ok(Statement::CreateView(CreateView {
+        or_replace,
+        if_not_exists,
+        name,
+        columns,
+        query,
+        text,
+    }))
 }

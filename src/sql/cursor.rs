@@ -19,12 +19,20 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub fn new(script: &'a Script<'a>, tokens: Range<usize>) -> Self {
-        Cursor { script, first: tokens.start, at: tokens.start, end: tokens.end }
+        Cursor {
+            script,
+            first: tokens.start,
+            at: tokens.start,
+            end: tokens.end,
+        }
     }
 
     /// The same place, reading no further than token `end`.
     pub fn until(&self, end: usize) -> Self {
-        Cursor { end: end.min(self.end), ..self.clone() }
+        Cursor {
+            end: end.min(self.end),
+            ..self.clone()
+        }
     }
 
     pub fn is_done(&self) -> bool {
@@ -34,7 +42,9 @@ impl<'a> Cursor<'a> {
     /// The token `n` places ahead.
     pub fn peek(&self, n: usize) -> Option<&'a Token> {
         let at = self.at + n;
-        (at < self.end).then(|| self.script.tokens.get(at).map(|t| &t.token)).flatten()
+        (at < self.end)
+            .then(|| self.script.tokens.get(at).map(|t| &t.token))
+            .flatten()
     }
 
     /// The unquoted word `n` places ahead, as it is written.
@@ -84,7 +94,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn expect(&mut self, token: &Token) -> Parsed<()> {
-        if self.eat(token) { Ok(()) } else { Err(self.expected(&format!("`{token}`"))) }
+        if self.eat(token) {
+            Ok(())
+        } else {
+            Err(self.expected(&format!("`{token}`")))
+        }
     }
 
     /// The bytes of the next token; at the end of the statement, the empty range behind it.
@@ -104,8 +118,14 @@ impl<'a> Cursor<'a> {
     /// A name: lower case unless quoted.
     pub fn name(&mut self, what: &str) -> Parsed<Name> {
         let name = match self.peek(0) {
-            Some(Token::Word(w)) if w.quote_style.is_some() => Name { value: w.value.clone(), span: self.span() },
-            Some(Token::Word(w)) if !is_reserved(&w.value) => Name { value: w.value.to_lowercase(), span: self.span() },
+            Some(Token::Word(w)) if w.quote_style.is_some() => Name {
+                value: w.value.clone(),
+                span: self.span(),
+            },
+            Some(Token::Word(w)) if !is_reserved(&w.value) => Name {
+                value: w.value.to_lowercase(),
+                span: self.span(),
+            },
             _ => return Err(self.expected(what)),
         };
         self.at += 1;
@@ -178,7 +198,11 @@ impl<'a> Cursor<'a> {
         };
         let span = match self.script.bytes.get(at) {
             Some(bytes) if found.starts_with('`') => bytes.clone(),
-            _ => Cursor { at: place.end, ..place.clone() }.span(),
+            _ => Cursor {
+                at: place.end,
+                ..place.clone()
+            }
+            .span(),
         };
         let diagnostic = Diagnostic::error("syntax", format!("expected {what}, found {found}")).at(span);
         match self.script.keyword_help(at, self.first) {

@@ -61,8 +61,8 @@ impl Dialect for WaterwheelDialect {
             parser.get_current_token().token,
             Token::LParen | Token::Comma | Token::RArrow
         );
-        let names_table = parser.peek_keyword(Keyword::TABLE)
-            && matches!(parser.peek_nth_token_ref(1).token, Token::Word(_));
+        let names_table =
+            parser.peek_keyword(Keyword::TABLE) && matches!(parser.peek_nth_token_ref(1).token, Token::Word(_));
         (argument && names_table).then(|| {
             parser.advance_token();
             table_argument(parser)

@@ -20,8 +20,15 @@ pub(super) fn clauses(cursor: &mut Cursor) -> Parsed<Vec<OptionDef>> {
         } else if cursor.eat_words(&["COMPRESSION", "TYPE"]) {
             found.push(word_option(cursor, start, "compression", "a compression")?);
         } else if cursor.eat_words(&["WITH", "HEADER", "ROW"]) {
-            let key = Name { value: "header".to_string(), span: cursor.span_from(start) };
-            found.push(OptionDef { value_span: key.span.clone(), key, value: "true".to_string() });
+            let key = Name {
+                value: "header".to_string(),
+                span: cursor.span_from(start),
+            };
+            found.push(OptionDef {
+                value_span: key.span.clone(),
+                key,
+                value: "true".to_string(),
+            });
         } else if cursor.eat_word("OPTIONS") {
             found.extend(option_list(cursor)?);
         } else if cursor.is_word(0, "PARTITIONED") {
@@ -36,7 +43,10 @@ pub(super) fn clauses(cursor: &mut Cursor) -> Parsed<Vec<OptionDef>> {
         return Err(cursor.expected("`STORED AS … LOCATION '…'` or `WITH (…)`"));
     };
     let connector = OptionDef {
-        key: Name { value: "connector".to_string(), span: path.key.span.clone() },
+        key: Name {
+            value: "connector".to_string(),
+            span: path.key.span.clone(),
+        },
         value: "file".to_string(),
         value_span: path.key.span.clone(),
     };
@@ -49,20 +59,33 @@ pub(super) fn clauses(cursor: &mut Cursor) -> Parsed<Vec<OptionDef>> {
 fn location(cursor: &mut Cursor, start: usize) -> Parsed<OptionDef> {
     let span = cursor.span_from(start);
     match cursor.peek(0) {
-        Some(Token::SingleQuotedString(_)) => options::value(cursor, Name { value: "path".to_string(), span }),
+        Some(Token::SingleQuotedString(_)) => options::value(
+            cursor,
+            Name {
+                value: "path".to_string(),
+                span,
+            },
+        ),
         _ => Err(cursor.expected("a path in quotes")),
     }
 }
 
 /// A clause with one word as its value, quoted or not: `STORED AS CSV`.
 fn word_option(cursor: &mut Cursor, start: usize, key: &str, what: &str) -> Parsed<OptionDef> {
-    let key = Name { value: key.to_string(), span: cursor.span_from(start) };
+    let key = Name {
+        value: key.to_string(),
+        span: cursor.span_from(start),
+    };
     let value = match cursor.peek(0) {
         Some(Token::Word(word)) => word.value.to_lowercase(),
         Some(Token::SingleQuotedString(text)) => text.to_lowercase(),
         _ => return Err(cursor.expected(what)),
     };
-    let value = if value == "ndjson" || value == "jsonl" { "json".to_string() } else { value };
+    let value = if value == "ndjson" || value == "jsonl" {
+        "json".to_string()
+    } else {
+        value
+    };
     let value_span = cursor.span();
     cursor.at += 1;
     Ok(OptionDef { key, value, value_span })

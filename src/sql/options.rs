@@ -31,7 +31,9 @@ pub(super) fn no_duplicates(options: &[OptionDef]) -> Parsed<()> {
     for (at, option) in options.iter().enumerate() {
         if options[..at].iter().any(|other| other.key.value == option.key.value) {
             let message = format!("option `{}` is given twice", option.key.value);
-            return Err(Box::new(Diagnostic::error("duplicate", message).at(option.key.span.clone())));
+            return Err(Box::new(
+                Diagnostic::error("duplicate", message).at(option.key.span.clone()),
+            ));
         }
     }
     Ok(())
@@ -45,7 +47,10 @@ pub(super) fn key(cursor: &mut Cursor) -> Parsed<Name> {
         value.push('.');
         value.push_str(&key_part(cursor)?);
     }
-    Ok(Name { value, span: cursor.span_from(start) })
+    Ok(Name {
+        value,
+        span: cursor.span_from(start),
+    })
 }
 
 fn key_part(cursor: &mut Cursor) -> Parsed<String> {
@@ -88,7 +93,12 @@ fn bare_value(cursor: &Cursor, start: usize) -> Box<Diagnostic> {
     let diagnostic = cursor.expected("a string in quotes, a number, `true` or `false`");
     let end = cursor.find(|c| c.peek(0) == Some(&Token::Comma));
     let written: Range<usize> = cursor.script.bytes_of(&(start..end));
-    match cursor.script.text.get(written).filter(|text| !text.is_empty() && !text.contains(['\'', '\n'])) {
+    match cursor
+        .script
+        .text
+        .get(written)
+        .filter(|text| !text.is_empty() && !text.contains(['\'', '\n']))
+    {
         Some(text) => Box::new(diagnostic.help(format!("put it into quotes: '{text}'"))),
         None => diagnostic,
     }

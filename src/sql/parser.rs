@@ -98,16 +98,24 @@ const FOREIGN: &[(&[&str], &str)] = &[
     ),
     (&["ALTER"], "use CREATE OR REPLACE with the new definition"),
     (&["USE", "ATTACH", "DETACH"], "there is one catalog and no schemas"),
-    (&["GRANT", "REVOKE", "DENY"], "there are no users: access is that of the process"),
+    (
+        &["GRANT", "REVOKE", "DENY"],
+        "there are no users: access is that of the process",
+    ),
     (
         &["PREPARE", "EXECUTE", "DEALLOCATE", "DECLARE", "FETCH", "CALL"],
         "write the query itself; the library takes a query once and runs it until it is stopped",
     ),
     (
-        &["ANALYZE", "VACUUM", "OPTIMIZE", "REFRESH", "REINDEX", "CACHE", "UNCACHE"],
+        &[
+            "ANALYZE", "VACUUM", "OPTIMIZE", "REFRESH", "REINDEX", "CACHE", "UNCACHE",
+        ],
         "nothing needs upkeep here: leave it out",
     ),
     (&["TABLE"], "write SELECT * FROM and the name"),
     (&["KILL", "STOP"], "Ctrl-C stops a running query"),
-    (&["QUIT", "EXIT"], "in the shell it stands alone on a line; a script ends by itself"),
+    (
+        &["QUIT", "EXIT"],
+        "in the shell it stands alone on a line; a script ends by itself",
+    ),
 ];

@@ -18,7 +18,9 @@ pub(super) fn starts_here(cursor: &Cursor) -> bool {
     while cursor.peek(n) == Some(&Token::LParen) {
         n += 1;
     }
-    ["SELECT", "WITH", "VALUES", "FROM"].iter().any(|word| cursor.is_word(n, word))
+    ["SELECT", "WITH", "VALUES", "FROM"]
+        .iter()
+        .any(|word| cursor.is_word(n, word))
 }
 
 /// A query and its clauses, up to the cursor's end or to what belongs to neither.
@@ -28,10 +30,12 @@ pub(super) fn stream_query(cursor: &mut Cursor) -> Parsed<StreamQuery> {
     let mut body = cursor.until(end);
     body.check_chains()?;
     let before = body.at;
-    let read = body.sqlparser(Parser::parse_query).and_then(|query| match body.is_done() {
-        true => Ok(query),
-        false => Err(leftover(&body)),
-    });
+    let read = body
+        .sqlparser(Parser::parse_query)
+        .and_then(|query| match body.is_done() {
+            true => Ok(query),
+            false => Err(leftover(&body)),
+        });
     let query = match read {
         Ok(query) => query,
         Err(outer) => return Err(inner_mistake(&cursor.until(end), before).unwrap_or(outer)),
@@ -56,7 +60,10 @@ fn inner_mistake(query: &Cursor, start: usize) -> Option<Box<Diagnostic>> {
     const TRIED_MAX: usize = 32;
     let mut tried = 0;
     for at in (start..query.end).rev() {
-        let opened = Cursor { at: at + 1, ..query.clone() };
+        let opened = Cursor {
+            at: at + 1,
+            ..query.clone()
+        };
         let is_subquery = query.script.tokens[at].token == Token::LParen
             && (opened.is_word(0, "SELECT") || opened.is_word(0, "WITH"));
         if !is_subquery {
@@ -96,7 +103,10 @@ pub(super) fn clause_starts(cursor: &Cursor) -> bool {
     if !CLAUSES.iter().any(|words| cursor.are_words(words)) || cursor.at == cursor.first {
         return false;
     }
-    let before = Cursor { at: cursor.at - 1, ..cursor.clone() };
+    let before = Cursor {
+        at: cursor.at - 1,
+        ..cursor.clone()
+    };
     let operand_expected = ["SELECT", "WHERE", "BY", "FROM", "AND", "OR", "NOT", "ON", "AS", "JOIN"];
     !matches!(before.peek(0), Some(Token::Comma | Token::Eq | Token::Period))
         && !operand_expected.iter().any(|word| before.is_word(0, word))
@@ -107,7 +117,11 @@ fn clauses(cursor: &mut Cursor) -> Parsed<Vec<Clause>> {
     while clause_starts(cursor) {
         let start = cursor.at;
         // The clause ends before the next one, so that an interval cannot swallow its words.
-        let next = Cursor { at: start + 2, ..cursor.clone() }.find(clause_starts);
+        let next = Cursor {
+            at: start + 2,
+            ..cursor.clone()
+        }
+        .find(clause_starts);
         let mut part = cursor.until(next);
         let kind = clause(&mut part)?;
         cursor.at = part.at;
@@ -157,7 +171,9 @@ fn clause(cursor: &mut Cursor) -> Parsed<ClauseKind> {
     }
     if !cursor.eat_word("EVERY") {
         let diagnostic = cursor.expected("`ON WINDOW CLOSE`, `CHANGES` or `EVERY`");
-        return Err(Box::new(diagnostic.help("EMIT ON WINDOW CLOSE gives each window once, when it is final")));
+        return Err(Box::new(
+            diagnostic.help("EMIT ON WINDOW CLOSE gives each window once, when it is final"),
+        ));
     }
     let Some(Token::Number(number, _)) = cursor.peek(0) else {
         return Ok(ClauseKind::EmitEvery(interval(cursor)?));
@@ -169,7 +185,9 @@ fn clause(cursor: &mut Cursor) -> Parsed<ClauseKind> {
     cursor.at += 1;
     if !cursor.eat_word("ROWS") && !cursor.eat_word("ROW") {
         let diagnostic = cursor.expected("`ROWS`");
-        return Err(Box::new(diagnostic.help("a duration is written as INTERVAL '1 second'")));
+        return Err(Box::new(
+            diagnostic.help("a duration is written as INTERVAL '1 second'"),
+        ));
     }
     Ok(ClauseKind::EmitEveryRows(rows))
 }
@@ -177,15 +195,22 @@ fn clause(cursor: &mut Cursor) -> Parsed<ClauseKind> {
 fn interval(cursor: &mut Cursor) -> Parsed<datafusion::sql::sqlparser::ast::Expr> {
     if !cursor.is_word(0, "INTERVAL") {
         let diagnostic = cursor.expected("`INTERVAL`");
-        return Err(Box::new(diagnostic.help("a duration is written as INTERVAL '5' SECOND")));
+        return Err(Box::new(
+            diagnostic.help("a duration is written as INTERVAL '5' SECOND"),
+        ));
     }
     cursor.expression()
 }
 
 /// A clause in a subquery: the clauses belong to the whole query.
 pub(super) fn misplaced(cursor: &Cursor) -> Box<Diagnostic> {
-    let words = [cursor.word(0), cursor.word(1)].map(|w| w.unwrap_or_default().to_uppercase()).join(" ");
-    let diagnostic = Diagnostic::error("syntax", format!("`{words}` belongs after the whole query, not into a subquery"));
+    let words = [cursor.word(0), cursor.word(1)]
+        .map(|w| w.unwrap_or_default().to_uppercase())
+        .join(" ");
+    let diagnostic = Diagnostic::error(
+        "syntax",
+        format!("`{words}` belongs after the whole query, not into a subquery"),
+    );
     Box::new(diagnostic.at(cursor.span()).help("move it to the end of the statement"))
 }
 

@@ -123,7 +123,15 @@ impl Visitor for Ignored {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &ast::TableFactor) -> ControlFlow<()> {
-        let ast::TableFactor::Table { with_hints, version, with_ordinality, partitions, sample, index_hints, .. } = factor
+        let ast::TableFactor::Table {
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            sample,
+            index_hints,
+            ..
+        } = factor
         else {
             return ControlFlow::Continue(());
         };

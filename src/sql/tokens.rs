@@ -76,7 +76,12 @@ impl<'a> Script<'a> {
             }
         }
         let broken = error.map(|error| Broken::new(error, &walk));
-        Script { text, tokens, bytes, broken }
+        Script {
+            text,
+            tokens,
+            bytes,
+            broken,
+        }
     }
 
     /// The token ranges of the statements, without their `;`. Empty statements are left out; what stands before a
@@ -131,7 +136,11 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(text: &'a str) -> Self {
-        Walk { rest: text.chars(), byte: 0, at: Location::new(1, 1) }
+        Walk {
+            rest: text.chars(),
+            byte: 0,
+            at: Location::new(1, 1),
+        }
     }
 
     fn to(&mut self, place: Location) -> usize {
@@ -167,7 +176,11 @@ impl Broken {
             message
         };
         let unfinished = message.contains("not closed");
-        Broken { message, at: walk.byte + (rest.len() - unread.len()), unfinished }
+        Broken {
+            message,
+            at: walk.byte + (rest.len() - unread.len()),
+            unfinished,
+        }
     }
 
     pub fn diagnostic(&self, text: &str) -> Diagnostic {

@@ -3,7 +3,9 @@
 use super::Parsed;
 use super::cursor::Cursor;
 use crate::error::Diagnostic;
-use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType, Ident, StructBracketKind, StructField, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, DataType, Ident, StructBracketKind, StructField, TimezoneInfo,
+};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -92,7 +94,11 @@ impl Reader {
             ident.quote_style = quote;
             ident.span = span.unwrap_or(ident.span);
             let field_type = self.read(cursor)?;
-            fields.push(StructField { field_name: Some(ident), field_type, options: None });
+            fields.push(StructField {
+                field_name: Some(ident),
+                field_type,
+                options: None,
+            });
             if self.half || !cursor.eat(&Token::Comma) {
                 return Ok(fields);
             }
@@ -100,7 +106,11 @@ impl Reader {
     }
 
     fn close(&mut self, cursor: &mut Cursor, angle: bool) -> Parsed<()> {
-        if angle { self.close_angle(cursor) } else { cursor.expect(&Token::RParen) }
+        if angle {
+            self.close_angle(cursor)
+        } else {
+            cursor.expect(&Token::RParen)
+        }
     }
 
     fn close_angle(&mut self, cursor: &mut Cursor) -> Parsed<()> {
@@ -137,7 +147,10 @@ fn local_timestamp(cursor: &mut Cursor) -> Parsed<Option<DataType>> {
         _ => None,
     };
     let length = if precision.is_some() { 4 } else { 1 };
-    let behind = Cursor { at: cursor.at + length, ..cursor.clone() };
+    let behind = Cursor {
+        at: cursor.at + length,
+        ..cursor.clone()
+    };
     let long = cursor.is_word(0, "TIMESTAMP") && behind.are_words(&["WITH", "LOCAL"]);
     if !short && !long {
         return Ok(None);

@@ -16,14 +16,26 @@ pub fn plan_type(data_type: &ast::DataType) -> Result<DataType, String> {
     }
     match data_type {
         Sql::Boolean | Sql::Bool => Ok(DataType::Boolean),
-        Sql::Varchar(_) | Sql::Nvarchar(_) | Sql::Char(_) | Sql::Character(_) | Sql::CharacterVarying(_)
-        | Sql::CharVarying(_) | Sql::Text | Sql::String(_) | Sql::Uuid | Sql::JSON | Sql::Clob(_) => Ok(DataType::Utf8),
+        Sql::Varchar(_)
+        | Sql::Nvarchar(_)
+        | Sql::Char(_)
+        | Sql::Character(_)
+        | Sql::CharacterVarying(_)
+        | Sql::CharVarying(_)
+        | Sql::Text
+        | Sql::String(_)
+        | Sql::Uuid
+        | Sql::JSON
+        | Sql::Clob(_) => Ok(DataType::Utf8),
         Sql::Bytea | Sql::Binary(_) | Sql::Varbinary(_) | Sql::Blob(_) | Sql::Bytes(_) => Ok(DataType::Binary),
         Sql::Date | Sql::Date32 => Ok(DataType::Date32),
         Sql::Time(precision, zone) => time_type(*precision, zone),
         Sql::Timestamp(precision, zone) => timestamp_type(*precision, zone),
         Sql::TimestampNtz(precision) | Sql::Datetime(precision) => timestamp_type(*precision, &TimezoneInfo::None),
-        Sql::Interval { fields: None, precision: None } => Ok(DataType::Interval(IntervalUnit::MonthDayNano)),
+        Sql::Interval {
+            fields: None,
+            precision: None,
+        } => Ok(DataType::Interval(IntervalUnit::MonthDayNano)),
         Sql::Interval { .. } => Err("INTERVAL takes neither fields nor precision as the type of a column".to_string()),
         Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => decimal_type(info),
         Sql::Array(
@@ -32,7 +44,7 @@ pub fn plan_type(data_type: &ast::DataType) -> Result<DataType, String> {
             | ArrayElemTypeDef::Parenthesis(item),
         ) => Ok(DataType::List(Arc::new(Field::new_list_field(plan_type(item)?, true)))),
         Sql::Array(ArrayElemTypeDef::None) => Err("ARRAY needs the type of its items: ARRAY<STRING>".to_string()),
-        Sql::Map(key, value) => map_type(plan_type(key)?, plan_type(value)?),
+        Sql::Map(key, value) => Ok(map_type(plan_type(key)?, plan_type(value)?)),
         Sql::Struct(fields, _) => struct_type(fields),
         other => Err(unknown_type(&other.to_string())),
     }
@@ -69,7 +81,10 @@ fn unit(precision: Option<u64>) -> Result<TimeUnit, String> {
 
 fn timestamp_type(precision: Option<u64>, zone: &TimezoneInfo) -> Result<DataType, String> {
     let zoned = matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz);
-    Ok(DataType::Timestamp(unit(precision)?, zoned.then(|| Arc::from("+00:00"))))
+    Ok(DataType::Timestamp(
+        unit(precision)?,
+        zoned.then(|| Arc::from("+00:00")),
+    ))
 }
 
 fn time_type(precision: Option<u64>, zone: &TimezoneInfo) -> Result<DataType, String> {
@@ -90,7 +105,9 @@ fn decimal_type(info: &ExactNumberInfo) -> Result<DataType, String> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
     let wrong = || {
-        format!("DECIMAL({precision}, {scale}): the digits must be from 1 to {DECIMAL256_MAX_PRECISION}, of which from 0 to all behind the point")
+        format!(
+            "DECIMAL({precision}, {scale}): the digits must be from 1 to {DECIMAL256_MAX_PRECISION}, of which from 0 to all behind the point"
+        )
     };
     let digits = u8::try_from(precision).map_err(|_| wrong())?;
     let behind = i8::try_from(scale).map_err(|_| wrong())?;
@@ -98,13 +115,17 @@ fn decimal_type(info: &ExactNumberInfo) -> Result<DataType, String> {
         return Err(wrong());
     }
     let small = digits <= DECIMAL128_MAX_PRECISION;
-    Ok(if small { DataType::Decimal128(digits, behind) } else { DataType::Decimal256(digits, behind) })
+    Ok(if small {
+        DataType::Decimal128(digits, behind)
+    } else {
+        DataType::Decimal256(digits, behind)
+    })
 }
 
 /// Field names and nullability as DataFusion's `map` function makes them.
-fn map_type(key: DataType, value: DataType) -> Result<DataType, String> {
+fn map_type(key: DataType, value: DataType) -> DataType {
     let pair = Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
-    Ok(DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair), false)), false))
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair), false)), false)
 }
 
 fn struct_type(fields: &[ast::StructField]) -> Result<DataType, String> {
@@ -124,9 +145,33 @@ fn struct_type(fields: &[ast::StructField]) -> Result<DataType, String> {
 }
 
 const TYPE_NAMES: &[&str] = &[
-    "ARRAY", "BIGINT", "BINARY", "BOOLEAN", "BYTEA", "CHAR", "DATE", "DECIMAL", "DOUBLE", "FLOAT", "INT", "INTEGER",
-    "INTERVAL", "MAP", "NUMERIC", "REAL", "ROW", "SMALLINT", "STRING", "STRUCT", "TEXT", "TIME", "TIMESTAMP", "TINYINT",
-    "UUID", "VARBINARY", "VARCHAR",
+    "ARRAY",
+    "BIGINT",
+    "BINARY",
+    "BOOLEAN",
+    "BYTEA",
+    "CHAR",
+    "DATE",
+    "DECIMAL",
+    "DOUBLE",
+    "FLOAT",
+    "INT",
+    "INTEGER",
+    "INTERVAL",
+    "MAP",
+    "NUMERIC",
+    "REAL",
+    "ROW",
+    "SMALLINT",
+    "STRING",
+    "STRUCT",
+    "TEXT",
+    "TIME",
+    "TIMESTAMP",
+    "TINYINT",
+    "UUID",
+    "VARBINARY",
+    "VARCHAR",
 ];
 
 fn unknown_type(name: &str) -> String {
