@@ -12,8 +12,9 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 /// comes after it.
 const NESTING_MAX: usize = 50;
 
-/// How many operators may follow each other on one level: such a chain is as deep a tree.
-const CHAIN_MAX: usize = 2000;
+/// How many operators may follow each other on one level: such a chain is as deep a tree, and copying it takes about
+/// 1 KiB of stack for each, of the 2 MiB that threads have.
+const CHAIN_MAX: usize = 600;
 
 impl Cursor<'_> {
     /// Lets sqlparser read from here; it sees no further than this cursor's end.
@@ -46,17 +47,16 @@ impl Cursor<'_> {
 
     /// Refuses chains of operators that would make a tree too deep to walk.
     pub fn check_chains(&self) -> Parsed<()> {
-        let mut open: Vec<usize> = Vec::new();
-        let mut links = 0;
+        let mut open: Vec<Links> = Vec::new();
+        let mut links = Links::default();
         for at in self.at..self.end {
             match &self.script.tokens[at].token {
                 Token::LParen | Token::LBracket | Token::LBrace => open.push(std::mem::take(&mut links)),
                 Token::RParen | Token::RBracket | Token::RBrace => links = open.pop().unwrap_or(links),
-                Token::Comma => links = 0,
-                token if is_link(token) => links += 1,
-                _ => {}
+                Token::Comma => links = Links::default(),
+                token => links.add(token),
             }
-            if links > CHAIN_MAX {
+            if links.depth() > CHAIN_MAX {
                 let message = format!("more than {CHAIN_MAX} operators in one chain");
                 let diagnostic = Diagnostic::error("too_deep", message)
                     .at(self.script.bytes[at].clone())
@@ -97,49 +97,65 @@ impl Cursor<'_> {
     }
 }
 
-fn is_link(token: &Token) -> bool {
-    const WORDS: &[&str] = &[
-        "AND",
-        "OR",
-        "XOR",
-        "NOT",
-        "IS",
-        "IN",
-        "LIKE",
-        "ILIKE",
-        "SIMILAR",
-        "BETWEEN",
-        "COLLATE",
-        "AT",
-        "UNION",
-        "EXCEPT",
-        "INTERSECT",
-        "MINUS",
-        "DIV",
-        "OVERLAPS",
-        "RLIKE",
-        "REGEXP",
+/// Operators counted on one level of brackets, the weakest first: UNION, OR, AND, all others. An operator ends the
+/// chains of those that bind stronger: `a = 1 OR b = 2` is two links deep, not three.
+#[derive(Default, Clone, Copy)]
+struct Links([usize; 4]);
+
+impl Links {
+    fn add(&mut self, token: &Token) {
+        if starts_clause(token) {
+            // A chain of UNION goes on over the clauses of its queries.
+            self.0[1..].fill(0);
+        } else if let Some(level) = link_level(token) {
+            self.0[level] += 1;
+            self.0[level + 1..].fill(0);
+        }
+    }
+
+    fn depth(&self) -> usize {
+        self.0.iter().sum()
+    }
+}
+
+/// FROM is not among them: `a IS DISTINCT FROM b IS DISTINCT FROM c` is one chain.
+fn starts_clause(token: &Token) -> bool {
+    const CLAUSES: &[&str] = &["SELECT", "WHERE", "HAVING", "ON"];
+    matches!(token, Token::Word(w) if w.quote_style.is_none() && CLAUSES.iter().any(|k| k.eq_ignore_ascii_case(&w.value)))
+}
+
+fn link_level(token: &Token) -> Option<usize> {
+    const LEVELS: &[&[&str]] = &[
+        &["UNION", "EXCEPT", "INTERSECT", "MINUS"],
+        &["OR", "XOR"],
+        &["AND"],
+        &[
+            "NOT", "IS", "IN", "LIKE", "ILIKE", "SIMILAR", "BETWEEN", "COLLATE", "AT", "DIV", "OVERLAPS", "RLIKE",
+            "REGEXP",
+        ],
     ];
     match token {
-        Token::Word(w) => w.quote_style.is_none() && WORDS.iter().any(|k| k.eq_ignore_ascii_case(&w.value)),
-        Token::Number(..) | Token::Period | Token::SemiColon => false,
+        Token::Word(w) if w.quote_style.is_some() => None,
+        Token::Word(w) => LEVELS
+            .iter()
+            .position(|words| words.iter().any(|k| k.eq_ignore_ascii_case(&w.value))),
+        Token::Number(..) | Token::Period | Token::SemiColon => None,
         // Operators have no letters, quotes or digits; literals of all kinds do, or are quoted.
         other => {
-            let mut buffer = Prefix::default();
-            // Writing stops at the second character or so: a literal is not copied to look at its beginning.
-            let _ = std::fmt::write(&mut buffer, format_args!("{other}"));
-            buffer
-                .0
-                .is_some_and(|c| c.is_ascii_punctuation() && !matches!(c, '\'' | '"' | '$' | '`'))
+            let mut first = First::default();
+            // Writing stops after the first character: a literal is not copied to look at its beginning.
+            let _ = std::fmt::write(&mut first, format_args!("{other}"));
+            let operator = |c: char| c.is_ascii_punctuation() && !matches!(c, '\'' | '"' | '$' | '`');
+            first.0.is_some_and(operator).then_some(LEVELS.len() - 1)
         }
     }
 }
 
 /// Keeps the first character that is written to it.
 #[derive(Default)]
-struct Prefix(Option<char>);
+struct First(Option<char>);
 
-impl std::fmt::Write for Prefix {
+impl std::fmt::Write for First {
     fn write_str(&mut self, s: &str) -> std::fmt::Result {
         self.0 = self.0.or_else(|| s.chars().next());
         if self.0.is_some() { Err(std::fmt::Error) } else { Ok(()) }

@@ -149,7 +149,7 @@ pub(super) fn show(cursor: &mut Cursor) -> Parsed<Statement> {
 /// `DESCRIBE [TABLE] name`.
 pub(super) fn describe(cursor: &mut Cursor) -> Parsed<Statement> {
     cursor.at += 1;
-    if KINDS.iter().any(|kind| cursor.is_word(0, kind)) && cursor.word(1).is_some() {
+    if KINDS.iter().any(|kind| cursor.is_word(0, kind)) && matches!(cursor.peek(1), Some(Token::Word(_))) {
         cursor.at += 1;
     }
     if query::starts_here(cursor) {

@@ -98,7 +98,11 @@ const KEYWORDS: &[&str] = &[
 
 /// The keyword that `word` was probably meant to be; `None` when it is one already, or is near to none.
 pub fn suggest_keyword(word: &str) -> Option<&'static str> {
-    closest(word, KEYWORDS)
+    // `INT` is near to `INTO`, and `DATE` to `LATE`.
+    let is_type = super::types::TYPE_NAMES
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(word));
+    if is_type { None } else { closest(word, KEYWORDS) }
 }
 
 /// The nearest of `known` within one edit (two from five letters on). Stricter than the ranking of names: this is

@@ -144,7 +144,7 @@ fn struct_type(fields: &[ast::StructField]) -> Result<DataType, String> {
     Ok(DataType::Struct(Fields::from(planned)))
 }
 
-const TYPE_NAMES: &[&str] = &[
+pub(super) const TYPE_NAMES: &[&str] = &[
     "ARRAY",
     "BIGINT",
     "BINARY",
