@@ -174,9 +174,12 @@ fn take_place(text: &str) -> (&str, Option<Location>) {
     }
 }
 
-/// A message of sqlparser without its capital.
+/// A message of sqlparser without its capital; a sign alone is quoted.
 fn plain(message: &str) -> String {
     let mut words = message.trim().to_string();
+    if !words.contains(char::is_alphanumeric) {
+        return format!("`{words}`");
+    }
     let second_is_small = words.chars().nth(1).is_some_and(char::is_lowercase);
     if let Some(first) = words.get_mut(..1).filter(|_| second_is_small) {
         first.make_ascii_lowercase();

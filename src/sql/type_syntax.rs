@@ -39,15 +39,8 @@ impl Reader {
             return Err(Box::new(Diagnostic::error("too_deep", message).at(cursor.span())));
         }
         let mut data_type = self.without_suffix(cursor)?;
-        while !self.half {
-            if cursor.eat(&Token::LBracket) {
-                if matches!(cursor.peek(0), Some(Token::Number(..))) {
-                    cursor.at += 1;
-                }
-                cursor.expect(&Token::RBracket)?;
-            } else if !cursor.eat_word("ARRAY") {
-                break;
-            }
+        // Behind half a `>>` the type is over.
+        while !self.half && suffix(cursor)? {
             data_type = DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(data_type), None));
         }
         self.depth -= 1;
@@ -123,6 +116,18 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// Takes one `[]`, `[3]` or `ARRAY` behind a type.
+fn suffix(cursor: &mut Cursor) -> Parsed<bool> {
+    if !cursor.eat(&Token::LBracket) {
+        return Ok(cursor.eat_word("ARRAY"));
+    }
+    if matches!(cursor.peek(0), Some(Token::Number(..))) {
+        cursor.at += 1;
+    }
+    cursor.expect(&Token::RBracket)?;
+    Ok(true)
 }
 
 /// A type without types in it.
