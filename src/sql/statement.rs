@@ -12,6 +12,10 @@ pub struct Located {
 
 /// Everything that Waterwheel can be told.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a script has few of them, and they are moved once"
+)]
 pub enum Statement {
     CreateTable(CreateTable),
     CreateSink(CreateSink),
@@ -68,6 +72,10 @@ pub struct ColumnDef {
 }
 
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a script has few of them, and they are moved once"
+)]
 pub enum ColumnKind {
     /// The type, and where it stands.
     Typed {

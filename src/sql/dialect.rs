@@ -1,0 +1,88 @@
+//! The SQL dialect: DataFusion's generic one, less what it would parse and then ignore, plus `TABLE t` as an argument.
+//!
+//! The clauses that only streams have (EMIT, ALLOWED LATENESS …) are not held back here: `query` cuts them off
+//! before sqlparser sees the tokens, so that no alias rule of any clause can swallow them.
+
+use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart};
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+use std::any::TypeId;
+
+/// GenericDialect as sqlparser and DataFusion know it, with the changes that the module names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WaterwheelDialect;
+
+/// The switches that are on. They are those of `GenericDialect`, except for syntax that DataFusion parses and then
+/// ignores or never plans (PREWHERE, SETTINGS, FORMAT, LIMIT BY, WITH FILL, INTERPOLATE, CONNECT BY,
+/// MATCH_RECOGNIZE, ARRAY JOIN, optimizer hints in comments), and for switches of statements that are not ours.
+macro_rules! on {
+    ($($switch:ident)*) => { $(fn $switch(&self) -> bool { true })* };
+}
+
+impl Dialect for WaterwheelDialect {
+    /// sqlparser asks for types in many places (`dialect_of!`): there we are the generic dialect.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_part(ch)
+    }
+
+    on! {
+        supports_unicode_string_literal supports_partition_by_after_order_by supports_group_by_expr
+        supports_group_by_with_modifier supports_left_associative_joins_without_parens supports_pipe_operator
+        supports_window_function_null_treatment_arg supports_dictionary_syntax
+        supports_window_clause_named_window_reference supports_select_wildcard_except support_map_literal_syntax
+        allow_extract_custom allow_extract_single_quotes supports_extract_comma_syntax
+        supports_parens_around_table_factor supports_values_as_table_factor supports_limit_comma
+        supports_from_first_select supports_projection_trailing_commas supports_try_convert
+        supports_bitwise_shift_operators supports_named_fn_args_with_assignment_operator supports_struct_literal
+        supports_empty_projections supports_nested_comments supports_string_escape_constant
+        supports_array_typedef_with_brackets supports_filter_during_aggregation supports_select_wildcard_exclude
+        supports_data_type_signed_suffix supports_interval_options supports_quote_delimited_string
+        supports_select_wildcard_replace supports_select_wildcard_ilike supports_select_wildcard_rename
+        supports_comma_separated_trim supports_select_item_multi_column_alias
+    }
+
+    /// `TABLE bid` as an argument of a function: the name of the relation, as a column would be written.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let argument = matches!(
+            parser.get_current_token().token,
+            Token::LParen | Token::Comma | Token::RArrow
+        );
+        let names_table =
+            parser.peek_keyword(Keyword::TABLE) && matches!(parser.peek_nth_token_ref(1).token, Token::Word(_));
+        (argument && names_table).then(|| {
+            parser.advance_token();
+            table_argument(parser)
+        })
+    }
+}
+
+fn table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let name = parser.parse_object_name(false)?;
+    let mut parts = Vec::with_capacity(name.0.len());
+    for part in name.0 {
+        match part {
+            ObjectNamePart::Identifier(ident) => parts.push(ident),
+            ObjectNamePart::Function(_) => {
+                return parser.expected_ref("the name of a table after TABLE", parser.peek_token_ref());
+            }
+        }
+    }
+    match <[_; 1]>::try_from(parts) {
+        Ok([ident]) => Ok(Expr::Identifier(ident)),
+        Err(parts) => Ok(Expr::CompoundIdentifier(parts)),
+    }
+}

@@ -1,0 +1,388 @@
+//! `GROUP BY hop(INTERVAL '2 seconds', INTERVAL '10 seconds'), auction`: windows spelled as a grouping.
+//!
+//! Owns: the rewrite to the table-function spelling, the only one that the planner knows:
+//! FROM's relation with event time becomes `HOP(relation, __event_time, slide, size)`, the call in GROUP BY becomes
+//! `window_start, window_end`, and the same call as a value `named_struct('start', window_start, 'end', window_end)`.
+//! Guarantees: a query without such a call is left as it is. Does **not** guarantee: that the relation has an event
+//! time when it is a subquery or CTE; the planner resolves [`EVENT_TIME`] from the input. Start at [`rewrite`].
+
+use super::tokens::Lines;
+use crate::error::Diagnostic;
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned, TableFactor, TableWithJoins, VisitMut,
+    VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+/// The name that stands for "the declared event time of this relation" in a rewritten query.
+pub const EVENT_TIME: &str = "__event_time";
+
+const FUNCTIONS: &[&str] = &["tumble", "hop", "cumulate", "session"];
+
+type Step<T = ()> = Result<T, Box<Diagnostic>>;
+
+/// Rewrites all window calls in GROUP BY, in subqueries and CTEs as well.
+///
+/// `has_event_time`: whether the table or view of that (normalised) name declares one. `lines`: of the text that
+/// the spans of the query count in. The error says which relation is missing or ambiguous.
+pub fn rewrite(query: &mut Query, has_event_time: &dyn Fn(&str) -> bool, lines: &Lines) -> Step {
+    let mut names = CteNames::default();
+    let _ = query.visit(&mut names);
+    let mut rewriter = Rewriter {
+        has_event_time,
+        ctes: names.0,
+        lines,
+    };
+    match query.visit(&mut rewriter) {
+        ControlFlow::Break(diagnostic) => Err(diagnostic),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct CteNames(BTreeSet<String>);
+
+impl VisitorMut for CteNames {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.0.extend(ctes.map(|cte| normal(&cte.alias.name)));
+        ControlFlow::Continue(())
+    }
+}
+
+struct Rewriter<'a> {
+    has_event_time: &'a dyn Fn(&str) -> bool,
+    ctes: BTreeSet<String>,
+    lines: &'a Lines<'a>,
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = Box<Diagnostic>;
+
+    /// Behind the subqueries, so that the calls found here are this query's own.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        let order_by = query.order_by.as_mut().map(|order_by| &mut order_by.kind);
+        let done = match query.body.as_mut() {
+            SetExpr::Select(select) => self.select(select, order_by),
+            SetExpr::SetOperation { left, right, .. } => self.operand(left).and_then(|()| self.operand(right)),
+            _ => Ok(()),
+        };
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(diagnostic) => ControlFlow::Break(diagnostic),
+        }
+    }
+}
+
+impl Rewriter<'_> {
+    /// The SELECTs of a UNION; its parenthesised queries have been visited already.
+    fn operand(&self, body: &mut SetExpr) -> Step {
+        // Chains of UNION lean to the left: a stack of our own instead of recursion.
+        let mut open = vec![body];
+        while let Some(body) = open.pop() {
+            match body {
+                SetExpr::Select(select) => self.select(select, None)?,
+                SetExpr::SetOperation { left, right, .. } => open.extend([left.as_mut(), right.as_mut()]),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn select(&self, select: &mut Select, order_by: Option<&mut OrderByKind>) -> Step {
+        let Some(call) = self.take_call(select)? else {
+            return Ok(());
+        };
+        self.wrap_relation(select, &call)?;
+        let mut values = Values { call: &call };
+        for item in &mut select.projection {
+            values.item(item);
+        }
+        let _ = select.having.visit(&mut values);
+        let _ = select.qualify.visit(&mut values);
+        if let Some(OrderByKind::Expressions(keys)) = order_by {
+            let _ = keys.visit(&mut values);
+        }
+        Ok(())
+    }
+
+    /// Replaces the one window call of GROUP BY (written there, or named by an alias or a position of SELECT) by
+    /// the window's columns, and returns it.
+    fn take_call(&self, select: &mut Select) -> Step<Option<Function>> {
+        let GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
+            return Ok(None);
+        };
+        let mut found: Option<(usize, Function)> = None;
+        for (at, key) in keys.iter().enumerate() {
+            let Some(call) = window_call(resolve(key, &select.projection)) else {
+                continue;
+            };
+            if found.is_some() {
+                let diagnostic = Diagnostic::error("two_windows", "GROUP BY has two windows")
+                    .maybe_at(self.lines.span(key.span()))
+                    .help("window the inner query first, then window its result by window_time");
+                return Err(Box::new(diagnostic));
+            }
+            found = Some((at, call.clone()));
+        }
+        let Some((at, call)) = found else {
+            return Ok(None);
+        };
+        let span = call.span();
+        keys.splice(at..=at, [column("window_start", span), column("window_end", span)]);
+        Ok(Some(call))
+    }
+
+    /// Puts the window function around the relation with event time.
+    fn wrap_relation(&self, select: &mut Select, call: &Function) -> Step {
+        let mut all = Vec::new();
+        for table in &mut select.from {
+            relations(table, &mut all);
+        }
+        let only = all.len() == 1;
+        let mut timed: Vec<&mut TableFactor> = all.into_iter().filter(|r| self.is_timed(r, only)).collect();
+        match (timed.pop(), timed.len()) {
+            (Some(relation), 0) => {
+                wrap(relation, call);
+                Ok(())
+            }
+            (None, _) => Err(self
+                .ambiguous(call, "no relation of FROM has an event time")
+                .help("declare one: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, in the table's column list")
+                .into()),
+            (Some(_), _) => Err(self
+                .ambiguous(call, "several relations of FROM have an event time")
+                .help("write the window around the one that is meant: FROM TUMBLE(bid, ts, INTERVAL '10 seconds')")
+                .into()),
+        }
+    }
+
+    fn ambiguous(&self, call: &Function, why: &str) -> Diagnostic {
+        let name = function_name(call).unwrap_or_default();
+        let message = format!("`{name}` in GROUP BY windows by the event time of FROM, but {why}");
+        Diagnostic::error("no_event_time", message).maybe_at(self.lines.span(call.span()))
+    }
+
+    /// Subqueries and CTEs count only when they are all there is: whether they carry an event time is not known here.
+    fn is_timed(&self, relation: &TableFactor, only: bool) -> bool {
+        match relation {
+            TableFactor::Table { name, args: None, .. } => match relation_name(name) {
+                Some(name) if self.ctes.contains(&name) => only,
+                Some(name) => (self.has_event_time)(&name),
+                None => false,
+            },
+            TableFactor::Derived { .. } => only,
+            _ => false,
+        }
+    }
+}
+
+/// The relations of one item of FROM, joined ones included.
+fn relations<'a>(table: &'a mut TableWithJoins, into: &mut Vec<&'a mut TableFactor>) {
+    let joined = table.joins.iter_mut().map(|join| &mut join.relation);
+    for relation in std::iter::once(&mut table.relation).chain(joined) {
+        match relation {
+            TableFactor::NestedJoin { table_with_joins, .. } => relations(table_with_joins, into),
+            other => into.push(other),
+        }
+    }
+}
+
+/// `bid AS b` becomes `HOP(bid, __event_time, …) AS b`; without an alias the relation keeps its own name.
+fn wrap(relation: &mut TableFactor, call: &Function) {
+    let span = call.span();
+    let (data, alias) = match relation {
+        TableFactor::Table { name, alias, .. } => {
+            let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+            let own = idents.last().cloned().map(|name| ast::TableAlias {
+                explicit: true,
+                name,
+                columns: Vec::new(),
+                at: None,
+            });
+            (Expr::CompoundIdentifier(idents), alias.take().or(own))
+        }
+        TableFactor::Derived { subquery, alias, .. } => (Expr::Subquery(subquery.clone()), alias.take()),
+        _ => return,
+    };
+    let data = match data {
+        Expr::CompoundIdentifier(mut idents) if idents.len() == 1 => Expr::Identifier(idents.remove(0)),
+        other => other,
+    };
+    let time = Expr::Identifier(Ident::with_span(span, EVENT_TIME));
+    let given = arguments(call);
+    let named = given.iter().any(|arg| matches!(arg, FunctionArg::Named { .. }));
+    let mut args = if named {
+        vec![named_argument("DATA", data), named_argument("TIMECOL", time)]
+    } else {
+        vec![positional(data), positional(time)]
+    };
+    args.extend(given.iter().cloned());
+    *relation = TableFactor::Table {
+        name: call.name.clone(),
+        alias,
+        args: Some(ast::TableFunctionArgs { args, settings: None }),
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    };
+}
+
+fn positional(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+fn named_argument(name: &str, expr: Expr) -> FunctionArg {
+    FunctionArg::Named {
+        name: Ident::new(name),
+        arg: FunctionArgExpr::Expr(expr),
+        operator: FunctionArgOperator::RightArrow,
+    }
+}
+
+fn column(name: &str, span: Span) -> Expr {
+    Expr::Identifier(Ident::with_span(span, name))
+}
+
+/// A key of GROUP BY; an alias or position of SELECT stands for its expression.
+fn resolve<'a>(key: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
+    let named = |name: &Ident| {
+        projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(name) => Some(expr),
+            _ => None,
+        })
+    };
+    let placed = |position: usize| match projection.get(position.checked_sub(1)?)? {
+        SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) => Some(expr),
+        _ => None,
+    };
+    let target = match key {
+        Expr::Identifier(name) => named(name),
+        Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => digits.parse().ok().and_then(placed),
+            _ => None,
+        },
+        _ => None,
+    };
+    target.filter(|expr| window_call(expr).is_some()).unwrap_or(key)
+}
+
+/// The call, if `expr` is a window function over intervals only (a table function has a relation first).
+fn window_call(expr: &Expr) -> Option<&Function> {
+    let Expr::Function(call) = expr else {
+        return None;
+    };
+    let known = function_name(call).is_some_and(|name| FUNCTIONS.contains(&name.as_str()));
+    let is_interval = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(arg) | FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } => {
+            matches!(arg, FunctionArgExpr::Expr(Expr::Interval(_)))
+        }
+    };
+    let args = arguments(call);
+    (known && call.over.is_none() && !args.is_empty() && args.iter().all(is_interval)).then_some(call)
+}
+
+fn arguments(call: &Function) -> &[FunctionArg] {
+    match &call.args {
+        FunctionArguments::List(list) => &list.args,
+        _ => &[],
+    }
+}
+
+/// The values of SELECT, HAVING and ORDER BY that are the call of GROUP BY.
+struct Values<'a> {
+    call: &'a Function,
+}
+
+impl Values<'_> {
+    /// A bare call keeps the function's name as the name of its column.
+    fn item(&mut self, item: &mut SelectItem) {
+        let alias = match item {
+            SelectItem::UnnamedExpr(Expr::Function(call)) if self.is_same(call) => function_name(call),
+            _ => None,
+        };
+        let _ = item.visit(self);
+        if let (Some(alias), SelectItem::UnnamedExpr(expr)) = (alias, &*item) {
+            let alias = Ident::with_span(self.call.span(), alias);
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias,
+            };
+        }
+    }
+
+    /// Spans do not count in the comparison, nor does the case of the function's name.
+    fn is_same(&self, call: &Function) -> bool {
+        function_name(call) == function_name(self.call) && call.args == self.call.args && call.over.is_none()
+    }
+}
+
+impl VisitorMut for Values<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(call) = expr
+            && self.is_same(call)
+        {
+            *expr = window_struct(call.span());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `named_struct('start', window_start, 'end', window_end)`.
+fn window_struct(span: Span) -> Expr {
+    let text = |s: &str| Expr::Value(ast::Value::SingleQuotedString(s.to_string()).with_span(span));
+    let args = [
+        text("start"),
+        column("window_start", span),
+        text("end"),
+        column("window_end", span),
+    ];
+    let list = ast::FunctionArgumentList {
+        duplicate_treatment: None,
+        args: args.into_iter().map(positional).collect(),
+        clauses: Vec::new(),
+    };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_span(span, "named_struct")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn normal(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+fn relation_name(name: &ObjectName) -> Option<String> {
+    match name.0.as_slice() {
+        [part] => part.as_ident().map(normal),
+        _ => None,
+    }
+}
+
+/// The name of a function, in lower case.
+fn function_name(call: &Function) -> Option<String> {
+    match call.name.0.as_slice() {
+        [part] => part.as_ident().map(|ident| ident.value.to_lowercase()),
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! What is refused while reading: syntax that sqlparser reads and DataFusion would silently ignore, and syntax of
+//! ours that neither knows yet. Everything else that cannot run is refused by the planner.
+
+use super::Parsed;
+use super::cursor::Cursor;
+use super::query::{clause_starts, later, misplaced};
+use super::tokens::Lines;
+use crate::error::Diagnostic;
+use datafusion::sql::sqlparser::ast::{self, Spanned, Visit, Visitor};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token};
+use std::ops::ControlFlow;
+
+/// Looks at the words of a query before it is parsed.
+pub(super) fn spelling(cursor: &Cursor) -> Parsed<()> {
+    let mut probe = cursor.clone();
+    let mut depth = 0usize;
+    while let Some(token) = probe.peek(0) {
+        match token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(_) => word(&probe, depth)?,
+            _ => {}
+        }
+        probe.at += 1;
+    }
+    Ok(())
+}
+
+fn word(probe: &Cursor, depth: usize) -> Parsed<()> {
+    if depth > 0 && clause_starts(probe) {
+        return Err(misplaced(probe));
+    }
+    if probe.are_words(&["FOR", "SYSTEM_TIME", "AS", "OF"]) {
+        return Err(later("FOR SYSTEM_TIME AS OF", probe));
+    }
+    let past = probe.is_word(2, "INTERVAL") || probe.is_word(2, "TIMESTAMP");
+    if probe.are_words(&["AS", "OF"]) && past {
+        return Err(later("AS OF", probe));
+    }
+    if probe.is_word(0, "TABLESAMPLE") {
+        return Err(Box::new(ignored("TABLESAMPLE").at(probe.span())));
+    }
+    if probe.are_words(&["PARTITION", "BY"]) && is_relation_argument(probe) {
+        return Err(later("SESSION … PARTITION BY", probe));
+    }
+    Ok(())
+}
+
+/// `SESSION(bid PARTITION BY k, …)`, `DATA => TABLE bid PARTITION BY k`; but not `OVER (w PARTITION BY k)`.
+fn is_relation_argument(probe: &Cursor) -> bool {
+    let back = |n: usize| probe.at.checked_sub(n).filter(|at| *at >= probe.first);
+    let at = |n: usize| back(n).map(|at| Cursor { at, ..probe.clone() });
+    let is_name = matches!(at(1).and_then(|c| c.peek(0)), Some(Token::Word(_)));
+    let Some(before) = at(2).filter(|_| is_name) else {
+        return false;
+    };
+    match before.peek(0) {
+        Some(Token::RArrow) => true,
+        Some(Token::LParen) => at(3).is_some_and(|c| !c.is_word(0, "OVER") && !c.is_word(0, "AS")),
+        _ => before.is_word(0, "TABLE"),
+    }
+}
+
+fn ignored(what: &str) -> Diagnostic {
+    Diagnostic::error("unsupported", format!("`{what}` is not supported")).help("leave it out")
+}
+
+/// Looks at a parsed query for what DataFusion's planner would drop without a word.
+pub(super) fn syntax(query: &ast::Query, cursor: &Cursor, start: usize) -> Parsed<()> {
+    let mut check = Ignored { found: None };
+    let _ = query.visit(&mut check);
+    match check.found {
+        None => Ok(()),
+        Some((what, span)) => {
+            let whole = cursor.script.bytes_of(&(start..cursor.end));
+            let place = Lines::new(cursor.script.text).span(span).unwrap_or(whole);
+            Err(Box::new(ignored(what).at(place)))
+        }
+    }
+}
+
+struct Ignored {
+    found: Option<(&'static str, Span)>,
+}
+
+impl Ignored {
+    fn check(&mut self, wrong: &[(bool, &'static str)], span: impl FnOnce() -> Span) -> ControlFlow<()> {
+        match wrong.iter().find(|(present, _)| *present) {
+            Some((_, what)) => {
+                self.found = Some((what, span()));
+                ControlFlow::Break(())
+            }
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl Visitor for Ignored {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        let wrong = [
+            (!query.locks.is_empty(), "FOR UPDATE"),
+            (query.for_clause.is_some(), "FOR XML"),
+            (query.settings.is_some(), "SETTINGS"),
+            (query.format_clause.is_some(), "FORMAT"),
+        ];
+        self.check(&wrong, || query.span())
+    }
+
+    fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<()> {
+        let wrong = [
+            (select.into.is_some(), "SELECT … INTO"),
+            (select.prewhere.is_some(), "PREWHERE"),
+            (!select.connect_by.is_empty(), "CONNECT BY"),
+            (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
+            (select.exclude.is_some(), "EXCLUDE behind the columns"),
+            (select.select_modifiers.is_some(), "a modifier of SELECT"),
+            (select.value_table_mode.is_some(), "SELECT AS"),
+            (!select.optimizer_hints.is_empty(), "an optimizer hint"),
+        ];
+        self.check(&wrong, || select.span())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &ast::TableFactor) -> ControlFlow<()> {
+        let ast::TableFactor::Table {
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            sample,
+            index_hints,
+            ..
+        } = factor
+        else {
+            return ControlFlow::Continue(());
+        };
+        let wrong = [
+            (!with_hints.is_empty(), "WITH (hint)"),
+            (version.is_some(), "a version of a table"),
+            (*with_ordinality, "WITH ORDINALITY"),
+            (!partitions.is_empty(), "PARTITION (…)"),
+            (sample.is_some(), "TABLESAMPLE"),
+            (!index_hints.is_empty(), "an index hint"),
+        ];
+        self.check(&wrong, || factor.span())
+    }
+}
