@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::operators::Batch;
 use crate::operators::fragment::Workshop;
 use crate::operators::runtime::{InputBatches, Runtime, State};
+use crate::lineage::BatchStore;
 use crate::storage::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +40,7 @@ impl Tasks {
             copies.push((0..count).map(copy).collect::<Result<Vec<_>>>()?);
         }
         let mut levels = vec![Vec::new(); depth.iter().max().map_or(0, |d| d + 1)];
-        for (node, depth) in depth.iter().enumerate().filter(|(_, d)| **d > 0 || true) {
+        for (node, depth) in depth.iter().enumerate() {
             levels[*depth].push(node);
         }
         Ok(Tasks { partitions, copies, levels })
@@ -54,6 +55,12 @@ impl Tasks {
         let copies = self.copies.get(node).filter(|c| !c.is_empty());
         let copy = copies.and_then(|c| c.get(partition % c.len()));
         copy.cloned().ok_or_else(|| missing("a task"))
+    }
+
+    /// All batches of a node in the interval.
+    pub fn batches(&self, graph: &Graph, store: &BatchStore, node: NodeId, entry: &Entry) -> Vec<Arc<Batch>> {
+        let t = entry.record.interval;
+        (0..self.partitions_of(graph, node, entry)).filter_map(|p| store.get(&rows_id(node, t, p))).collect()
     }
 
     /// How many partitions a node's batch of an interval has.
@@ -171,12 +178,6 @@ impl Program {
             true => self.journal.first().unwrap_or(t),
             false => t,
         }
-    }
-
-    /// All batches of an output's node in the interval.
-    pub(super) fn node_batches(&self, node: NodeId, t: u64, entry: &Entry) -> Vec<Arc<Batch>> {
-        let partitions = self.tasks.partitions_of(&self.graph, node, entry);
-        (0..partitions).filter_map(|p| self.store.get(&rows_id(node, t, p))).collect()
     }
 }
 

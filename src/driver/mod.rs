@@ -92,7 +92,8 @@ impl Program {
         let rows: usize = taken.iter().map(|t| t.rows).sum();
         let entry = self.freeze(t, taken)?;
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS)?;
-        let given = self.outputs.prepare(t, &self.graph, &|id| self.node_batches(id, t, &entry))?;
+        let (tasks, graph, store) = (&self.tasks, &self.graph, &self.store);
+        let given = self.outputs.prepare(t, graph, &|node| tasks.batches(graph, store, node, &entry))?;
         self.count_late(t, &entry)?;
         let wanted = self.outputs.commit(t)?;
         self.release(t);

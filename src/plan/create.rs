@@ -8,7 +8,7 @@ use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
 use crate::plan::window_tables::interval_ns;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
-use crate::sql::types::plan_type;
+use crate::sql::plan_type;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
