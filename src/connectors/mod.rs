@@ -10,6 +10,7 @@
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::Result;
+pub use crate::formats::BadRecord;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -35,16 +36,6 @@ pub struct Chunk {
     pub bad: Vec<BadRecord>,
     /// An explicit watermark that stands *before* the first row of this chunk, in nanoseconds (push sources).
     pub watermark_ns: Option<i64>,
-}
-
-/// A record that could not be decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRecord {
-    pub byte_offset: u64,
-    /// Counted from 1; 0 when the source has no lines.
-    pub line: u64,
-    pub message: String,
-    pub bytes: Vec<u8>,
 }
 
 /// What a reader has for the driver now.
