@@ -8,6 +8,11 @@
 //!
 //! A new connector is one file (or folder) here and one line in [`CONNECTORS`].
 
+mod blackhole;
+mod file;
+mod prefetch;
+pub mod stdin;
+
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::Result;
 pub use crate::formats::BadRecord;
@@ -147,7 +152,7 @@ pub struct Workers {
 }
 
 /// Every connector. Order is the order of help and docs.
-pub static CONNECTORS: &[Connector] = &[];
+pub static CONNECTORS: &[Connector] = &[file::CONNECTOR, stdin::CONNECTOR, blackhole::CONNECTOR];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Connector> {

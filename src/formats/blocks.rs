@@ -10,7 +10,7 @@ use std::io::{self, Read};
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// The longest record, in bytes: beyond it a missing line end or quote is more likely than a record.
-const MAX_RECORD_BYTES: usize = 256 << 20;
+pub const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// Whole records (the last of a stream may lack its line feed) and where they stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -28,13 +28,20 @@ impl CsvCodec {
     pub fn new(format: &CsvFormat, wanted: &Wanted, header: Option<&[u8]>, source: &str) -> Result<Self> {
         if let Some(field) = wanted.schema.fields().iter().find(|f| !fits(f.data_type())) {
             let what = type_name(field.data_type());
-            return Err(Error::refused(format!("column `{}`: {what} cannot be read from CSV", field.name())));
+            return Err(Error::refused(format!(
+                "column `{}`: {what} cannot be read from CSV",
+                field.name()
+            )));
         }
         let places = match header {
             Some(header) => header_places(format, &wanted.schema, header, source)?,
             None => (0..wanted.schema.fields().len()).map(Some).collect(),
         };
-        let types = wanted.columns.iter().map(|&i| wanted.schema.field(i).data_type().clone()).collect();
+        let types = wanted
+            .columns
+            .iter()
+            .map(|&i| wanted.schema.field(i).data_type().clone())
+            .collect();
         let cast_to: Option<Vec<DataType>> = (!format.null_value.is_empty()).then_some(types);
         let file_field = |(at, place): (usize, &Option<usize>)| match place {
             Some(i) if cast_to.is_none() => wanted.schema.field(*i).clone().with_nullable(true),
@@ -62,14 +69,22 @@ impl CsvCodec {
             return Ok((batch.columns().to_vec(), rows));
         };
         let null = Scalar::new(StringArray::from(vec![self.format.null_value.as_str()]));
-        let typed = batch.columns().iter().zip(types).map(|(text, to)| self.cast(text, &null, to));
+        let typed = batch
+            .columns()
+            .iter()
+            .zip(types)
+            .map(|(text, to)| self.cast(text, &null, to));
         Ok((typed.collect::<Result<_, ArrowError>>()?, rows))
     }
 
     /// Text to the column's type, `null_value` being NULL. An empty field is empty text, and NULL in any other type.
     fn cast(&self, text: &ArrayRef, null: &Scalar<StringArray>, to: &DataType) -> Result<ArrayRef, ArrowError> {
         let empty = Scalar::new(StringArray::from(vec![""]));
-        let text = if to == &DataType::Utf8 { zip(&is_null(text)?, &empty, text)? } else { text.clone() };
+        let text = if to == &DataType::Utf8 {
+            zip(&is_null(text)?, &empty, text)?
+        } else {
+            text.clone()
+        };
         let text = nullif(&text, &eq(&text, null)?)?;
         let options = CastOptions {
             safe: false,
@@ -93,7 +108,10 @@ impl CsvCodec {
                 format: self.format.clone(),
                 cast_to: self.cast_to.as_ref().map(|types| vec![types[i].clone()]),
             };
-            let to = self.cast_to.as_ref().map_or(self.file.field(place).data_type(), |types| &types[i]);
+            let to = self
+                .cast_to
+                .as_ref()
+                .map_or(self.file.field(place).data_type(), |types| &types[i]);
             match alone.decode(record) {
                 Ok((columns, _)) if required.contains(&i) && columns.iter().any(|c| c.null_count() > 0) => {
                     return format!("field {} may not be NULL", place + 1);
@@ -116,7 +134,15 @@ pub fn fields(format: &CsvFormat, record: &[u8]) -> Result<Vec<String>, ArrowErr
     for count in (1..=most).rev() {
         let schema = Arc::new(Schema::new((0..count).map(text).collect::<Vec<_>>()));
         if let Ok(batch) = read(format, schema, (0..count).collect(), record) {
-            let value = |column: &ArrayRef| column.as_string::<i32>().iter().next().flatten().unwrap_or("").to_string();
+            let value = |column: &ArrayRef| {
+                column
+                    .as_string::<i32>()
+                    .iter()
+                    .next()
+                    .flatten()
+                    .unwrap_or("")
+                    .to_string()
+            };
             return Ok(batch.columns().iter().map(value).collect());
         }
     }
@@ -145,13 +171,16 @@ fn read(format: &CsvFormat, file: SchemaRef, columns: Vec<usize>, bytes: &[u8]) 
 
 /// For each column of the file the declared column of that name.
 fn header_places(format: &CsvFormat, schema: &SchemaRef, header: &[u8], source: &str) -> Result<Vec<Option<usize>>> {
-    let names = fields(format, header)
-        .map_err(|e| Error::data(format!("{source}:1: the header cannot be read")).because(e))?;
+    let names =
+        fields(format, header).map_err(|e| Error::data(format!("{source}:1: the header cannot be read")).because(e))?;
     let names: Vec<&str> = names.iter().map(|n| n.trim()).collect();
     for field in schema.fields() {
         if !names.contains(&field.name().as_str()) {
-            let mut message =
-                format!("{source}: column `{}` is not in the header, which has: {}", field.name(), names.join(", "));
+            let mut message = format!(
+                "{source}: column `{}` is not in the header, which has: {}",
+                field.name(),
+                names.join(", ")
+            );
             if let Some(best) = nearest(field.name(), names.iter().copied()).first() {
                 message.push_str(&format!("; did you mean `{best}`?"));
             }

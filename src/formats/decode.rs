@@ -148,12 +148,18 @@ impl RowDecoder {
         }
         let mut decoded = Decoded {
             batch: RecordBatch::new_empty(self.schema.clone()),
-            bad: sorted.bad.into_iter().map(|range| self.bad_record(block, range)).collect(),
+            bad: sorted
+                .bad
+                .into_iter()
+                .map(|range| self.bad_record(block, range))
+                .collect(),
             stop: None,
         };
         match concat_batches(&self.schema, &sorted.good) {
             Ok(batch) => decoded.batch = batch,
-            Err(e) => decoded.stop = Some(Error::data(format!("{}: too much text in one block", self.source)).because(e)),
+            Err(e) => {
+                decoded.stop = Some(Error::data(format!("{}: too much text in one block", self.source)).because(e))
+            }
         }
         if self.on_error == OnError::Fail {
             let first = decoded.bad.drain(..).next();
@@ -202,7 +208,10 @@ impl RowDecoder {
             byte_offset: block.offset + range.start as u64,
             line: block.line + count_lines(&block.bytes[..range.start]) as u64,
             message,
-            bytes: record.strip_suffix(b"\n").map_or(record, |r| r.strip_suffix(b"\r").unwrap_or(r)).to_vec(),
+            bytes: record
+                .strip_suffix(b"\n")
+                .map_or(record, |r| r.strip_suffix(b"\r").unwrap_or(r))
+                .to_vec(),
         }
     }
 

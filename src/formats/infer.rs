@@ -55,15 +55,26 @@ pub fn json_columns(bytes: &[u8], source: &str) -> Result<SchemaRef> {
         sample.extend_from_slice(line);
         sample.push(b'\n');
     }
-    let unknown = || Error::data(format!("{source}: no JSON object in its first lines: declare the columns"));
+    let unknown = || {
+        Error::data(format!(
+            "{source}: no JSON object in its first lines: declare the columns"
+        ))
+    };
     if keys.is_empty() {
         return Err(unknown());
     }
     let (schema, _) = infer_json_schema(sample.as_slice(), None).map_err(|e| unknown().because(e))?;
     let mut fields: Vec<Field> = schema.fields().iter().map(|f| settle(f)).collect();
-    let rank = |f: &Field| keys.iter().position(|k| *k == f.name().as_bytes()).unwrap_or(usize::MAX);
+    let rank = |f: &Field| {
+        keys.iter()
+            .position(|k| *k == f.name().as_bytes())
+            .unwrap_or(usize::MAX)
+    };
     fields.sort_by_key(|f| (rank(f), f.name().clone()));
-    let fields = fields.into_iter().map(|field| time_field(field, &sample)).collect::<Vec<_>>();
+    let fields = fields
+        .into_iter()
+        .map(|field| time_field(field, &sample))
+        .collect::<Vec<_>>();
     Ok(Arc::new(Schema::new(fields)))
 }
 
@@ -110,8 +121,16 @@ fn time_unit(values: &ArrayRef) -> Option<TimeUnit> {
         ..CastOptions::default()
     };
     let times = cast_with_options(values, &DataType::Timestamp(TimeUnit::Nanosecond, None), &options).ok()?;
-    let whole = times.as_primitive::<TimestampNanosecondType>().iter().flatten().all(|t| t % 1_000_000 == 0);
-    Some(if whole { TimeUnit::Millisecond } else { TimeUnit::Nanosecond })
+    let whole = times
+        .as_primitive::<TimestampNanosecondType>()
+        .iter()
+        .flatten()
+        .all(|t| t % 1_000_000 == 0);
+    Some(if whole {
+        TimeUnit::Millisecond
+    } else {
+        TimeUnit::Nanosecond
+    })
 }
 
 fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaRef> {
@@ -122,7 +141,14 @@ fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaR
         .take(SAMPLE_RECORDS + 1)
         .map(|range| &bytes[range])
         .filter(|record| std::str::from_utf8(record).is_ok() && !is_blank(rule, record))
-        .flat_map(|record| record.strip_suffix(b"\n").unwrap_or(record).iter().chain(b"\n").copied())
+        .flat_map(|record| {
+            record
+                .strip_suffix(b"\n")
+                .unwrap_or(record)
+                .iter()
+                .chain(b"\n")
+                .copied()
+        })
         .collect();
     let (schema, _) = csv::reader::Format::default()
         .with_header(format.header)

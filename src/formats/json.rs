@@ -25,7 +25,11 @@ pub struct JsonCodec {
 impl JsonCodec {
     /// Errors: a column has a type that JSON cannot hold.
     pub fn new(projected: SchemaRef) -> Result<Self> {
-        let fields: Vec<Field> = projected.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let fields: Vec<Field> = projected
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone().with_nullable(true))
+            .collect();
         for field in &fields {
             decoder(Arc::new(Schema::new(vec![field.clone()])), 1).map_err(|e| {
                 let what = type_name(field.data_type());
@@ -108,12 +112,21 @@ fn decode_lines(schema: &SchemaRef, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usiz
         rows = decoder.len();
     }
     let columns = decoder.flush()?.map(|batch| batch.columns().to_vec());
-    let none = || schema.fields().iter().map(|f| datafusion::arrow::array::new_empty_array(f.data_type())).collect();
+    let none = || {
+        schema
+            .fields()
+            .iter()
+            .map(|f| datafusion::arrow::array::new_empty_array(f.data_type()))
+            .collect()
+    };
     Ok((columns.unwrap_or_else(none), rows))
 }
 
 fn decoder(schema: SchemaRef, rows: usize) -> Result<Decoder, ArrowError> {
-    ReaderBuilder::new(schema).with_batch_size(rows).with_coerce_primitive(true).build_decoder()
+    ReaderBuilder::new(schema)
+        .with_batch_size(rows)
+        .with_coerce_primitive(true)
+        .build_decoder()
 }
 
 /// The decoder's own words, without its jargon.

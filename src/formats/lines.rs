@@ -41,6 +41,10 @@ pub fn decode(bytes: &[u8], wanted: bool) -> Result<(Vec<ArrayRef>, usize), Arro
             }
         }
     }
-    let columns = if wanted { vec![Arc::new(lines.finish()) as ArrayRef] } else { Vec::new() };
+    let columns = if wanted {
+        vec![Arc::new(lines.finish()) as ArrayRef]
+    } else {
+        Vec::new()
+    };
     Ok((columns, count))
 }

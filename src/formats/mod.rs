@@ -20,11 +20,11 @@ mod tests;
 mod words;
 mod write;
 
-pub use blocks::{Block, BlockReader};
+pub use blocks::{Block, BlockReader, MAX_RECORD_BYTES};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};
 pub use options::{Compression, CsvFormat, Format, OnError, bool_option, resolve_compression, resolve_format};
-pub use records::Rule;
+pub use records::{Rule, Scan, count_lines, last_end};
 pub use words::{shorten, thousands, type_name};
 pub use write::Encoder;
 

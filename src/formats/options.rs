@@ -82,7 +82,10 @@ impl OnError {
 /// Errors: no format is named and the suffix tells none; an option has a value that it cannot have.
 pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
     let path = text(spec, "path").unwrap_or("");
-    let bare = [".gz", ".zst"].iter().find_map(|suffix| path.strip_suffix(suffix)).unwrap_or(path);
+    let bare = [".gz", ".zst"]
+        .iter()
+        .find_map(|suffix| path.strip_suffix(suffix))
+        .unwrap_or(path);
     let known = ["json", "csv", "text", "parquet"];
     let named = match text(spec, "format") {
         Some(name) => name,
@@ -93,9 +96,8 @@ pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
             "parquet" => "parquet",
             _ => {
                 let subject = if path.is_empty() { spec.name.as_str() } else { path };
-                let message = format!(
-                    "the format of `{subject}` is not known: say format = 'json', 'csv', 'text' or 'parquet'"
-                );
+                let message =
+                    format!("the format of `{subject}` is not known: say format = 'json', 'csv', 'text' or 'parquet'");
                 return Err(Error::refused(message));
             }
         },

@@ -4,7 +4,9 @@ use super::decode::{BadRecord, Decoded, Wanted, batch_of};
 use super::{OnError, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::{CastOptions, cast_with_options, filter_record_batch, is_not_null, kernels::boolean::and};
+use datafusion::arrow::compute::{
+    CastOptions, cast_with_options, filter_record_batch, is_not_null, kernels::boolean::and,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
@@ -32,7 +34,12 @@ pub fn read_footer<T: ChunkReader>(input: &T, source: &str) -> Result<ArrowReade
 /// The columns of a file as those of a table.
 pub fn columns(footer: &ArrowReaderMetadata) -> SchemaRef {
     let nullable = |f: &Arc<Field>| f.as_ref().clone().with_nullable(true).with_metadata(Default::default());
-    Arc::new(Schema::new(plain_fields(footer.schema().fields()).iter().map(nullable).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        plain_fields(footer.schema().fields())
+            .iter()
+            .map(nullable)
+            .collect::<Vec<_>>(),
+    ))
 }
 
 fn plain_fields(fields: &Fields) -> Fields {
@@ -45,9 +52,9 @@ fn plain_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, value) => plain_type(value),
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
-        DataType::List(item) => {
-            DataType::List(Arc::new(item.as_ref().clone().with_data_type(plain_type(item.data_type()))))
-        }
+        DataType::List(item) => DataType::List(Arc::new(
+            item.as_ref().clone().with_data_type(plain_type(item.data_type())),
+        )),
         DataType::Struct(fields) => DataType::Struct(plain_fields(fields)),
         other => other.clone(),
     }
@@ -81,7 +88,10 @@ impl ParquetPlan {
         sorted.dedup();
         Ok(ParquetPlan {
             mask: ProjectionMask::roots(footer.parquet_schema(), sorted.iter().copied()),
-            places: roots.iter().filter_map(|r| sorted.iter().position(|s| s == r)).collect(),
+            places: roots
+                .iter()
+                .filter_map(|r| sorted.iter().position(|s| s == r))
+                .collect(),
             schema: wanted.projected(),
             required: wanted.required(),
             on_error,
@@ -135,9 +145,14 @@ impl ParquetPlan {
         let batch = batch.map_err(|e| self.unreadable(opened.group).because(e))?;
         let first = opened.row;
         opened.row += batch.num_rows();
-        let typed = self.places.iter().zip(self.schema.fields()).map(|(&at, to)| self.cast(batch.column(at), to));
+        let typed = self
+            .places
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(&at, to)| self.cast(batch.column(at), to));
         let columns = typed.collect::<Result<Vec<_>>>()?;
-        self.check_nulls(columns, batch.num_rows(), opened.group, first).map(Some)
+        self.check_nulls(columns, batch.num_rows(), opened.group, first)
+            .map(Some)
     }
 
     fn cast(&self, column: &ArrayRef, to: &Field) -> Result<ArrayRef> {
@@ -150,7 +165,11 @@ impl ParquetPlan {
         };
         cast_with_options(column, to.data_type(), &options).map_err(|e| {
             let (from, wanted) = (type_name(column.data_type()), type_name(to.data_type()));
-            let message = format!("{}: column `{}`: a {from} of the file is no {wanted}", self.source, to.name());
+            let message = format!(
+                "{}: column `{}`: a {from} of the file is no {wanted}",
+                self.source,
+                to.name()
+            );
             Error::data(message).because(e)
         })
     }
@@ -158,7 +177,12 @@ impl ParquetPlan {
     /// A batch of the rows whose required columns are not NULL.
     fn check_nulls(&self, columns: Vec<ArrayRef>, rows: usize, group: usize, first: usize) -> Result<Decoded> {
         let broken = |e| Error::internal(format!("{}: a batch could not be made", self.source)).because(e);
-        let guilty: Vec<usize> = self.required.iter().copied().filter(|&i| columns[i].null_count() > 0).collect();
+        let guilty: Vec<usize> = self
+            .required
+            .iter()
+            .copied()
+            .filter(|&i| columns[i].null_count() > 0)
+            .collect();
         let whole = |columns, rows| batch_of(&self.schema, columns, rows).map_err(broken);
         if guilty.is_empty() {
             return Ok(Decoded {
@@ -172,18 +196,27 @@ impl ParquetPlan {
             keep = and(&keep, &is_not_null(&columns[i]).map_err(broken)?).map_err(broken)?;
         }
         let bad = (0..rows).filter(|&row| !keep.value(row)).map(|row| {
-            let column = guilty.iter().find(|&&i| columns[i].is_null(row)).map_or("", |&i| self.schema.field(i).name());
+            let column = guilty
+                .iter()
+                .find(|&&i| columns[i].is_null(row))
+                .map_or("", |&i| self.schema.field(i).name());
             BadRecord {
                 byte_offset: 0,
                 line: 0,
-                message: format!("row {} of row group {group}: column `{column}` may not be NULL", first + row),
+                message: format!(
+                    "row {} of row group {group}: column `{column}` may not be NULL",
+                    first + row
+                ),
                 bytes: Vec::new(),
             }
         });
         let mut bad: Vec<BadRecord> = bad.collect();
         if self.on_error == OnError::Fail {
             let before = keep.iter().position(|k| k != Some(true)).unwrap_or(rows);
-            let stop = bad.drain(..).next().map(|b| Error::data(format!("{}: {}", self.source, b.message)));
+            let stop = bad
+                .drain(..)
+                .next()
+                .map(|b| Error::data(format!("{}: {}", self.source, b.message)));
             let columns = columns.iter().map(|c| c.slice(0, before)).collect();
             let batch = whole(columns, before)?;
             return Ok(Decoded { batch, bad, stop });
@@ -215,7 +248,10 @@ pub struct GroupReader {
 
 fn missing(name: &str, file: &Schema, source: &str) -> Error {
     let names: Vec<&str> = file.fields().iter().map(|f| f.name().as_str()).collect();
-    let mut message = format!("{source}: column `{name}` is not in the file, which has: {}", names.join(", "));
+    let mut message = format!(
+        "{source}: column `{name}` is not in the file, which has: {}",
+        names.join(", ")
+    );
     if let Some(best) = nearest(name, names.iter().copied()).first() {
         message.push_str(&format!("; did you mean `{best}`?"));
     }

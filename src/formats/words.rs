@@ -47,8 +47,10 @@ pub fn type_name(data_type: &DataType) -> String {
         | DataType::ListView(item)
         | DataType::LargeListView(item) => format!("{}[]", type_name(item.data_type())),
         DataType::Struct(fields) => {
-            let inner: Vec<String> =
-                fields.iter().map(|f| format!("{} {}", f.name(), type_name(f.data_type()))).collect();
+            let inner: Vec<String> = fields
+                .iter()
+                .map(|f| format!("{} {}", f.name(), type_name(f.data_type())))
+                .collect();
             format!("STRUCT<{}>", inner.join(", "))
         }
         DataType::Map(_, _) => "MAP".into(),
