@@ -1,16 +1,18 @@
 //! Waterwheel: SQL over streams.
 
 pub mod catalog;
+pub mod config;
 pub mod connectors;
+pub mod driver;
 pub mod dstream;
 pub mod error;
-pub mod operators;
-pub mod plan;
-pub mod sql;
-pub mod state;
-pub mod config;
-pub mod driver;
+pub mod formats;
 pub mod lineage;
 pub mod metrics;
+pub mod operators;
+pub mod plan;
+#[doc(hidden)]
+pub mod sql;
+pub mod state;
 pub mod storage;
 pub mod tasks;

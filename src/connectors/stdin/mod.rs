@@ -1,0 +1,271 @@
+//! Standard input as a stream: rows appear as soon as their lines arrive.
+//!
+//! Standard input exists once per process. What was read to find out its columns is kept for the one reader.
+
+mod arrivals;
+mod input;
+#[cfg(test)]
+mod tests;
+
+pub use input::Sniffed;
+
+use super::file::{DELIMITER, FORMAT, HEADER, NULL_VALUE, ON_ERROR};
+use super::{Bell, Chunk, Connector, Next, Offset, Source, Split, SplitReader, Splits, Workers};
+use crate::dstream::table::{ConnectorSpec, TableSpec};
+use crate::error::{Error, Result};
+use crate::formats::{Decoded, Format, OnError, RowDecoder, Wanted, resolve_format};
+use arrivals::Arrivals;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use input::Input;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many blocks wait for the engine at most; then the writer at the other end of the pipe waits.
+const WAITING_BLOCKS: usize = 16;
+
+pub static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "stdin",
+    doc: "Standard input: JSON lines, CSV or text lines, as they arrive",
+    reads: true,
+    writes: false,
+    options: &[FORMAT, HEADER, DELIMITER, NULL_VALUE, ON_ERROR],
+};
+
+/// The line of the registry.
+pub const CONNECTOR: Connector = Connector {
+    spec: &SPEC,
+    infer: Some(infer),
+    source: Some(open_source),
+    sink: None,
+};
+
+/// Standard input before its reader takes it.
+static STANDARD: Mutex<State> = Mutex::new(State::Untouched);
+
+enum State {
+    Untouched,
+    Begun(Input),
+    Taken,
+}
+
+/// Looks at what standard input begins with: JSON lines when the first character is `{`, else text. Waits for the
+/// first line. Nothing is lost: the reader gets it again.
+///
+/// Errors: standard input cannot be read, or has been taken by a reader.
+pub fn sniff() -> Result<Sniffed> {
+    with_standard(Input::sniff)
+}
+
+fn infer(spec: &TableSpec) -> Result<SchemaRef> {
+    let format = declared_format(spec)?;
+    with_standard(|input| input.columns(&format))
+}
+
+fn open_source(spec: &TableSpec, _: &Workers) -> Result<Arc<dyn Source>> {
+    Ok(Arc::new(StdinSource::new(spec, take_standard)?))
+}
+
+fn declared_format(spec: &TableSpec) -> Result<Format> {
+    match resolve_format(spec) {
+        Ok(Format::Parquet) => Err(Error::refused(
+            "Parquet cannot be read from stdin: give its file as the path",
+        )),
+        other => other,
+    }
+}
+
+fn standard() -> MutexGuard<'static, State> {
+    STANDARD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with_standard<T>(look: impl FnOnce(&mut Input) -> Result<T>) -> Result<T> {
+    let mut state = standard();
+    if let State::Untouched = *state {
+        *state = State::Begun(Input::new(Box::new(io::stdin())));
+    }
+    match &mut *state {
+        State::Begun(input) => look(input),
+        _ => Err(taken()),
+    }
+}
+
+fn take_standard() -> Result<Input> {
+    match std::mem::replace(&mut *standard(), State::Taken) {
+        State::Untouched => Ok(Input::new(Box::new(io::stdin()))),
+        State::Begun(input) => Ok(input),
+        State::Taken => Err(taken()),
+    }
+}
+
+fn taken() -> Error {
+    Error::refused(
+        "stdin can be read once: let one program read it, with an INSERT INTO … SELECT into a sink for each result",
+    )
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::connector(format!("stdin: {error}")).because(error)
+}
+
+/// Standard input as a table: one split that ends when the input does.
+pub struct StdinSource {
+    format: Format,
+    on_error: OnError,
+    schema: SchemaRef,
+    key: Vec<usize>,
+    /// Where the bytes come from, when they are asked for.
+    take: fn() -> Result<Input>,
+}
+
+impl StdinSource {
+    fn new(spec: &TableSpec, take: fn() -> Result<Input>) -> Result<Self> {
+        Ok(StdinSource {
+            format: declared_format(spec)?,
+            on_error: OnError::of(spec)?,
+            schema: spec.physical_schema(),
+            key: spec.physical_key(),
+            take,
+        })
+    }
+}
+
+impl Source for StdinSource {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn bounded(&self) -> bool {
+        false
+    }
+
+    fn replayable(&self) -> bool {
+        false
+    }
+
+    fn splits(&self) -> Result<Splits> {
+        let only = Split {
+            id: 0,
+            name: "stdin".into(),
+        };
+        Ok(Splits {
+            known: vec![only],
+            more: false,
+        })
+    }
+
+    fn open(&self, _: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        let wanted = Wanted {
+            schema: self.schema.clone(),
+            columns: columns.to_vec(),
+            key: self.key.clone(),
+        };
+        let stream = Stream {
+            arrivals: Arrivals::new((self.take)()?, &self.format),
+            format: self.format.clone(),
+            wanted,
+            on_error: self.on_error,
+        };
+        Ok(Box::new(StdinReader::new(stream, bell)))
+    }
+
+    fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
+        Err(Error::internal(format!("{} cannot be read again", split.name)))
+    }
+}
+
+/// Everything that the reading thread needs.
+struct Stream {
+    arrivals: Arrivals,
+    format: Format,
+    wanted: Wanted,
+    on_error: OnError,
+}
+
+impl Stream {
+    /// Reads and decodes until the stream ends, fails, or nobody listens any more.
+    fn run(mut self, out: &SyncSender<Result<Chunk>>, bell: &Bell) {
+        let failed = self.decode_all(out, bell).err();
+        if let Some(error) = failed {
+            // A listener that is gone has no use for the error.
+            out.send(Err(error)).ok();
+        }
+    }
+
+    fn decode_all(&mut self, out: &SyncSender<Result<Chunk>>, bell: &Bell) -> Result<()> {
+        let mut header = None;
+        if self.format.has_header() {
+            header = self
+                .arrivals
+                .take_record()
+                .map_err(unreadable)?
+                .map(|block| block.bytes);
+        }
+        let decoder = RowDecoder::new(&self.format, &self.wanted, header.as_deref(), self.on_error, "stdin")?;
+        while let Some(block) = self.arrivals.next_block().map_err(unreadable)? {
+            let Decoded { batch, bad, stop } = decoder.decode_block(&block);
+            let chunk = Chunk {
+                from: Offset {
+                    block: block.offset,
+                    row: 0,
+                },
+                to: Offset {
+                    block: block.end(),
+                    row: 0,
+                },
+                batch,
+                bad,
+                watermark_ns: None,
+            };
+            if out.send(Ok(chunk)).is_err() {
+                return Ok(());
+            }
+            bell.ring();
+            if let Some(error) = stop {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct StdinReader {
+    /// Until the first [`SplitReader::next`].
+    stream: Option<(Stream, SyncSender<Result<Chunk>>)>,
+    chunks: Receiver<Result<Chunk>>,
+    bell: Bell,
+}
+
+impl StdinReader {
+    fn new(stream: Stream, bell: Bell) -> Self {
+        let (out, chunks) = sync_channel(WAITING_BLOCKS);
+        StdinReader {
+            stream: Some((stream, out)),
+            chunks,
+            bell,
+        }
+    }
+}
+
+impl SplitReader for StdinReader {
+    fn next(&mut self) -> Result<Next> {
+        if let Some((stream, out)) = self.stream.take() {
+            let bell = self.bell.clone();
+            // A thread of its own, as it waits for whoever writes; it ends with the stream or the process.
+            std::thread::Builder::new()
+                .name("stdin".into())
+                .spawn(move || {
+                    stream.run(&out, &bell);
+                    drop(out);
+                    bell.ring();
+                })
+                .map_err(unreadable)?;
+        }
+        match self.chunks.try_recv() {
+            Ok(chunk) => chunk.map(Next::Chunk),
+            Err(TryRecvError::Empty) => Ok(Next::Pending),
+            Err(TryRecvError::Disconnected) => Ok(Next::Ended),
+        }
+    }
+}
