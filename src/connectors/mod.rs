@@ -8,6 +8,8 @@
 //!
 //! A new connector is one file (or folder) here and one line in [`CONNECTORS`].
 
+pub mod nexmark;
+
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::Result;
 use datafusion::arrow::array::RecordBatch;
@@ -156,7 +158,7 @@ pub struct Workers {
 }
 
 /// Every connector. Order is the order of help and docs.
-pub static CONNECTORS: &[Connector] = &[];
+pub static CONNECTORS: &[Connector] = &[nexmark::CONNECTOR];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Connector> {
