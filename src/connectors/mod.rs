@@ -8,7 +8,9 @@
 //!
 //! A new connector is one file (or folder) here and one line in [`CONNECTORS`].
 
+pub mod memory;
 pub mod nexmark;
+pub mod push;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::Result;
@@ -158,7 +160,7 @@ pub struct Workers {
 }
 
 /// Every connector. Order is the order of help and docs.
-pub static CONNECTORS: &[Connector] = &[nexmark::CONNECTOR];
+pub static CONNECTORS: &[Connector] = &[nexmark::CONNECTOR, push::CONNECTOR];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -3,7 +3,7 @@
 use super::super::{Bell, Next, Source, Split, Workers};
 use super::{CHUNK_EVENTS, Nexmark, infer};
 use crate::dstream::table::{Column, TableSpec};
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::Int64Type;
 use std::collections::BTreeMap;
