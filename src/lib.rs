@@ -3,4 +3,5 @@
 pub mod connectors;
 pub mod dstream;
 pub mod error;
+pub mod formats;
 pub mod sql;

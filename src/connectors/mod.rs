@@ -8,12 +8,17 @@
 //!
 //! A new connector is one file (or folder) here and one line in [`CONNECTORS`].
 
+mod blackhole;
+mod file;
 pub mod memory;
-pub mod nexmark;
+mod nexmark;
+mod prefetch;
 pub mod push;
+pub mod stdin;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::Result;
+pub use crate::formats::BadRecord;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -39,16 +44,6 @@ pub struct Chunk {
     pub bad: Vec<BadRecord>,
     /// An explicit watermark that stands *before* the first row of this chunk, in nanoseconds (push sources).
     pub watermark_ns: Option<i64>,
-}
-
-/// A record that could not be decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRecord {
-    pub byte_offset: u64,
-    /// Counted from 1; 0 when the source has no lines.
-    pub line: u64,
-    pub message: String,
-    pub bytes: Vec<u8>,
 }
 
 /// What a reader has for the driver now.
@@ -160,7 +155,13 @@ pub struct Workers {
 }
 
 /// Every connector. Order is the order of help and docs.
-pub static CONNECTORS: &[Connector] = &[nexmark::CONNECTOR, push::CONNECTOR];
+pub static CONNECTORS: &[Connector] = &[
+    file::CONNECTOR,
+    stdin::CONNECTOR,
+    nexmark::CONNECTOR,
+    push::CONNECTOR,
+    blackhole::CONNECTOR,
+];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -18,7 +18,7 @@ mod tests;
 use super::{Bell, Chunk, Connector, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Kind, Result};
-use ahead::Ahead;
+use ahead::{Ahead, Blocks};
 use columns::Table;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
@@ -153,10 +153,8 @@ impl Source for Nexmark {
     }
 
     fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let maker = Arc::clone(&self.maker);
-        let columns = columns.to_vec();
-        let make = Arc::new(move |block: u64| maker.chunk(block, &columns));
-        let ahead = Ahead::new(self.maker.sequence.blocks(), make, &self.workers, bell.clone());
+        let blocks = Blocks::new(Arc::clone(&self.maker), columns);
+        let ahead = Ahead::new(blocks, &self.workers, bell.clone());
         if !self.real_pace {
             return Ok(Box::new(ahead));
         }

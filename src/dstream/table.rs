@@ -60,6 +60,17 @@ impl TableSpec {
         Arc::new(Schema::new(physical.map(field).collect::<Vec<_>>()))
     }
 
+    /// The primary key as indices into [`TableSpec::physical_schema`].
+    pub fn physical_key(&self) -> Vec<usize> {
+        let physical: Vec<usize> = (0..self.columns.len())
+            .filter(|&i| self.columns[i].computed.is_none())
+            .collect();
+        self.primary_key
+            .iter()
+            .filter_map(|key| physical.iter().position(|p| p == key))
+            .collect()
+    }
+
     /// The option's value, or the default that the connector's table gives.
     pub fn option<'a>(&'a self, spec: &ConnectorSpec, name: &str) -> Option<&'a str> {
         let default = || spec.options.iter().find(|o| o.name == name)?.default;

@@ -1,0 +1,198 @@
+//! The bytes of a file, as they were when the table was opened, packed or not.
+
+use crate::error::{Error, Result};
+use crate::formats::Compression;
+use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
+use datafusion::parquet::file::reader::{ChunkReader, Length};
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio_util::bytes::Bytes;
+
+/// How much of a packed file is read at once, in bytes.
+const PACKED_READ_BYTES: usize = 256 << 10;
+
+/// How many Parquet files are kept open at once; beyond that a file is opened for each read.
+const HELD_FILES: usize = 256;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// A file as it was found: what is appended to it later is not read, and a file put in its place is noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFile {
+    pub path: PathBuf,
+    /// As messages show it.
+    pub name: String,
+    len: u64,
+    identity: u64,
+}
+
+impl KnownFile {
+    /// Errors: the file is not there, or is not a regular file.
+    pub fn find(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let metadata = std::fs::metadata(path).map_err(|e| Error::connector(format!("{name}: {e}")).because(e))?;
+        if !metadata.is_file() {
+            let message = format!("{name} is not a regular file: a pipe is read with connector = 'stdin'");
+            return Err(Error::connector(message));
+        }
+        Ok(KnownFile {
+            path: path.to_path_buf(),
+            name,
+            len: metadata.len(),
+            identity: identity(&metadata),
+        })
+    }
+
+    /// The unpacked bytes from the beginning. Nothing stays open between reads.
+    pub fn read(&self, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
+        let packed = || BufReader::with_capacity(PACKED_READ_BYTES, self.read_from(0));
+        Ok(match compression {
+            Compression::None => Box::new(self.read_from(0)),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed())),
+            Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed())?),
+        })
+    }
+
+    /// The bytes as they are on disk, from a place on.
+    pub fn read_from(&self, at: u64) -> FileRead {
+        FileRead { file: self.clone(), at }
+    }
+
+    fn open_at(&self, at: u64) -> io::Result<File> {
+        let mut file = File::open(&self.path)?;
+        let metadata = file.metadata()?;
+        if identity(&metadata) != self.identity || metadata.len() < self.len {
+            return Err(io::Error::other("the file was replaced or cut while it was being read"));
+        }
+        file.seek(SeekFrom::Start(at))?;
+        Ok(file)
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    metadata.ino()
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> u64 {
+    0
+}
+
+/// Reads a file without keeping it open: a thousand files can be half read at once. Meant for large reads.
+pub struct FileRead {
+    file: KnownFile,
+    at: u64,
+}
+
+impl Read for FileRead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.file.len.saturating_sub(self.at);
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let read = self.file.open_at(self.at)?.read(&mut buffer[..wanted])?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// A Parquet file, open while there are not too many of them.
+#[derive(Clone)]
+pub struct ParquetBytes {
+    file: KnownFile,
+    held: Option<Arc<HeldFile>>,
+}
+
+struct HeldFile(File);
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ParquetBytes {
+    /// Errors: the file cannot be opened, or is another one than was found.
+    pub fn open(file: &KnownFile) -> io::Result<Self> {
+        let opened = file.open_at(0)?;
+        let room = |held: usize| (held < HELD_FILES).then_some(held + 1);
+        let held = HELD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        Ok(ParquetBytes {
+            file: file.clone(),
+            held: held.then(|| Arc::new(HeldFile(opened))),
+        })
+    }
+
+    fn read_into(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match &self.held {
+            Some(held) => {
+                let mut file = &held.0;
+                read_exact_at(&mut file, at, buffer)
+            }
+            None => self.file.open_at(at)?.read_exact(buffer),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &mut &File, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    FileExt::read_exact_at(*file, buffer, at)
+}
+
+#[cfg(not(unix))]
+fn read_exact_at(file: &mut &File, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+    // A handle of its own, as the place of a shared one would move under the other readers.
+    let mut own = file.try_clone()?;
+    own.seek(SeekFrom::Start(at))?;
+    own.read_exact(buffer)
+}
+
+impl Length for ParquetBytes {
+    fn len(&self) -> u64 {
+        self.file.len
+    }
+}
+
+impl ChunkReader for ParquetBytes {
+    type T = BufReader<ParquetRead>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(BufReader::new(ParquetRead {
+            bytes: self.clone(),
+            at: start,
+        }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let left = self.file.len.saturating_sub(start);
+        if length as u64 > left {
+            return Err(ParquetError::EOF("the file ends before the data it announces".into()));
+        }
+        let mut buffer = vec![0; length];
+        self.read_into(start, &mut buffer)?;
+        Ok(buffer.into())
+    }
+}
+
+/// Sequential reading of page headers.
+pub struct ParquetRead {
+    bytes: ParquetBytes,
+    at: u64,
+}
+
+impl Read for ParquetRead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.bytes.file.len.saturating_sub(self.at);
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.bytes.read_into(self.at, &mut buffer[..wanted])?;
+        self.at += wanted as u64;
+        Ok(wanted)
+    }
+}

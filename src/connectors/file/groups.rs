@@ -1,0 +1,161 @@
+//! Parquet files as lanes: each row group is one, given in batches.
+
+use super::bytes::{KnownFile, ParquetBytes};
+use super::source::{Piece, Reading, place};
+use crate::connectors::Offset;
+use crate::connectors::prefetch::{Lane, Lanes};
+use crate::error::{Error, Result};
+use crate::formats::parquet::{GroupReader, ParquetPlan, read_footer};
+use datafusion::arrow::array::RecordBatch;
+use std::sync::Arc;
+
+/// The row groups of some files, one file after the other.
+pub struct GroupLanes {
+    reading: Arc<Reading>,
+    files: Vec<KnownFile>,
+    /// The file that comes after the one that is open.
+    next: usize,
+    open: Option<OpenFile>,
+}
+
+struct OpenFile {
+    bytes: ParquetBytes,
+    plan: Arc<ParquetPlan>,
+    /// The row group that comes next.
+    group: usize,
+}
+
+impl GroupLanes {
+    pub fn new(reading: Arc<Reading>, files: Vec<KnownFile>) -> Self {
+        GroupLanes {
+            reading,
+            files,
+            next: 0,
+            open: None,
+        }
+    }
+}
+
+impl Lanes for GroupLanes {
+    type Lane = GroupLane;
+
+    fn open(&mut self) -> Result<Option<GroupLane>> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let Some(file) = self.files.get(self.next) else {
+                    return Ok(None);
+                };
+                let (bytes, plan) = open_file(&self.reading, file)?;
+                self.open = Some(OpenFile { bytes, plan, group: 0 });
+                self.next += 1;
+                continue;
+            };
+            let group = open.group;
+            open.group += 1;
+            let lane = GroupLane {
+                file: self.next - 1,
+                group,
+                bytes: open.bytes.clone(),
+                plan: open.plan.clone(),
+                reader: None,
+                from: place(self.next - 1, group as u64),
+                read: 0,
+            };
+            if open.group >= open.plan.groups() {
+                self.open = None;
+            }
+            if group < lane.plan.groups() {
+                return Ok(Some(lane));
+            }
+        }
+    }
+}
+
+/// One row group.
+pub struct GroupLane {
+    file: usize,
+    group: usize,
+    bytes: ParquetBytes,
+    plan: Arc<ParquetPlan>,
+    reader: Option<GroupReader>,
+    /// Of the next row that is given.
+    from: Offset,
+    /// Rows read from the file, bad ones included.
+    read: usize,
+}
+
+impl Lane for GroupLane {
+    type Item = Piece;
+
+    fn step(&mut self) -> Result<Option<Piece>> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => none.insert(self.plan.open(self.bytes.clone(), self.group, 0)?),
+        };
+        let Some(decoded) = self.plan.next(reader)? else {
+            return Ok(None);
+        };
+        self.read += decoded.batch.num_rows() + decoded.bad.len();
+        let from = self.from;
+        self.from.row += decoded.batch.num_rows() as u64;
+        let ended = self.read >= self.plan.rows(self.group);
+        let to = if ended {
+            place(self.file, self.group as u64 + 1)
+        } else {
+            self.from
+        };
+        Ok(Some(Piece { from, to, decoded }))
+    }
+}
+
+fn open_file(reading: &Reading, file: &KnownFile) -> Result<(ParquetBytes, Arc<ParquetPlan>)> {
+    let bytes = ParquetBytes::open(file).map_err(|e| Error::connector(format!("{}: {e}", file.name)).because(e))?;
+    let footer = read_footer(&bytes, &file.name)?;
+    let plan = ParquetPlan::new(footer, &reading.wanted, reading.on_error, &file.name)?;
+    Ok((bytes, Arc::new(plan)))
+}
+
+/// The rows from `from` (of the file `file`) on, at most `rows` of them.
+///
+/// Errors: as when the file was read first.
+pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) -> Result<Vec<RecordBatch>> {
+    let (bytes, plan) = open_file(reading, file)?;
+    let mut batches = Vec::new();
+    let mut left = rows;
+    let first = usize::try_from(from.block).unwrap_or(usize::MAX);
+    for group in first..plan.groups() {
+        let mut skip = if group == first {
+            usize::try_from(from.row).unwrap_or(usize::MAX)
+        } else {
+            0
+        };
+        // Where rows were left out, the file's row numbers are not ours: read from the start and count.
+        let selected = if plan.drops_rows() {
+            0
+        } else {
+            skip.min(plan.rows(group))
+        };
+        skip -= selected;
+        let mut reader = plan.open(bytes.clone(), group, selected)?;
+        while left > 0 {
+            let Some(decoded) = plan.next(&mut reader)? else {
+                break;
+            };
+            let batch = decoded.batch;
+            let passed = skip.min(batch.num_rows());
+            skip -= passed;
+            let taken = left.min(batch.num_rows() - passed);
+            left -= taken;
+            if taken > 0 {
+                batches.push(batch.slice(passed, taken));
+            }
+            if let Some(error) = decoded.stop.filter(|_| left > 0) {
+                return Err(error);
+            }
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(batches)
+}

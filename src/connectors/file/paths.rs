@@ -1,0 +1,90 @@
+//! Which files a path means.
+
+use super::bytes::KnownFile;
+use crate::error::{Error, Result, nearest};
+use std::path::{Path, PathBuf};
+
+/// The files of a path, sorted by name: one file, all files of a directory (hidden ones left out), or those that a
+/// glob matches.
+///
+/// Errors: there is none; the message names the nearest file.
+pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
+    let as_path = Path::new(path);
+    let mut found = if as_path.is_dir() {
+        files_of(as_path)?
+    } else if as_path.exists() {
+        vec![as_path.to_path_buf()]
+    } else if path.contains(['*', '?', '[']) {
+        matching(path)?
+    } else {
+        return Err(no_such_file(as_path));
+    };
+    if found.is_empty() {
+        let what = if as_path.is_dir() {
+            "holds no file"
+        } else {
+            "matches no file"
+        };
+        return Err(Error::connector(format!("{path} {what}")));
+    }
+    found.sort();
+    found.iter().map(|path| KnownFile::find(path)).collect()
+}
+
+fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |e: std::io::Error| Error::connector(format!("{}: {e}", directory.display())).because(e);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_file() && !is_hidden(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob(pattern).map_err(|e| Error::connector(format!("{pattern}: {}", e.msg)).because(e))?;
+    let mut found = Vec::new();
+    for path in paths {
+        let path = path.map_err(|e| Error::connector(e.to_string()).because(e))?;
+        if path.is_file() && !is_hidden(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn no_such_file(path: &Path) -> Error {
+    let shown = path.display();
+    let directory = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if !directory.is_dir() {
+        return Error::connector(format!(
+            "{shown} does not exist: there is no directory {}",
+            directory.display()
+        ));
+    }
+    let wrong = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let listed = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names: Vec<String> = listed
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    match nearest(&wrong, names.iter().map(String::as_str)).first() {
+        Some(best) => {
+            let better = path.with_file_name(best);
+            Error::connector(format!("{shown} does not exist; did you mean `{}`?", better.display()))
+        }
+        None => Error::connector(format!("{shown} does not exist")),
+    }
+}

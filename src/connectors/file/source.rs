@@ -1,0 +1,266 @@
+//! Reading tables that are files.
+
+use super::bytes::KnownFile;
+use super::groups::{self, GroupLanes};
+use super::paths::find_files;
+use super::text::{self, TextLanes};
+use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
+use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
+use crate::dstream::table::TableSpec;
+use crate::error::{Error, Result};
+use crate::formats::{Compression, Decoded, Format, OnError, Wanted, bool_option, resolve_compression, resolve_format};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+/// Bits of [`Offset::block`] that are the place within a file; those above are the file's index in an ordered split.
+const PLACE_BITS: u32 = 44;
+
+/// The beginning of a block: a byte offset or a row group, in one of the split's files.
+pub fn place(file: usize, within: u64) -> Offset {
+    Offset {
+        block: (file as u64) << PLACE_BITS | within,
+        row: 0,
+    }
+}
+
+/// The file's index in its split, and the offset within that file.
+fn unplace(offset: Offset) -> (usize, Offset) {
+    let within = offset.block & ((1 << PLACE_BITS) - 1);
+    let file = usize::try_from(offset.block >> PLACE_BITS).unwrap_or(usize::MAX);
+    (
+        file,
+        Offset {
+            block: within,
+            row: offset.row,
+        },
+    )
+}
+
+/// How the files of a table are read for some columns.
+pub struct Reading {
+    pub format: Format,
+    pub compression: Compression,
+    pub on_error: OnError,
+    pub wanted: Wanted,
+}
+
+/// Decoded rows and where they stand.
+#[derive(Debug)]
+pub struct Piece {
+    pub from: Offset,
+    /// Where reading goes on. After a block that stopped at a bad record: the next block, which nobody will ask for.
+    pub to: Offset,
+    pub decoded: Decoded,
+}
+
+/// One file, the files of a directory, or those that a glob matches, as they were when the table was opened.
+pub struct FileSource {
+    files: Vec<KnownFile>,
+    /// All files are one split, in name order.
+    ordered: bool,
+    path: String,
+    format: Format,
+    compression: Compression,
+    on_error: OnError,
+    schema: SchemaRef,
+    key: Vec<usize>,
+    workers: Workers,
+    allowance: Allowance,
+}
+
+impl FileSource {
+    /// Finds the files; reads nothing yet.
+    ///
+    /// Errors: there is no such file; an option has a value that it cannot have.
+    pub fn open(spec: &TableSpec, workers: &Workers) -> Result<Self> {
+        let path = path_of(spec)?;
+        if bool_option(spec, "follow", false)? {
+            return Err(Error::refused(format!(
+                "follow = true is not built yet: pipe the file in, as in `tail -f {path} | waterwheel …`"
+            )));
+        }
+        let ordered = match spec.options.get("splits").map(String::as_str) {
+            None | Some("file") => false,
+            Some("ordered") => true,
+            Some(other) => return Err(Error::refused(format!("splits = '{other}': it is file or ordered"))),
+        };
+        let (files, format, compression) = locate(spec)?;
+        Ok(FileSource {
+            files,
+            ordered,
+            path: path.to_string(),
+            format,
+            compression,
+            on_error: OnError::of(spec)?,
+            schema: spec.physical_schema(),
+            key: spec.physical_key(),
+            workers: workers.clone(),
+            allowance: Allowance::new(workers),
+        })
+    }
+
+    fn reading(&self, columns: &[usize]) -> Reading {
+        Reading {
+            format: self.format.clone(),
+            compression: self.compression,
+            on_error: self.on_error,
+            wanted: Wanted {
+                schema: self.schema.clone(),
+                columns: columns.to_vec(),
+                key: self.key.clone(),
+            },
+        }
+    }
+
+    fn files_of(&self, split: &Split) -> Result<&[KnownFile]> {
+        let at = split.id as usize;
+        let range = if self.ordered && at == 0 {
+            0..self.files.len()
+        } else {
+            at..at + 1
+        };
+        self.files
+            .get(range)
+            .ok_or_else(|| Error::internal(format!("{} has no split {at}", self.path)))
+    }
+}
+
+impl Source for FileSource {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+
+    fn replayable(&self) -> bool {
+        true
+    }
+
+    fn splits(&self) -> Result<Splits> {
+        let names: Vec<&str> = if self.ordered {
+            vec![&self.path]
+        } else {
+            self.files.iter().map(|f| f.name.as_str()).collect()
+        };
+        let split = |(id, name): (u32, &str)| Split {
+            id,
+            name: name.to_string(),
+        };
+        Ok(Splits {
+            known: (0..).zip(names).map(split).collect(),
+            more: false,
+        })
+    }
+
+    fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        let files = self.files_of(split)?.to_vec();
+        let reading = Arc::new(self.reading(columns));
+        Ok(match self.format {
+            Format::Parquet => self.reader(GroupLanes::new(reading, files), bell),
+            _ => self.reader(TextLanes::new(reading, files), bell),
+        })
+    }
+
+    fn reread(
+        &self,
+        split: &Split,
+        from: Offset,
+        _to: Offset,
+        rows: usize,
+        columns: &[usize],
+    ) -> Result<Vec<RecordBatch>> {
+        let reading = self.reading(columns);
+        let (first, mut from) = unplace(from);
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        let mut left = rows;
+        for file in self.files_of(split)?.iter().skip(first) {
+            if left == 0 {
+                break;
+            }
+            let again = match self.format {
+                Format::Parquet => groups::reread(&reading, file, from, left)?,
+                _ => text::reread(&reading, file, from, left)?,
+            };
+            left -= again.iter().map(RecordBatch::num_rows).sum::<usize>();
+            batches.extend(again);
+            from = Offset::default();
+        }
+        if left > 0 {
+            return Err(Error::connector(format!("{} has fewer rows than it had", split.name)));
+        }
+        Ok(batches)
+    }
+}
+
+impl FileSource {
+    fn reader<L>(&self, lanes: L, bell: Bell) -> Box<dyn SplitReader>
+    where
+        L: Lanes + 'static,
+        L::Lane: Lane<Item = Piece>,
+    {
+        Box::new(FileReader {
+            pieces: Prefetch::new(lanes, self.workers.clone(), self.allowance.clone(), bell),
+            stop: None,
+        })
+    }
+}
+
+struct FileReader<L: Lanes + 'static> {
+    pieces: Prefetch<L>,
+    /// The error that comes after the rows that have been given.
+    stop: Option<Error>,
+}
+
+impl<L> SplitReader for FileReader<L>
+where
+    L: Lanes + 'static,
+    L::Lane: Lane<Item = Piece>,
+{
+    fn next(&mut self) -> Result<Next> {
+        if let Some(error) = self.stop.take() {
+            return Err(error);
+        }
+        let piece = match self.pieces.next()? {
+            Front::Item(piece) => piece,
+            Front::Pending => return Ok(Next::Pending),
+            Front::Ended => return Ok(Next::Ended),
+        };
+        let Decoded { batch, bad, stop } = piece.decoded;
+        self.stop = stop;
+        if batch.num_rows() == 0 && bad.is_empty() {
+            if let Some(error) = self.stop.take() {
+                return Err(error);
+            }
+        }
+        Ok(Next::Chunk(Chunk {
+            from: piece.from,
+            to: piece.to,
+            batch,
+            bad,
+            watermark_ns: None,
+        }))
+    }
+}
+
+/// The files of a table, and how they are written. A directory or glob goes by the first file's suffix.
+pub fn locate(spec: &TableSpec) -> Result<(Vec<KnownFile>, Format, Compression)> {
+    let path = path_of(spec)?;
+    let files = find_files(path)?;
+    let first = files.first().map_or(path, |f| f.name.as_str());
+    let mut named = spec.clone();
+    named.options.insert("path".into(), first.to_string());
+    let format = resolve_format(&named)?;
+    let compression = match format {
+        Format::Parquet => Compression::None,
+        _ => resolve_compression(spec, first)?,
+    };
+    Ok((files, format, compression))
+}
+
+fn path_of(spec: &TableSpec) -> Result<&str> {
+    let missing = || Error::refused(format!("`{}`: connector 'file' needs a path", spec.name));
+    spec.options.get("path").map(String::as_str).ok_or_else(missing)
+}

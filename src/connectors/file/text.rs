@@ -1,0 +1,143 @@
+//! Text files as lanes: each block is one.
+
+use super::bytes::KnownFile;
+use super::source::{Piece, Reading, place};
+use crate::connectors::Offset;
+use crate::connectors::prefetch::{Lane, Lanes};
+use crate::error::{Error, Result};
+use crate::formats::{Block, BlockReader, Compression, Decoded, RowDecoder};
+use datafusion::arrow::array::RecordBatch;
+use std::io;
+use std::sync::Arc;
+
+/// The blocks of some files, one file after the other.
+pub struct TextLanes {
+    reading: Arc<Reading>,
+    files: Vec<KnownFile>,
+    /// The file that comes after the one that is open.
+    next: usize,
+    open: Option<(BlockReader, Arc<RowDecoder>)>,
+}
+
+impl TextLanes {
+    pub fn new(reading: Arc<Reading>, files: Vec<KnownFile>) -> Self {
+        TextLanes {
+            reading,
+            files,
+            next: 0,
+            open: None,
+        }
+    }
+}
+
+impl Lanes for TextLanes {
+    type Lane = BlockLane;
+
+    fn open(&mut self) -> Result<Option<BlockLane>> {
+        loop {
+            let Some((blocks, decoder)) = &mut self.open else {
+                let Some(file) = self.files.get(self.next) else {
+                    return Ok(None);
+                };
+                self.open = Some(open_file(&self.reading, file)?);
+                self.next += 1;
+                continue;
+            };
+            let index = self.next - 1;
+            match blocks.next_block().map_err(|e| unreadable(&self.files[index], e))? {
+                Some(block) => {
+                    return Ok(Some(BlockLane {
+                        file: index,
+                        decoder: decoder.clone(),
+                        block: Some(block),
+                    }));
+                }
+                None => self.open = None,
+            }
+        }
+    }
+}
+
+/// One block to be decoded.
+pub struct BlockLane {
+    file: usize,
+    decoder: Arc<RowDecoder>,
+    block: Option<Block>,
+}
+
+impl Lane for BlockLane {
+    type Item = Piece;
+
+    fn step(&mut self) -> Result<Option<Piece>> {
+        let Some(block) = self.block.take() else {
+            return Ok(None);
+        };
+        Ok(Some(Piece {
+            from: place(self.file, block.offset),
+            to: place(self.file, block.end()),
+            decoded: self.decoder.decode_block(&block),
+        }))
+    }
+}
+
+/// Opens a file before its first row: the header, if there is one, is taken off.
+fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<RowDecoder>)> {
+    let input = file.read(reading.compression).map_err(|e| unreadable(file, e))?;
+    let mut blocks = BlockReader::new(input, reading.format.rule());
+    let mut header = None;
+    if reading.format.has_header() {
+        header = blocks.take_record().map_err(|e| unreadable(file, e))?;
+    }
+    let decoder = RowDecoder::new(
+        &reading.format,
+        &reading.wanted,
+        header.as_deref(),
+        reading.on_error,
+        file.name.as_str(),
+    )?;
+    Ok((blocks, Arc::new(decoder)))
+}
+
+/// The rows from `from` (of the file `file`) on, at most `rows` of them; those that are left go to the next file.
+///
+/// Errors: as when the file was read first.
+pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) -> Result<Vec<RecordBatch>> {
+    let (mut blocks, decoder) = open_file(reading, file)?;
+    if reading.compression == Compression::None && from.block > 0 {
+        blocks = BlockReader::resume(Box::new(file.read_from(from.block)), reading.format.rule(), from.block);
+    }
+    let mut batches = Vec::new();
+    let mut left = rows;
+    while left > 0 {
+        let Some(block) = blocks.next_block().map_err(|e| unreadable(file, e))? else {
+            break;
+        };
+        if block.offset < from.block {
+            continue;
+        }
+        let Decoded { batch, stop, .. } = decoder.decode_block(&block);
+        let skip = if block.offset == from.block || batches.is_empty() && from.block == 0 {
+            from.row
+        } else {
+            0
+        };
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(batch.num_rows());
+        let taken = left.min(batch.num_rows() - skip);
+        left -= taken;
+        if taken > 0 {
+            batches.push(batch.slice(skip, taken));
+        }
+        if let Some(error) = stop.filter(|_| left > 0) {
+            return Err(error);
+        }
+    }
+    Ok(batches)
+}
+
+fn unreadable(file: &KnownFile, error: io::Error) -> Error {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the packed data ends too early: the file is cut".to_string(),
+        _ => error.to_string(),
+    };
+    Error::connector(format!("{}: {what}", file.name)).because(error)
+}

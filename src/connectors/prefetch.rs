@@ -1,0 +1,277 @@
+//! Reading ahead: the pieces of a split are made on worker threads and handed over in order.
+//!
+//! A split is a sequence of *lanes* (a block of text, a row group): opening the next lane is cheap and sequential,
+//! working through one is neither, so several lanes are worked on at once. Nothing here blocks the caller.
+
+use super::{Bell, Workers};
+use crate::error::{Error, Result};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many items of one lane wait at most: a row group is decoded a little ahead, not as a whole.
+const LANE_ITEMS: usize = 4;
+
+/// How many lanes all splits of a source keep ahead together, for each worker thread.
+const AHEAD_PER_THREAD: usize = 4;
+
+/// Where lanes come from, in order. `None` at the end.
+pub trait Lanes: Send {
+    type Lane: Lane;
+    fn open(&mut self) -> Result<Option<Self::Lane>>;
+}
+
+/// One lane: gives its items one by one, `None` at its end.
+pub trait Lane: Send + 'static {
+    type Item: Send + 'static;
+    fn step(&mut self) -> Result<Option<Self::Item>>;
+}
+
+/// What [`Prefetch::next`] has.
+#[derive(Debug)]
+pub enum Front<T> {
+    Item(T),
+    Pending,
+    Ended,
+}
+
+/// Lanes that the splits of one source may still keep ahead, so that a thousand files are not all read ahead at once.
+#[derive(Clone)]
+pub struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    pub fn new(workers: &Workers) -> Self {
+        Allowance(Arc::new(AtomicUsize::new(workers.threads.max(1) * AHEAD_PER_THREAD)))
+    }
+
+    fn take(&self) -> Option<Permit> {
+        let less = |left: usize| left.checked_sub(1);
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.is_ok().then(|| Permit(self.clone()))
+    }
+}
+
+/// A lane ahead; gives its place back when dropped.
+struct Permit(Allowance);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+type Item<L> = <<L as Lanes>::Lane as Lane>::Item;
+
+/// The reader's end of a split.
+pub struct Prefetch<L: Lanes + 'static> {
+    shared: Arc<Shared<L>>,
+    workers: Workers,
+    allowance: Allowance,
+    /// Items given so far: the first lane alone is read until someone has wanted more than a look.
+    given: usize,
+}
+
+struct Shared<L: Lanes> {
+    /// Held while a lane is opened, so that lanes are numbered in order; `None` once there are no more.
+    lanes: Mutex<Option<L>>,
+    queue: Mutex<Queue<L>>,
+    bell: Bell,
+}
+
+struct Queue<L: Lanes> {
+    slots: VecDeque<Slot<L>>,
+    /// The number of the first slot.
+    first: u64,
+    /// Jobs that will open a lane and have not yet.
+    opening: usize,
+    exhausted: bool,
+    closed: bool,
+}
+
+/// A lane in the queue, its items in order.
+struct Slot<L: Lanes> {
+    items: VecDeque<Result<Item<L>>>,
+    /// The lane while nobody works on it and it has more.
+    parked: Option<L::Lane>,
+    ended: bool,
+    _permit: Option<Permit>,
+}
+
+impl<L: Lanes + 'static> Prefetch<L> {
+    /// Does nothing until the first [`Prefetch::next`].
+    pub fn new(lanes: L, workers: Workers, allowance: Allowance, bell: Bell) -> Self {
+        let queue = Queue {
+            slots: VecDeque::new(),
+            first: 0,
+            opening: 0,
+            exhausted: false,
+            closed: false,
+        };
+        let shared = Shared {
+            lanes: Mutex::new(Some(lanes)),
+            queue: Mutex::new(queue),
+            bell,
+        };
+        Prefetch {
+            shared: Arc::new(shared),
+            workers,
+            allowance,
+            given: 0,
+        }
+    }
+
+    /// The next item if it is there; the bell rings when there is more after `Pending`.
+    ///
+    /// Errors: those of the lanes, each in its place. What comes after an error is not to be used.
+    pub fn next(&mut self) -> Result<Front<Item<L>>> {
+        let mut jobs: Vec<Job> = Vec::new();
+        let front = self.take_front(&mut jobs);
+        // Outside the lock: a job may run at once, on this thread.
+        for job in jobs {
+            (self.workers.spawn)(job);
+        }
+        front
+    }
+
+    fn take_front(&mut self, jobs: &mut Vec<Job>) -> Result<Front<Item<L>>> {
+        let shared = self.shared.clone();
+        let mut queue = lock(&shared.queue);
+        let front = loop {
+            let number = queue.first;
+            let Some(slot) = queue.slots.front_mut() else {
+                let done = queue.exhausted && queue.opening == 0;
+                break if done { Ok(Front::Ended) } else { Ok(Front::Pending) };
+            };
+            let item = slot.items.pop_front();
+            if slot.items.len() <= LANE_ITEMS / 2 {
+                if let Some(lane) = slot.parked.take() {
+                    let shared = self.shared.clone();
+                    jobs.push(Box::new(move || shared.work(number, lane)));
+                }
+            }
+            match item {
+                Some(item) => break item.map(Front::Item),
+                None if slot.ended => {
+                    queue.slots.pop_front();
+                    queue.first += 1;
+                }
+                None => break Ok(Front::Pending),
+            }
+        };
+        self.given += usize::from(matches!(front, Ok(Front::Item(_))));
+        self.open_ahead(&mut queue, jobs);
+        front
+    }
+
+    /// Sees to it that enough lanes are open or being opened.
+    fn open_ahead(&self, queue: &mut Queue<L>, jobs: &mut Vec<Job>) {
+        let wanted = if self.given == 0 { 1 } else { self.workers.threads + 1 };
+        while !queue.exhausted && queue.slots.len() + queue.opening < wanted {
+            let permit = self.allowance.take();
+            if permit.is_none() && queue.slots.len() + queue.opening > 0 {
+                return;
+            }
+            queue.opening += 1;
+            let shared = self.shared.clone();
+            jobs.push(Box::new(move || shared.open(permit)));
+        }
+    }
+}
+
+impl<L: Lanes + 'static> Drop for Prefetch<L> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.shared.queue);
+        queue.closed = true;
+        queue.slots.clear();
+    }
+}
+
+impl<L: Lanes + 'static> Shared<L> {
+    /// Job: opens the next lane and works on it.
+    fn open(&self, permit: Option<Permit>) {
+        let mut lanes = lock(&self.lanes);
+        let opened = match lanes.as_mut() {
+            Some(source) => guard(|| source.open()),
+            None => Ok(None),
+        };
+        if !matches!(opened, Ok(Some(_))) {
+            *lanes = None;
+        }
+        let mut queue = lock(&self.queue);
+        queue.opening -= 1;
+        let mut slot = Slot {
+            items: VecDeque::new(),
+            parked: None,
+            ended: false,
+            _permit: permit,
+        };
+        let number = queue.first + queue.slots.len() as u64;
+        match opened {
+            _ if queue.closed => {}
+            Ok(Some(lane)) => {
+                queue.slots.push_back(slot);
+                drop((queue, lanes));
+                self.work(number, lane);
+                return;
+            }
+            Ok(None) => queue.exhausted = true,
+            Err(error) => {
+                queue.exhausted = true;
+                slot.items.push_back(Err(error));
+                slot.ended = true;
+                queue.slots.push_back(slot);
+            }
+        }
+        drop((queue, lanes));
+        self.bell.ring();
+    }
+
+    /// Job: works on a lane until enough of its items wait.
+    fn work(&self, number: u64, mut lane: L::Lane) {
+        loop {
+            let item = guard(|| lane.step());
+            let mut queue = lock(&self.queue);
+            if queue.closed {
+                return;
+            }
+            let is_front = number == queue.first;
+            let Some(slot) = number
+                .checked_sub(queue.first)
+                .and_then(|at| queue.slots.get_mut(at as usize))
+            else {
+                return;
+            };
+            let more = matches!(item, Ok(Some(_)));
+            slot.items.extend(item.transpose());
+            slot.ended = !more;
+            let full = slot.items.len() >= LANE_ITEMS;
+            if more && !full {
+                drop(queue);
+                self.ring_if(is_front);
+                continue;
+            }
+            // In the same step as the last item: whoever takes that one must find the lane parked.
+            slot.parked = more.then_some(lane);
+            drop(queue);
+            return self.ring_if(is_front);
+        }
+    }
+
+    fn ring_if(&self, is_front: bool) {
+        if is_front {
+            self.bell.ring();
+        }
+    }
+}
+
+/// A panic while decoding is an error of that place, not the end of the program.
+fn guard<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Err(Error::internal("a decoder failed: please report it")))
+}
+
+/// The lock, also after a panic elsewhere: what it guards is changed in single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,181 @@
+//! Blocks: runs of whole records of about 1 MiB, cut by the bytes alone.
+
+use super::BOM;
+use super::records::{Rule, Scan, count_lines, last_end};
+use super::words::thousands;
+use std::io::{self, Read};
+
+/// The size at which a block is cut: large enough that decoding it hides the cost of starting, small enough that the
+/// few blocks read ahead stay small.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// The longest record, in bytes: beyond it a missing line end or quote is more likely than a record.
+pub const MAX_RECORD_BYTES: usize = 256 << 20;
+
+/// Whole records (the last of a stream may lack its line feed) and where they stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Block {
+    /// Of the first byte, in the unpacked stream.
+    pub offset: u64,
+    /// The number of the first line, counted from 1.
+    pub line: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Block {
+    /// The offset of the byte after the block.
+    pub fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+}
+
+/// Cuts a byte stream into [`Block`]s. The cuts depend on the bytes only, not on how they arrive.
+pub struct BlockReader {
+    /// `None` once everything has been read: the source's handles are free then.
+    input: Option<Box<dyn Read + Send>>,
+    /// What went wrong while reading ahead: told when the whole records before it have been given.
+    failed: Option<io::Error>,
+    rule: Rule,
+    block_bytes: usize,
+    /// Bytes read and not given out yet; the first one is at `offset`.
+    pending: Vec<u8>,
+    offset: u64,
+    line: u64,
+}
+
+impl BlockReader {
+    /// Reads a stream from its beginning; a byte order mark there is left out.
+    pub fn new(input: Box<dyn Read + Send>, rule: Rule) -> Self {
+        BlockReader {
+            input: Some(input),
+            failed: None,
+            rule,
+            block_bytes: BLOCK_BYTES,
+            pending: Vec::new(),
+            offset: 0,
+            line: 1,
+        }
+    }
+
+    /// Goes on at a block's beginning that an earlier reader told. Line numbers then count from there.
+    pub fn resume(input: Box<dyn Read + Send>, rule: Rule, offset: u64) -> Self {
+        BlockReader {
+            offset,
+            ..BlockReader::new(input, rule)
+        }
+    }
+
+    /// The same with another block size, in bytes.
+    #[cfg(test)]
+    pub fn with_block_bytes(mut self, block_bytes: usize) -> Self {
+        self.block_bytes = block_bytes;
+        self
+    }
+
+    /// Takes the first record off the stream, as for a CSV header. `None`: the stream is empty.
+    ///
+    /// Errors: the stream cannot be read.
+    pub fn take_record(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.fill(self.block_bytes);
+        self.skip_mark();
+        let mut scan = Scan::new(self.rule);
+        let end = match self.first_end(&mut scan)? {
+            Some(end) => end,
+            None => self.pending.len(),
+        };
+        if end == 0 {
+            return self.failed.take().map_or(Ok(None), Err);
+        }
+        Ok(Some(self.cut(end).bytes))
+    }
+
+    /// The next block; `None` at the end of the stream.
+    ///
+    /// Errors: the stream cannot be read (all whole records before that place have been given by then); a record is
+    /// longer than 256 MiB.
+    pub fn next_block(&mut self) -> io::Result<Option<Block>> {
+        self.fill(self.block_bytes);
+        self.skip_mark();
+        let window = self.block_bytes.min(self.pending.len());
+        if self.input.is_none() && self.failed.is_none() && window == self.pending.len() {
+            return Ok((window > 0).then(|| self.cut(window)));
+        }
+        let mut end = last_end(self.rule, &self.pending[..window]);
+        if end.is_none() {
+            let mut scan = Scan::new(self.rule);
+            end = self.first_end(&mut scan)?;
+        }
+        match (end, self.failed.take()) {
+            (Some(end), failed) => {
+                self.failed = failed;
+                Ok(Some(self.cut(end)))
+            }
+            (None, Some(failed)) => {
+                self.pending.clear();
+                Err(failed)
+            }
+            (None, None) => {
+                let rest = self.pending.len();
+                Ok((rest > 0).then(|| self.cut(rest)))
+            }
+        }
+    }
+
+    /// The end of the first record, reading as far as it takes. `None`: the stream ends (or fails) before.
+    fn first_end(&mut self, scan: &mut Scan) -> io::Result<Option<usize>> {
+        loop {
+            if let Some(end) = scan.next_end(&self.pending) {
+                return Ok(Some(end));
+            }
+            if self.input.is_none() {
+                return Ok(None);
+            }
+            if self.pending.len() >= MAX_RECORD_BYTES {
+                self.input = None;
+                let place = thousands(self.offset);
+                let message = format!(
+                    "line {} (byte {place}) is longer than 256 MiB: is a line end or a closing quote missing?",
+                    self.line
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            self.fill((self.pending.len() * 2).min(MAX_RECORD_BYTES));
+        }
+    }
+
+    /// Reads until `wanted` bytes are pending, or the input has ended or failed.
+    fn fill(&mut self, wanted: usize) {
+        let missing = wanted.saturating_sub(self.pending.len());
+        let Some(input) = self.input.as_mut().filter(|_| missing > 0) else {
+            return;
+        };
+        self.pending.reserve_exact(missing);
+        match input.take(missing as u64).read_to_end(&mut self.pending) {
+            Ok(read) if read == missing => {}
+            Ok(_) => self.input = None,
+            Err(error) => {
+                self.input = None;
+                self.failed = Some(error);
+            }
+        }
+    }
+
+    fn skip_mark(&mut self) {
+        if self.offset == 0 && self.pending.starts_with(BOM) {
+            self.pending.drain(..BOM.len());
+            self.offset = BOM.len() as u64;
+        }
+    }
+
+    fn cut(&mut self, end: usize) -> Block {
+        let rest = self.pending.split_off(end);
+        let block = Block {
+            offset: self.offset,
+            line: self.line,
+            bytes: std::mem::replace(&mut self.pending, rest),
+        };
+        self.offset = block.end();
+        self.line += count_lines(&block.bytes) as u64;
+        block
+    }
+}

@@ -1,0 +1,242 @@
+//! Blocks of text to rows, and the bad records among them.
+
+use super::blocks::Block;
+use super::csv::CsvCodec;
+use super::json::JsonCodec;
+use super::records::{Rule, count_lines, line_length, records};
+use super::{Format, OnError, lines, shorten, thousands};
+use crate::error::{Error, Result};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+/// A record that could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    pub byte_offset: u64,
+    /// Counted from 1; 0 when the source has no lines.
+    pub line: u64,
+    pub message: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Which columns of a table are asked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// All physical columns of the table.
+    pub schema: SchemaRef,
+    /// Indices into `schema`, ascending; may be empty.
+    pub columns: Vec<usize>,
+    /// Indices into `schema` that may not be NULL, though the type allows it (primary key).
+    pub key: Vec<usize>,
+}
+
+impl Wanted {
+    /// The schema of the batches.
+    pub fn projected(&self) -> SchemaRef {
+        let fields = self.columns.iter().map(|&i| self.schema.fields()[i].clone());
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// Places in the batch of the columns in which a NULL is a fault of the record.
+    pub fn required(&self) -> Vec<usize> {
+        let must = |i: &usize| !self.schema.field(*i).is_nullable() || self.key.contains(i);
+        (0..self.columns.len()).filter(|&at| must(&self.columns[at])).collect()
+    }
+}
+
+/// What a block gave.
+#[derive(Debug)]
+pub struct Decoded {
+    pub batch: RecordBatch,
+    pub bad: Vec<BadRecord>,
+    /// The first bad record under `on_error = 'fail'`: `batch` holds the rows before it.
+    pub stop: Option<Error>,
+}
+
+/// Decodes blocks of one file or stream: at once when all is well, else record by record.
+pub struct RowDecoder {
+    codec: Codec,
+    schema: SchemaRef,
+    required: Vec<usize>,
+    on_error: OnError,
+    /// For messages: the path, `stdin`.
+    source: String,
+}
+
+enum Codec {
+    Json(JsonCodec),
+    Csv(CsvCodec),
+    Text { wanted: bool },
+}
+
+impl RowDecoder {
+    /// A decoder for a file whose first record is `header` (for CSV with a header only).
+    ///
+    /// Errors: a column has a type that the format cannot hold; a column is not in the header.
+    pub fn new(
+        format: &Format,
+        wanted: &Wanted,
+        header: Option<&[u8]>,
+        on_error: OnError,
+        source: impl Into<String>,
+    ) -> Result<Self> {
+        let source = source.into();
+        let codec = match format {
+            Format::Json => Codec::Json(JsonCodec::new(wanted.projected())?),
+            Format::Csv(csv) => Codec::Csv(CsvCodec::new(csv, wanted, header, &source)?),
+            Format::Text => {
+                lines::check_columns(&wanted.schema)?;
+                Codec::Text {
+                    wanted: !wanted.columns.is_empty(),
+                }
+            }
+            Format::Parquet => return Err(Error::refused("Parquet is read from files only")),
+        };
+        Ok(RowDecoder {
+            codec,
+            schema: wanted.projected(),
+            required: wanted.required(),
+            on_error,
+            source,
+        })
+    }
+
+    /// The schema of the batches that this decoder gives.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The rows of a block, in order, and its bad records.
+    pub fn decode_block(&self, block: &Block) -> Decoded {
+        match self.decode(&block.bytes) {
+            Ok(batch) => Decoded {
+                batch,
+                bad: Vec::new(),
+                stop: None,
+            },
+            Err(_) => self.decode_piecewise(block),
+        }
+    }
+
+    /// All rows of some records, or the news that one of them is bad.
+    fn decode(&self, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+        let (columns, rows) = match &self.codec {
+            Codec::Json(json) => json.decode(bytes)?,
+            Codec::Csv(csv) => csv.decode(bytes)?,
+            Codec::Text { wanted } => lines::decode(bytes, *wanted)?,
+        };
+        if self.required.iter().any(|&i| columns[i].null_count() > 0) {
+            return Err(ArrowError::InvalidArgumentError("NULL in a required column".into()));
+        }
+        batch_of(&self.schema, columns, rows)
+    }
+
+    fn decode_piecewise(&self, block: &Block) -> Decoded {
+        let mut sorted = Sorted::default();
+        let mut start = 0;
+        loop {
+            let found = records(self.rule(), &block.bytes, start);
+            match self.sort(&block.bytes, &found, &mut sorted) {
+                ControlFlow::Continue(()) => break,
+                ControlFlow::Break(None) => break,
+                ControlFlow::Break(Some(resume)) => start = resume,
+            }
+        }
+        let mut decoded = Decoded {
+            batch: RecordBatch::new_empty(self.schema.clone()),
+            bad: sorted
+                .bad
+                .into_iter()
+                .map(|range| self.bad_record(block, range))
+                .collect(),
+            stop: None,
+        };
+        match concat_batches(&self.schema, &sorted.good) {
+            Ok(batch) => decoded.batch = batch,
+            Err(e) => {
+                decoded.stop = Some(Error::data(format!("{}: too much text in one block", self.source)).because(e))
+            }
+        }
+        if self.on_error == OnError::Fail {
+            let first = decoded.bad.drain(..).next();
+            decoded.stop = decoded.stop.or(first.map(|bad| self.failure(&bad)));
+        }
+        decoded
+    }
+
+    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Breaks at the first
+    /// bad record when that is the end, and after the first line of a bad record of several lines, with the place to
+    /// go on: what looked like one record may be a lost quote and many good ones.
+    fn sort(&self, bytes: &[u8], found: &[Range<usize>], sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
+        let (Some(first), Some(last)) = (found.first(), found.last()) else {
+            return ControlFlow::Continue(());
+        };
+        match self.decode(&bytes[first.start..last.end]) {
+            Ok(batch) => sorted.good.push(batch),
+            Err(_) if found.len() > 1 => {
+                let (left, right) = found.split_at(found.len() / 2);
+                self.sort(bytes, left, sorted)?;
+                self.sort(bytes, right, sorted)?;
+            }
+            Err(_) => {
+                let line_end = first.start + line_length(&bytes[first.clone()]);
+                sorted.bad.push(first.start..line_end);
+                if self.on_error == OnError::Fail {
+                    return ControlFlow::Break(None);
+                }
+                if line_end < first.end {
+                    return ControlFlow::Break(Some(line_end));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn bad_record(&self, block: &Block, range: Range<usize>) -> BadRecord {
+        let record = &block.bytes[range.clone()];
+        let message = match (std::str::from_utf8(record), &self.codec) {
+            (Err(e), _) => format!("byte {} of the line is not UTF-8", e.valid_up_to() + 1),
+            (Ok(_), Codec::Json(json)) => json.explain(record, &self.required),
+            (Ok(_), Codec::Csv(csv)) => csv.explain(record, &self.required),
+            (Ok(_), Codec::Text { .. }) => "the line cannot be read".into(),
+        };
+        BadRecord {
+            byte_offset: block.offset + range.start as u64,
+            line: block.line + count_lines(&block.bytes[..range.start]) as u64,
+            message,
+            bytes: record
+                .strip_suffix(b"\n")
+                .map_or(record, |r| r.strip_suffix(b"\r").unwrap_or(r))
+                .to_vec(),
+        }
+    }
+
+    fn failure(&self, bad: &BadRecord) -> Error {
+        let place = format!("{}:{} (byte {})", self.source, bad.line, thousands(bad.byte_offset));
+        Error::data(format!("{place}: {}: {}", bad.message, shorten(&bad.bytes)))
+    }
+
+    fn rule(&self) -> Rule {
+        match &self.codec {
+            Codec::Csv(csv) => csv.rule(),
+            _ => Rule::Lines,
+        }
+    }
+}
+
+/// The records of a block that did not decode as a whole.
+#[derive(Default)]
+struct Sorted {
+    good: Vec<RecordBatch>,
+    bad: Vec<Range<usize>>,
+}
+
+/// A batch that keeps its row count even without columns.
+pub fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+}

@@ -1,0 +1,168 @@
+//! The columns of a table that was declared without any, from the first records of its data.
+
+use super::blocks::BlockReader;
+use super::json_text;
+use super::records::{is_blank, line_length, records};
+use super::{CsvFormat, Format};
+use crate::error::{Error, Result};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::csv;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
+use datafusion::arrow::json::ReaderBuilder;
+use datafusion::arrow::json::reader::infer_json_schema;
+use std::sync::Arc;
+
+/// How many records are looked at.
+const SAMPLE_RECORDS: usize = 1000;
+
+/// The columns of a stream of text. Reads its first block; `source` is for messages.
+///
+/// Errors: the stream cannot be read, is empty, or no record of the sample can be understood.
+pub fn infer_text(format: &Format, reader: &mut BlockReader, source: &str) -> Result<SchemaRef> {
+    if format == &Format::Text {
+        return Ok(Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8, true)])));
+    }
+    let block = reader
+        .next_block()
+        .map_err(|e| Error::connector(format!("{source}: {e}")).because(e))?
+        .ok_or_else(|| Error::connector(format!("{source} is empty: declare the columns of the table")))?;
+    match format {
+        Format::Csv(csv) => csv_columns(csv, &block.bytes, source),
+        _ => json_columns(&block.bytes, source),
+    }
+}
+
+/// The columns of JSON lines, in the order in which their keys first appear. Lines that are no objects are passed over.
+///
+/// Errors: there is no object among the first thousand lines.
+pub fn json_columns(bytes: &[u8], source: &str) -> Result<SchemaRef> {
+    let mut sample = Vec::new();
+    let mut keys: Vec<&[u8]> = Vec::new();
+    let mut rest = bytes;
+    for _ in 0..SAMPLE_RECORDS {
+        let (line, after) = rest.split_at(line_length(rest));
+        rest = after;
+        let Some(fields) = json_text::fields(line).filter(|_| infer_json_schema(line, None).is_ok()) else {
+            continue;
+        };
+        for field in fields {
+            let key = &line[field.key];
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        sample.extend_from_slice(line);
+        sample.push(b'\n');
+    }
+    let unknown = || {
+        Error::data(format!(
+            "{source}: no JSON object in its first lines: declare the columns"
+        ))
+    };
+    if keys.is_empty() {
+        return Err(unknown());
+    }
+    let (schema, _) = infer_json_schema(sample.as_slice(), None).map_err(|e| unknown().because(e))?;
+    let mut fields: Vec<Field> = schema.fields().iter().map(|f| settle(f)).collect();
+    let rank = |f: &Field| {
+        keys.iter()
+            .position(|k| *k == f.name().as_bytes())
+            .unwrap_or(usize::MAX)
+    };
+    fields.sort_by_key(|f| (rank(f), f.name().clone()));
+    let fields = fields
+        .into_iter()
+        .map(|field| time_field(field, &sample))
+        .collect::<Vec<_>>();
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// A field with nested fields in the order of their names (the sample has none), and text where only NULL was seen.
+fn settle(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Null => DataType::Utf8,
+        DataType::List(item) => DataType::List(Arc::new(settle(item))),
+        DataType::Struct(inner) => {
+            let mut inner: Vec<Field> = inner.iter().map(|f| settle(f)).collect();
+            inner.sort_by(|a, b| a.name().cmp(b.name()));
+            DataType::Struct(Fields::from(inner))
+        }
+        other => other.clone(),
+    };
+    Field::new(field.name(), data_type, true)
+}
+
+/// A text field as a time, if every value of the sample reads as one.
+fn time_field(field: Field, sample: &[u8]) -> Field {
+    if field.data_type() != &DataType::Utf8 {
+        return field;
+    }
+    let only = Arc::new(Schema::new(vec![field.clone()]));
+    let decoded = ReaderBuilder::new(only)
+        .with_coerce_primitive(true)
+        .with_batch_size(SAMPLE_RECORDS)
+        .build(sample)
+        .ok()
+        .and_then(|mut reader| reader.next()?.ok());
+    match decoded.and_then(|batch| time_unit(batch.column(0))) {
+        Some(unit) => Field::new(field.name(), DataType::Timestamp(unit, None), true),
+        None => field,
+    }
+}
+
+/// Milliseconds, or nanoseconds where the values need them; `None` when they are not times.
+fn time_unit(values: &ArrayRef) -> Option<TimeUnit> {
+    if values.null_count() == values.len() {
+        return None;
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let times = cast_with_options(values, &DataType::Timestamp(TimeUnit::Nanosecond, None), &options).ok()?;
+    let whole = times
+        .as_primitive::<TimestampNanosecondType>()
+        .iter()
+        .flatten()
+        .all(|t| t % 1_000_000 == 0);
+    Some(if whole {
+        TimeUnit::Millisecond
+    } else {
+        TimeUnit::Nanosecond
+    })
+}
+
+fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaRef> {
+    // The sample ends with its last whole record that is UTF-8: a bad one is for the reader to report.
+    let rule = format.rule();
+    let sample: Vec<u8> = records(rule, bytes, 0)
+        .into_iter()
+        .take(SAMPLE_RECORDS + 1)
+        .map(|range| &bytes[range])
+        .filter(|record| std::str::from_utf8(record).is_ok() && !is_blank(rule, record))
+        .flat_map(|record| {
+            record
+                .strip_suffix(b"\n")
+                .unwrap_or(record)
+                .iter()
+                .chain(b"\n")
+                .copied()
+        })
+        .collect();
+    let (schema, _) = csv::reader::Format::default()
+        .with_header(format.header)
+        .with_delimiter(format.delimiter)
+        .with_truncated_rows(true)
+        .infer_schema(sample.as_slice(), Some(SAMPLE_RECORDS))
+        .map_err(|e| Error::data(format!("{source}: its columns cannot be told: declare them")).because(e))?;
+    let settled = schema.fields().iter().map(|field| {
+        let data_type = match field.data_type() {
+            DataType::Null => DataType::Utf8,
+            DataType::Timestamp(_, _) => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            other => other.clone(),
+        };
+        Field::new(field.name().trim(), data_type, true)
+    });
+    Ok(Arc::new(Schema::new(settled.collect::<Vec<_>>())))
+}

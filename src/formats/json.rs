@@ -1,0 +1,138 @@
+//! JSON lines to columns.
+
+use super::json_text;
+use super::records::{Rule, count_lines, is_blank, line_length};
+use super::{shorten, type_name};
+use crate::error::{Error, Result};
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json::ReaderBuilder;
+use datafusion::arrow::json::reader::Decoder;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Decodes lines that hold one object each. Keys match exactly; a missing key is NULL, an unknown one is passed over.
+pub struct JsonCodec {
+    /// The wanted columns, all nullable: what may not be NULL is for the caller to check.
+    schema: SchemaRef,
+    /// Columns declared as text, in which an object or array counts as its JSON text.
+    text_columns: Vec<String>,
+    /// Such an object was seen: the next block tries that first. Changes the way, never the rows.
+    nested_text: AtomicBool,
+}
+
+impl JsonCodec {
+    /// Errors: a column has a type that JSON cannot hold.
+    pub fn new(projected: SchemaRef) -> Result<Self> {
+        let fields: Vec<Field> = projected
+            .fields()
+            .iter()
+            .map(|f| f.as_ref().clone().with_nullable(true))
+            .collect();
+        for field in &fields {
+            decoder(Arc::new(Schema::new(vec![field.clone()])), 1).map_err(|e| {
+                let what = type_name(field.data_type());
+                Error::refused(format!("column `{}`: {what} cannot be read from JSON", field.name())).because(e)
+            })?;
+        }
+        let is_text = |f: &&Field| f.data_type() == &DataType::Utf8;
+        Ok(JsonCodec {
+            text_columns: fields.iter().filter(is_text).map(|f| f.name().clone()).collect(),
+            schema: Arc::new(Schema::new(fields)),
+            nested_text: AtomicBool::new(false),
+        })
+    }
+
+    /// The columns and the number of rows; blank lines are left out.
+    pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+        let nested = self.nested_text.load(Ordering::Relaxed);
+        if !nested {
+            match decode_lines(&self.schema, bytes) {
+                Ok(rows) => return Ok(rows),
+                Err(error) if self.text_columns.is_empty() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let quoted = json_text::quote_nested(bytes, &self.text_columns);
+        let rows = decode_lines(&self.schema, quoted.as_deref().unwrap_or(bytes))?;
+        self.nested_text.store(quoted.is_some(), Ordering::Relaxed);
+        Ok(rows)
+    }
+
+    /// Why a record is bad, in words.
+    pub fn explain(&self, record: &[u8], required: &[usize]) -> String {
+        let text = record.trim_ascii();
+        if !text.starts_with(b"{") {
+            return "not a JSON object".into();
+        }
+        match decode_lines(&Arc::new(Schema::empty()), record) {
+            Err(ArrowError::JsonError(detail)) => return format!("not a JSON object: {}", soften(&detail)),
+            Err(_) => return "not a JSON object".into(),
+            Ok(_) => {}
+        }
+        let found = json_text::fields(text).unwrap_or_default();
+        for (i, field) in self.schema.fields().iter().enumerate() {
+            let name = field.name();
+            let value = found.iter().rev().find(|f| &text[f.key.clone()] == name.as_bytes());
+            let only = Schema::new(vec![field.as_ref().clone()]);
+            let alone = JsonCodec::new(Arc::new(only)).map(|codec| codec.decode(record));
+            match (alone, value) {
+                (Ok(Ok((columns, _))), _) if required.contains(&i) && columns.iter().any(|c| c.null_count() > 0) => {
+                    return format!("column `{name}` may not be NULL");
+                }
+                (Ok(Ok(_)), _) => {}
+                (_, Some(value)) => {
+                    let shown = shorten(&text[value.value.clone()]);
+                    return format!("column `{name}`: {shown} is no {}", type_name(field.data_type()));
+                }
+                (_, None) => return format!("column `{name}` cannot be read"),
+            }
+        }
+        "not a JSON object".into()
+    }
+}
+
+/// Decodes line by line into one batch, so that no record can reach into the next line.
+fn decode_lines(schema: &SchemaRef, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+    let mut decoder = decoder(schema.clone(), count_lines(bytes) + 1)?;
+    let mut rest = bytes;
+    let mut rows = 0;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(line_length(rest));
+        rest = after;
+        let used = decoder.decode(line)?;
+        if decoder.has_partial_record() {
+            return Err(ArrowError::JsonError("the object does not end".into()));
+        }
+        let blank = decoder.len() == rows;
+        if used < line.len() || decoder.len() > rows + 1 || (blank && !is_blank(Rule::Lines, line)) {
+            return Err(ArrowError::JsonError("more than one object on the line".into()));
+        }
+        rows = decoder.len();
+    }
+    let columns = decoder.flush()?.map(|batch| batch.columns().to_vec());
+    let none = || {
+        schema
+            .fields()
+            .iter()
+            .map(|f| datafusion::arrow::array::new_empty_array(f.data_type()))
+            .collect()
+    };
+    Ok((columns.unwrap_or_else(none), rows))
+}
+
+fn decoder(schema: SchemaRef, rows: usize) -> Result<Decoder, ArrowError> {
+    ReaderBuilder::new(schema)
+        .with_batch_size(rows)
+        .with_coerce_primitive(true)
+        .build_decoder()
+}
+
+/// The decoder's own words, without its jargon.
+fn soften(detail: &str) -> String {
+    detail
+        .replace("Encountered unexpected", "unexpected")
+        .replace("Truncated record whilst reading", "it ends within a")
+        .replace("whilst parsing", "in a")
+}
