@@ -1,6 +1,6 @@
 //! CSV records to columns.
 
-use super::records::{Rule, count_lines};
+use super::records::{Rule, count_fields, count_lines};
 use super::{CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, Scalar, StringArray};
@@ -18,6 +18,8 @@ pub struct CsvCodec {
     file: SchemaRef,
     /// The wanted columns as places in `file`, in the table's order.
     columns: Vec<usize>,
+    /// Their names in the table.
+    names: Vec<String>,
     format: CsvFormat,
     /// The types of `columns` when `null_value` is set: the file is then decoded as text first.
     cast_to: Option<Vec<DataType>>,
@@ -52,6 +54,11 @@ impl CsvCodec {
         Ok(CsvCodec {
             file: Arc::new(Schema::new(fields)),
             columns: wanted.columns.iter().filter_map(place_of).collect(),
+            names: wanted
+                .columns
+                .iter()
+                .map(|&i| wanted.schema.field(i).name().clone())
+                .collect(),
             format: format.clone(),
             cast_to,
         })
@@ -105,6 +112,7 @@ impl CsvCodec {
             let alone = CsvCodec {
                 file: self.file.clone(),
                 columns: vec![place],
+                names: Vec::new(),
                 format: self.format.clone(),
                 cast_to: self.cast_to.as_ref().map(|types| vec![types[i].clone()]),
             };
@@ -114,10 +122,17 @@ impl CsvCodec {
                 .map_or(self.file.field(place).data_type(), |types| &types[i]);
             match alone.decode(record) {
                 Ok((columns, _)) if required.contains(&i) && columns.iter().any(|c| c.null_count() > 0) => {
-                    return format!("field {} may not be NULL", place + 1);
+                    return format!("column `{}` may not be NULL", self.names[i]);
                 }
                 Ok(_) => {}
-                Err(_) => return format!("field {}: \"{}\" is no {}", place + 1, values[place], type_name(to)),
+                Err(_) => {
+                    return format!(
+                        "column `{}`: \"{}\" is no {}",
+                        self.names[i],
+                        values[place],
+                        type_name(to)
+                    );
+                }
             }
         }
         "not a CSV record".into()
@@ -128,25 +143,20 @@ impl CsvCodec {
 ///
 /// Errors: it is not UTF-8, or holds no whole record.
 pub fn fields(format: &CsvFormat, record: &[u8]) -> Result<Vec<String>, ArrowError> {
-    // Only the number of columns is not known: the most there can be is one more than there are delimiters.
-    let most = record.iter().filter(|&&b| b == format.delimiter).count() + 1;
+    let count = count_fields(format.delimiter, record);
     let text = |i: usize| Field::new(i.to_string(), DataType::Utf8, true);
-    for count in (1..=most).rev() {
-        let schema = Arc::new(Schema::new((0..count).map(text).collect::<Vec<_>>()));
-        if let Ok(batch) = read(format, schema, (0..count).collect(), record) {
-            let value = |column: &ArrayRef| {
-                column
-                    .as_string::<i32>()
-                    .iter()
-                    .next()
-                    .flatten()
-                    .unwrap_or("")
-                    .to_string()
-            };
-            return Ok(batch.columns().iter().map(value).collect());
-        }
-    }
-    Err(ArrowError::CsvError("no record".into()))
+    let schema = Arc::new(Schema::new((0..count).map(text).collect::<Vec<_>>()));
+    let batch = read(format, schema, (0..count).collect(), record)?;
+    let value = |column: &ArrayRef| {
+        column
+            .as_string::<i32>()
+            .iter()
+            .next()
+            .flatten()
+            .unwrap_or("")
+            .to_string()
+    };
+    Ok(batch.columns().iter().map(value).collect())
 }
 
 fn read(format: &CsvFormat, file: SchemaRef, columns: Vec<usize>, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {

@@ -11,6 +11,7 @@ use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A record that could not be decoded.
@@ -124,11 +125,14 @@ impl RowDecoder {
 
     /// All rows of some records, or the news that one of them is bad.
     fn decode(&self, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-        let (columns, rows) = match &self.codec {
-            Codec::Json(json) => json.decode(bytes)?,
-            Codec::Csv(csv) => csv.decode(bytes)?,
-            Codec::Text { wanted } => lines::decode(bytes, *wanted)?,
-        };
+        let job = AssertUnwindSafe(|| match &self.codec {
+            Codec::Json(json) => json.decode(bytes),
+            Codec::Csv(csv) => csv.decode(bytes),
+            Codec::Text { wanted } => lines::decode(bytes, *wanted),
+        });
+        // A record on which a decoder stumbles is a bad record like any other.
+        let stumbled = |_| Err(ArrowError::ParseError("the decoder failed".into()));
+        let (columns, rows) = catch_unwind(job).unwrap_or_else(stumbled)?;
         if self.required.iter().any(|&i| columns[i].null_count() > 0) {
             return Err(ArrowError::InvalidArgumentError("NULL in a required column".into()));
         }

@@ -67,7 +67,7 @@ impl JsonCodec {
             return "not a JSON object".into();
         }
         match decode_lines(&Arc::new(Schema::empty()), record) {
-            Err(ArrowError::JsonError(detail)) => return format!("not a JSON object: {}", soften(&detail)),
+            Err(ArrowError::JsonError(detail)) => return format!("broken JSON: {}", soften(&detail)),
             Err(_) => return "not a JSON object".into(),
             Ok(_) => {}
         }

@@ -12,6 +12,18 @@ pub enum Rule {
     Quoted { delimiter: u8 },
 }
 
+impl State {
+    fn after(self, byte: u8, delimiter: u8) -> State {
+        match (self, byte) {
+            (State::InQuotes, b'"') => State::AfterQuote,
+            (State::InQuotes, _) | (State::AfterQuote | State::FieldStart, b'"') => State::InQuotes,
+            (_, b'\n' | b'\r') => State::FieldStart,
+            (_, byte) if byte == delimiter => State::FieldStart,
+            _ => State::Plain,
+        }
+    }
+}
+
 /// A scan for record ends that goes on where it stopped when more bytes have come.
 #[derive(Debug)]
 pub struct Scan {
@@ -48,17 +60,11 @@ impl Scan {
         };
         while let Some(&byte) = bytes.get(self.at) {
             self.at += 1;
-            self.state = match (self.state, byte) {
-                (State::InQuotes, b'"') => State::AfterQuote,
-                (State::InQuotes, _) | (State::AfterQuote | State::FieldStart, b'"') => State::InQuotes,
-                (_, b'\n') => {
-                    self.state = State::FieldStart;
-                    return Some(self.at);
-                }
-                (_, b'\r') => State::FieldStart,
-                (_, byte) if byte == delimiter => State::FieldStart,
-                _ => State::Plain,
-            };
+            let outside = self.state != State::InQuotes;
+            self.state = self.state.after(byte, delimiter);
+            if outside && byte == b'\n' {
+                return Some(self.at);
+            }
         }
         None
     }
@@ -91,6 +97,17 @@ pub fn records(rule: Rule, bytes: &[u8], start: usize) -> Vec<Range<usize>> {
         begin = end;
     }
     found
+}
+
+/// How many fields a CSV record has.
+pub fn count_fields(delimiter: u8, record: &[u8]) -> usize {
+    let mut state = State::FieldStart;
+    let mut delimiters = 0;
+    for &byte in record {
+        delimiters += usize::from(state != State::InQuotes && byte == delimiter);
+        state = state.after(byte, delimiter);
+    }
+    delimiters + 1
 }
 
 /// How many bytes the first line has, its line feed included.

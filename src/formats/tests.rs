@@ -1,1 +1,348 @@
+//! Text in, rows out: what each format makes of good, odd and broken bytes.
 
+use super::*;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::util::display::array_value_to_string;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
+    Arc::new(Schema::new(
+        columns
+            .iter()
+            .map(|(n, t)| Field::new(*n, t.clone(), true))
+            .collect::<Vec<_>>(),
+    ))
+}
+
+fn wanted(schema: &SchemaRef) -> Wanted {
+    Wanted {
+        schema: schema.clone(),
+        columns: (0..schema.fields().len()).collect(),
+        key: vec![],
+    }
+}
+
+fn csv() -> Format {
+    Format::Csv(CsvFormat {
+        header: true,
+        delimiter: b',',
+        null_value: String::new(),
+    })
+}
+
+/// Rows as `a|b|c`.
+fn rows(batch: &RecordBatch) -> Vec<String> {
+    let cell = |c: usize, row: usize| array_value_to_string(batch.column(c), row).unwrap();
+    (0..batch.num_rows())
+        .map(|row| {
+            (0..batch.num_columns())
+                .map(|c| cell(c, row))
+                .collect::<Vec<_>>()
+                .join("|")
+        })
+        .collect()
+}
+
+/// Rows, then bad records as `line@byte message`, then the error.
+fn read(format: &Format, wanted: &Wanted, on_error: OnError, bytes: &[u8], block_bytes: usize) -> Vec<String> {
+    let input = Box::new(Cursor::new(bytes.to_vec()));
+    let mut blocks = BlockReader::new(input, format.rule()).with_block_bytes(block_bytes);
+    let header = if format.has_header() {
+        blocks.take_record().unwrap()
+    } else {
+        None
+    };
+    let decoder = RowDecoder::new(format, wanted, header.as_deref(), on_error, "data").unwrap();
+    let (mut out, mut bad) = (Vec::new(), Vec::new());
+    while let Some(block) = blocks.next_block().unwrap() {
+        let decoded = decoder.decode_block(&block);
+        out.extend(rows(&decoded.batch));
+        for b in decoded.bad {
+            let begin = b.byte_offset as usize;
+            assert_eq!(&bytes[begin..begin + b.bytes.len()], b.bytes);
+            bad.push(format!("{}@{} {}", b.line, b.byte_offset, b.message));
+        }
+        if let Some(stop) = decoded.stop {
+            bad.push(stop.to_string());
+            break;
+        }
+    }
+    out.extend(bad);
+    out
+}
+
+fn skip(format: &Format, schema: &SchemaRef, text: &str) -> Vec<String> {
+    let all = wanted(schema);
+    let whole = read(format, &all, OnError::Skip, text.as_bytes(), 1 << 20);
+    for block_bytes in [1, 7, 30] {
+        let again = read(format, &all, OnError::Skip, text.as_bytes(), block_bytes);
+        let sorted = |mut v: Vec<String>| {
+            v.sort();
+            v
+        };
+        assert_eq!(sorted(again), sorted(whole.clone()), "blocks of {block_bytes} bytes");
+    }
+    whole
+}
+
+#[test]
+fn broken_json_lines_keep_their_neighbours() {
+    let columns = schema(&[("a", DataType::Int32), ("s", DataType::Utf8)]);
+    let text = "{\"a\": 1, \"s\": \"x\"}\n{\"a\": 2, \"s\": \n{\"a\": \"three\"}\n\n[4]\n{\"a\":5}{\"a\":6}\n{\"a\": 7, \"z\": {}}\r\n  \nnull\n{\"s\": true, \"a\": \"8\"}";
+    assert_eq!(
+        skip(&Format::Json, &columns, text),
+        [
+            "1|x",
+            "7|",
+            "8|true",
+            "2@19 broken JSON: the object does not end",
+            "3@34 column `a`: \"three\" is no INT",
+            "5@50 not a JSON object",
+            "6@54 broken JSON: more than one object on the line",
+            "9@91 not a JSON object",
+        ]
+    );
+}
+
+#[test]
+fn fail_gives_the_rows_before_then_the_place() {
+    let columns = schema(&[("a", DataType::Int32)]);
+    let text = format!("{}oops\n{{\"a\":9}}\n", "{\"a\":1}\n".repeat(200));
+    let got = read(
+        &Format::Json,
+        &wanted(&columns),
+        OnError::Fail,
+        text.as_bytes(),
+        1 << 20,
+    );
+    assert_eq!(got.len(), 201);
+    assert_eq!(got[200], "data:201 (byte 1,600): not a JSON object: oops");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_a_bad_record() {
+    let text = b"a\nb\xff\nc\n";
+    let line = schema(&[("line", DataType::Utf8)]);
+    let bad = "2@2 byte 2 of the line is not UTF-8";
+    assert_eq!(
+        read(&Format::Text, &wanted(&line), OnError::Skip, text, 99),
+        ["a", "c", bad]
+    );
+    let json = b"{\"line\":\"a\"}\n{\"line\":\"\xff\"}\n";
+    let got = read(&Format::Json, &wanted(&line), OnError::DeadLetter, json, 99);
+    assert_eq!(got, ["a", "2@13 byte 10 of the line is not UTF-8"]);
+    let got = read(&csv(), &wanted(&line), OnError::Skip, b"line\na\n\xff\nb\n", 99);
+    assert_eq!(got, ["a", "b", "3@7 byte 1 of the line is not UTF-8"]);
+}
+
+#[test]
+fn json_times_and_nested_text() {
+    let columns = schema(&[
+        ("t", DataType::Timestamp(TimeUnit::Millisecond, None)),
+        ("p", DataType::Utf8),
+    ]);
+    let text = r#"{"t": "2024-01-01T10:00:01+02:00", "p": {"k": ["a\"b", 1]}}
+{"t": "2024-01-01 10:00:01.5", "p": "{}"}
+{"t": "2024-01-01", "p": 1.50}
+{"t": 1704103200000, "p": [ ]}
+"#;
+    assert_eq!(
+        skip(&Format::Json, &columns, text),
+        [
+            r#"2024-01-01T08:00:01|{"k": ["a\"b", 1]}"#,
+            "2024-01-01T10:00:01.500|{}",
+            "2024-01-01T00:00:00|1.50",
+            "2024-01-01T10:00:00|[ ]"
+        ]
+    );
+}
+
+#[test]
+fn null_in_a_required_column_is_a_bad_record() {
+    let columns = schema(&[("id", DataType::Utf8), ("n", DataType::Int64)]);
+    let keyed = Wanted {
+        key: vec![0],
+        ..wanted(&columns)
+    };
+    let text = b"{\"id\":\"a\"}\n{\"n\":1}\n{\"id\":\"b\"}\n";
+    let got = read(&Format::Json, &keyed, OnError::Skip, text, 99);
+    assert_eq!(got, ["a|", "b|", "2@11 column `id` may not be NULL"]);
+}
+
+#[test]
+fn csv_header_gives_the_order_and_quotes_hold_newlines() {
+    let columns = schema(&[("n", DataType::Int32), ("s", DataType::Utf8)]);
+    let text = "\u{feff}s,extra,n\r\n\"two\nlines, \"\"q\"\"\",x,1\r\n5\" pipe,\"\",2\r\n\r\nshort,1\r\nbad,y,z\r\n,,\r\nlast,,3";
+    assert_eq!(
+        skip(&csv(), &columns, text),
+        [
+            "1|two\nlines, \"q\"",
+            "2|5\" pipe",
+            "|",
+            "3|last",
+            "6@54 2 fields where 3 belong",
+            "7@63 column `n`: \"z\" is no INT",
+        ]
+    );
+}
+
+#[test]
+fn a_lost_quote_costs_one_line() {
+    let columns = schema(&[("a", DataType::Utf8), ("b", DataType::Utf8)]);
+    let text = "a,b\n1,x\n\"2,x\n3,x\n4,x\n";
+    let got = read(&csv(), &wanted(&columns), OnError::Skip, text.as_bytes(), 1 << 20);
+    assert_eq!(got[..3], ["1|x", "3|x", "4|x"]);
+    assert_eq!(got.len(), 4);
+}
+
+#[test]
+fn csv_null_value_and_missing_column() {
+    let columns = schema(&[("a", DataType::Int32), ("b", DataType::Utf8)]);
+    let format = Format::Csv(CsvFormat {
+        header: false,
+        delimiter: b';',
+        null_value: "NA".into(),
+    });
+    assert_eq!(skip(&format, &columns, "1;NA\nNA;\n;x\n"), ["1|", "|", "|x"]);
+    let error = RowDecoder::new(&csv(), &wanted(&columns), Some(b"aa,b\n"), OnError::Fail, "x.csv")
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .message
+            .starts_with("x.csv: column `a` is not in the header, which has: aa, b"),
+        "{error}"
+    );
+}
+
+#[test]
+fn no_columns_still_count() {
+    let columns = schema(&[("a", DataType::Int32)]);
+    let none = Wanted {
+        columns: vec![],
+        ..wanted(&columns)
+    };
+    let line = Wanted {
+        schema: schema(&[("line", DataType::Utf8)]),
+        ..none.clone()
+    };
+    for (format, wanted, text) in [
+        (Format::Json, &none, "{\"a\":1}\n\n{}\n"),
+        (csv(), &none, "a\n1\n2\n"),
+        (Format::Text, &line, "1\n2"),
+    ] {
+        assert_eq!(
+            read(&format, wanted, OnError::Fail, text.as_bytes(), 99),
+            ["", ""],
+            "{format:?}"
+        );
+    }
+}
+
+/// Gives one byte at a time.
+struct Slow(Cursor<Vec<u8>>);
+
+impl Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let one = buffer.len().min(1);
+        self.0.read(&mut buffer[..one])
+    }
+}
+
+#[test]
+fn blocks_depend_on_bytes_only() {
+    let text: Vec<u8> = (0..500)
+        .flat_map(|i| format!("{i},\"a\n{}\"\n", "x".repeat(i % 37)).into_bytes())
+        .collect();
+    let blocks = |input: Box<dyn Read + Send>| {
+        let mut reader = BlockReader::new(input, csv().rule()).with_block_bytes(100);
+        let mut found = Vec::new();
+        while let Some(block) = reader.next_block().unwrap() {
+            found.push(block);
+        }
+        found
+    };
+    let fast = blocks(Box::new(Cursor::new(text.clone())));
+    assert_eq!(fast, blocks(Box::new(Slow(Cursor::new(text.clone())))));
+    assert_eq!(fast.iter().flat_map(|b| b.bytes.clone()).collect::<Vec<_>>(), text);
+    let again = BlockReader::resume(
+        Box::new(Cursor::new(text[fast[3].offset as usize..].to_vec())),
+        csv().rule(),
+        0,
+    );
+    assert_eq!(
+        again.with_block_bytes(100).next_block().unwrap().unwrap().bytes,
+        fast[3].bytes
+    );
+}
+
+#[test]
+fn a_very_long_line_is_one_record() {
+    let mut text = b"short\n".to_vec();
+    text.extend(std::iter::repeat_n(b'x', 5 << 20));
+    text.extend_from_slice(b"\nlast\n");
+    let got = read(
+        &Format::Text,
+        &wanted(&schema(&[("line", DataType::Utf8)])),
+        OnError::Fail,
+        &text,
+        1 << 20,
+    );
+    assert_eq!(got.iter().map(String::len).collect::<Vec<_>>(), [5, 5 << 20, 4]);
+}
+
+#[test]
+fn columns_are_inferred() {
+    let infer = |format: &Format, text: &str| {
+        let mut reader = BlockReader::new(Box::new(Cursor::new(text.as_bytes().to_vec())), format.rule());
+        let schema = infer_text(format, &mut reader, "x").unwrap();
+        schema
+            .fields()
+            .iter()
+            .map(|f| format!("{} {}", f.name(), type_name(f.data_type())))
+            .collect::<Vec<_>>()
+    };
+    let json = "{\"z\": 1, \"t\": \"2024-01-01T10:00:00Z\", \"o\": {\"b\": [1.5], \"a\": null}}\nbroken\n{\"y\": true, \"z\": 2.5, \"d\": \"2024\"}\n";
+    assert_eq!(
+        infer(&Format::Json, json),
+        [
+            "z DOUBLE",
+            "t TIMESTAMP(3)",
+            "o STRUCT<a STRING, b DOUBLE[]>",
+            "y BOOLEAN",
+            "d STRING"
+        ]
+    );
+    let text = "a,b,c,d,e\n1,true,2024-01-01,2024-01-01T00:00:00,\n-2,false,2024-02-01,2024-01-01T00:00:00.5,\n";
+    assert_eq!(
+        infer(&csv(), text),
+        ["a BIGINT", "b BOOLEAN", "c DATE", "d TIMESTAMP", "e STRING"]
+    );
+    assert_eq!(infer(&Format::Text, "x"), ["line STRING"]);
+}
+
+#[test]
+fn written_json_and_csv() {
+    let columns = schema(&[
+        ("t", DataType::Timestamp(TimeUnit::Millisecond, None)),
+        ("f", DataType::Float64),
+        ("s", DataType::Utf8),
+    ]);
+    let text = b"t,f,s\n2024-01-01T10:00:01.5,NaN,\"a,\"\"b\"\n,1.5,\n";
+    let mut blocks = BlockReader::new(Box::new(Cursor::new(text.to_vec())), csv().rule());
+    let header = blocks.take_record().unwrap();
+    let decoder = RowDecoder::new(&csv(), &wanted(&columns), header.as_deref(), OnError::Fail, "x").unwrap();
+    let batch = decoder.decode_block(&blocks.next_block().unwrap().unwrap()).batch;
+    let write = |format: &Format| {
+        let mut encoder = Encoder::new(format, columns.clone(), Vec::new()).unwrap();
+        encoder.write(&batch).unwrap();
+        String::from_utf8(encoder.finish().unwrap()).unwrap()
+    };
+    assert_eq!(
+        write(&Format::Json),
+        "{\"t\":\"2024-01-01T10:00:01.500Z\",\"f\":null,\"s\":\"a,\\\"b\"}\n{\"t\":null,\"f\":1.5,\"s\":null}\n"
+    );
+    assert_eq!(write(&csv()), "t,f,s\n2024-01-01T10:00:01.500,NaN,\"a,\"\"b\"\n,1.5,\n");
+}

@@ -1,0 +1,95 @@
+//! A pipe that is written to bit by bit.
+
+use super::arrivals::Arrivals;
+use super::input::Input;
+use super::{StdinReader, Stream};
+use crate::connectors::{Bell, Next, SplitReader};
+use crate::formats::{CsvFormat, Format, OnError, Wanted, type_name};
+use std::io::{self, Read};
+use std::sync::{Arc, mpsc};
+
+/// Each read gives what one write sent.
+struct Pipe(mpsc::Receiver<Vec<u8>>);
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.0.recv().unwrap_or_default();
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+}
+
+fn pipe() -> (mpsc::Sender<Vec<u8>>, Input) {
+    let (send, receive) = mpsc::channel();
+    (send, Input::new(Box::new(Pipe(receive))))
+}
+
+#[test]
+fn sniffing_loses_nothing() {
+    for (writes, format, columns) in [
+        (vec!["\n {\"a\"", ":1}\n{\"a\":"], "json", "a BIGINT"),
+        (vec!["\u{feff}{\"a\":1}"], "json", "a BIGINT"),
+        (vec!["GET /", "\n"], "text", "line STRING"),
+        (vec![], "text", "line STRING"),
+    ] {
+        let (send, mut input) = pipe();
+        writes.iter().for_each(|w| send.send(w.as_bytes().to_vec()).unwrap());
+        drop(send);
+        let sniffed = input.sniff().unwrap();
+        assert_eq!(sniffed.format, format);
+        let field = sniffed.schema.field(0);
+        assert_eq!(format!("{} {}", field.name(), type_name(field.data_type())), columns);
+        let mut arrivals = Arrivals::new(input, &Format::Text);
+        let mut all = Vec::new();
+        while let Some(block) = arrivals.next_block().unwrap() {
+            all.extend(block.bytes);
+        }
+        assert_eq!(
+            String::from_utf8(all).unwrap(),
+            writes.concat().trim_start_matches('\u{feff}')
+        );
+    }
+}
+
+#[test]
+fn rows_appear_as_their_lines_arrive() {
+    let (send, mut input) = pipe();
+    let format = Format::Csv(CsvFormat {
+        header: true,
+        delimiter: b',',
+        null_value: String::new(),
+    });
+    send.send(b"a,b\n1,\"x".to_vec()).unwrap();
+    send.send(b"\"\n".to_vec()).unwrap();
+    let schema = input.columns(&format).unwrap();
+    let wanted = Wanted {
+        schema,
+        columns: vec![0, 1],
+        key: vec![],
+    };
+    let stream = Stream {
+        arrivals: Arrivals::new(input, &format),
+        format,
+        wanted,
+        on_error: OnError::Skip,
+    };
+    let (rung, heard) = mpsc::channel();
+    let bell = Bell(Arc::new(move || {
+        rung.send(()).ok();
+    }));
+    let mut reader = StdinReader::new(stream, bell);
+    let mut next = || loop {
+        match reader.next().unwrap() {
+            Next::Pending => heard.recv_timeout(std::time::Duration::from_secs(20)).unwrap(),
+            Next::Chunk(chunk) => return Some((chunk.from.block, chunk.batch.num_rows(), chunk.bad.len())),
+            Next::Ended => return None,
+        }
+    };
+    assert_eq!(next(), Some((4, 1, 0)));
+    send.send(b"2,\"y\nz\"\nbad\n3".to_vec()).unwrap();
+    assert_eq!(next(), Some((10, 1, 1)));
+    send.send(b",last".to_vec()).unwrap();
+    drop(send);
+    assert_eq!(next(), Some((22, 1, 0)));
+    assert_eq!(next(), None);
+}
