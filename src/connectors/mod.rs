@@ -10,7 +10,10 @@
 
 mod blackhole;
 mod file;
+pub mod memory;
+mod nexmark;
 mod prefetch;
+pub mod push;
 pub mod stdin;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
@@ -152,7 +155,13 @@ pub struct Workers {
 }
 
 /// Every connector. Order is the order of help and docs.
-pub static CONNECTORS: &[Connector] = &[file::CONNECTOR, stdin::CONNECTOR, blackhole::CONNECTOR];
+pub static CONNECTORS: &[Connector] = &[
+    file::CONNECTOR,
+    stdin::CONNECTOR,
+    nexmark::CONNECTOR,
+    push::CONNECTOR,
+    blackhole::CONNECTOR,
+];
 
 /// The connector of that name.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -1,0 +1,255 @@
+//! The auction house of the Nexmark benchmark: persons, auctions and bids, made up as they are read.
+//!
+//! Owns: the options, the split and the offsets of the connector `nexmark`.
+//! Guarantees: one sequence of events for given options, the same on every run, machine and cut; the three types are
+//! filters over it, so that a bid's auction is found in the auctions of the same options. Columns that nobody asked
+//! for are not built.
+//! Does **not** guarantee: event times finer than the generator's arithmetic, which is in 32-bit floats: from about
+//! 16 million events on neighbours share a time, in steps of 8 ms at a thousand million events.
+//! Depends on the crate `nexmark` for the events, on `dstream` and the ground. Start reading at [`Nexmark`].
+
+mod ahead;
+mod columns;
+mod pace;
+mod sequence;
+#[cfg(test)]
+mod tests;
+
+use super::{Bell, Chunk, Connector, Offset, Source, Split, SplitReader, Splits, Workers};
+use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
+use crate::error::{Error, Kind, Result};
+use ahead::{Ahead, Blocks};
+use columns::Table;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
+use datafusion::arrow::datatypes::SchemaRef;
+use pace::Paced;
+use sequence::{CHUNK_EVENTS, Sequence, Shape};
+use std::sync::Arc;
+use std::time::Instant;
+
+static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "nexmark",
+    doc: "Made-up auctions, persons and bids of the Nexmark benchmark",
+    reads: true,
+    writes: false,
+    options: &[
+        option(
+            "type",
+            OptionKind::OneOf(&["person", "auction", "bid"]),
+            None,
+            "Which events; absent: all of them, as event_type and three nullable structs",
+        ),
+        option(
+            "events",
+            OptionKind::Count,
+            None,
+            "How many events of all kinds; absent: without end",
+        ),
+        option(
+            "rate",
+            OptionKind::Count,
+            Some("10000"),
+            "Events of all kinds per second of event time",
+        ),
+        option(
+            "pace",
+            OptionKind::OneOf(&["fast", "real"]),
+            Some("fast"),
+            "fast: as fast as they are read; real: as fast as event time passes",
+        ),
+        option(
+            "base_time",
+            OptionKind::Time,
+            Some("2015-07-15T00:00:00Z"),
+            "Event time of the first event",
+        ),
+        option(
+            "out_of_order",
+            OptionKind::Count,
+            Some("1"),
+            "Events are shuffled in groups of so many; not a multiple of 953",
+        ),
+    ],
+};
+
+const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        doc,
+    }
+}
+
+/// The registry's line.
+pub const CONNECTOR: Connector = Connector {
+    spec: &SPEC,
+    infer: Some(infer),
+    source: Some(open),
+    sink: None,
+};
+
+fn infer(table: &TableSpec) -> Result<SchemaRef> {
+    Ok(Table::of_type(table.option(&SPEC, "type"))?.schema())
+}
+
+fn open(table: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
+    Ok(Arc::new(Nexmark::new(table, workers)?))
+}
+
+/// A source over the one sequence of events. It has one split; a block is [`CHUNK_EVENTS`] events, numbered by its
+/// first event, and a row is counted within its block after the filter by type. So any block can be made again alone.
+pub struct Nexmark {
+    maker: Arc<Maker>,
+    workers: Workers,
+    real_pace: bool,
+}
+
+impl Nexmark {
+    /// Errors: an option's value is out of its range; a declared column is not one of the type's, or has another type.
+    pub fn new(table: &TableSpec, workers: &Workers) -> Result<Self> {
+        let kind = Table::of_type(table.option(&SPEC, "type"))?;
+        let shape = Shape {
+            events: count(table, "events")?,
+            rate: at_least_one(table, "rate")?,
+            base_time_ms: base_time_ms(table)?,
+            group: at_least_one(table, "out_of_order")?,
+            filter: kind.filter(),
+        };
+        Ok(Nexmark {
+            maker: Arc::new(Maker {
+                sequence: Sequence::new(shape)?,
+                columns: columns::Declared::new(kind, table)?,
+            }),
+            workers: workers.clone(),
+            real_pace: table.option(&SPEC, "pace") == Some("real"),
+        })
+    }
+}
+
+impl Source for Nexmark {
+    fn schema(&self) -> SchemaRef {
+        self.maker.columns.schema()
+    }
+
+    fn bounded(&self) -> bool {
+        self.maker.sequence.bounded()
+    }
+
+    fn replayable(&self) -> bool {
+        true
+    }
+
+    fn splits(&self) -> Result<Splits> {
+        let split = Split {
+            id: 0,
+            name: "nexmark".to_string(),
+        };
+        Ok(Splits {
+            known: vec![split],
+            more: false,
+        })
+    }
+
+    fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        let blocks = Blocks::new(Arc::clone(&self.maker), columns);
+        let ahead = Ahead::new(blocks, &self.workers, bell.clone());
+        if !self.real_pace {
+            return Ok(Box::new(ahead));
+        }
+        // The one clock of this connector: `pace = 'real'` means the time of the wall.
+        let opened = Instant::now();
+        Ok(Box::new(Paced::new(ahead, Arc::clone(&self.maker), opened, bell)?))
+    }
+
+    fn reread(
+        &self,
+        _split: &Split,
+        from: Offset,
+        to: Offset,
+        rows: usize,
+        columns: &[usize],
+    ) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        let mut left = rows;
+        let mut skip = from.row as usize;
+        let mut block = from.block;
+        while left > 0 && (Offset { block, row: 0 }) < to {
+            let batch = self.maker.chunk(block, columns)?.batch;
+            let skipped = skip.min(batch.num_rows());
+            let taken = left.min(batch.num_rows() - skipped);
+            if taken > 0 {
+                batches.push(batch.slice(skipped, taken));
+            }
+            left -= taken;
+            skip = 0;
+            block += CHUNK_EVENTS;
+        }
+        if left > 0 {
+            return Err(Error::internal(format!(
+                "nexmark: a recorded range is {left} rows longer than what can be generated for it"
+            )));
+        }
+        Ok(batches)
+    }
+}
+
+/// Makes chunks: a pure function of the block.
+struct Maker {
+    sequence: Sequence,
+    columns: columns::Declared,
+}
+
+impl Maker {
+    fn chunk(&self, block: u64, columns: &[usize]) -> Result<Chunk> {
+        let batch = if columns.is_empty() {
+            self.columns.count_only(self.sequence.count(block))?
+        } else {
+            self.columns.batch(&self.sequence.rows(block), columns)?
+        };
+        let place = |block| Offset { block, row: 0 };
+        Ok(Chunk {
+            from: place(block),
+            to: place(block + CHUNK_EVENTS),
+            batch,
+            bad: Vec::new(),
+            watermark_ns: None,
+        })
+    }
+}
+
+fn count(table: &TableSpec, name: &str) -> Result<Option<u64>> {
+    let Some(text) = table.option(&SPEC, name) else {
+        return Ok(None);
+    };
+    let digits: String = text.chars().filter(|c| *c != '_').collect();
+    let number = digits.parse().map_err(|_| {
+        let message = format!(
+            "option `{name}` of `{}` must be a whole number, not `{text}`",
+            table.name
+        );
+        Error::new(Kind::Sql, message)
+    })?;
+    Ok(Some(number))
+}
+
+fn at_least_one(table: &TableSpec, name: &str) -> Result<u64> {
+    match count(table, name)? {
+        Some(number) if number > 0 => Ok(number),
+        _ => {
+            let message = format!("option `{name}` of `{}` must be at least 1", table.name);
+            Err(Error::new(Kind::Sql, message))
+        }
+    }
+}
+
+fn base_time_ms(table: &TableSpec) -> Result<u64> {
+    let text = table.option(&SPEC, "base_time").unwrap_or_default();
+    let wrong = |why: &str| {
+        let message = format!("option `base_time` of `{}`: `{text}` {why}", table.name);
+        Error::new(Kind::Sql, message)
+    };
+    let ns = string_to_timestamp_nanos(text).map_err(|_| wrong("is not a time such as 2015-07-15T00:00:00Z"))?;
+    u64::try_from(ns / 1_000_000).map_err(|_| wrong("is before 1970"))
+}
