@@ -1,5 +1,6 @@
 //! Waterwheel: SQL over streams.
 
+mod api;
 pub mod catalog;
 pub mod config;
 pub mod connectors;
@@ -16,3 +17,4 @@ pub mod sql;
 pub mod state;
 pub mod storage;
 pub mod tasks;
+pub use api::{Engine, EngineBuilder, Outcome, Query, Script, Update, Updates};

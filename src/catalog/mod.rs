@@ -33,6 +33,8 @@ pub struct Table {
     pub spec: Arc<TableSpec>,
     /// Whether reading it ends by itself.
     pub bounded: bool,
+    /// Whether any row of it can be read again later.
+    pub replayable: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: Some(open),
+    ends: |_| true,
 };
 
 fn open(_: &TableSpec, _: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {

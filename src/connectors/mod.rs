@@ -144,6 +144,8 @@ pub struct Connector {
     pub source: Option<fn(&TableSpec, &Workers) -> Result<Arc<dyn Source>>>,
     /// `bounded`: whether the query that writes ends by itself.
     pub sink: Option<fn(&TableSpec, SchemaRef, bool) -> Result<Box<dyn Sink>>>,
+    /// Whether reading such a table ends by itself, as far as its declaration tells.
+    pub ends: fn(&TableSpec) -> bool,
 }
 
 /// Threads of the engine on which readers decode ahead.

@@ -88,6 +88,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open),
     sink: None,
+    ends: |table| table.options.contains_key("events"),
 };
 
 fn infer(table: &TableSpec) -> Result<SchemaRef> {

@@ -36,6 +36,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: None,
+    ends: |_| false,
 };
 
 /// Turns JSON lines into a batch of the given schema. Passed in, for `formats` is not this module's business.

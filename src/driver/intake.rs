@@ -220,17 +220,26 @@ impl Intake {
         Ok(())
     }
 
-    /// The watermark of the source now (TIME.md rule 3): the least over its live splits.
+    /// The watermark would move, rows or not: a split has ended, or a push source has set one.
+    pub fn would_advance(&self) -> bool {
+        self.watermark_now() > self.watermark_ns
+    }
+
+    /// Moves the watermark of the source on; it never goes back.
     pub fn advance_watermark(&mut self) -> i64 {
+        self.watermark_ns = self.watermark_ns.max(self.watermark_now());
+        self.watermark_ns
+    }
+
+    /// The watermark of the source (TIME.md rule 3): the least over its live splits.
+    fn watermark_now(&self) -> i64 {
         let live = self.splits.iter().filter(|s| !s.ended).map(|s| s.watermark_ns).min();
-        let now = match live {
+        match live {
             _ if self.time.is_none() && !self.ended() => NO_WATERMARK,
             Some(least) => least,
             None if self.more => self.watermark_ns,
             None => ENDED,
-        };
-        self.watermark_ns = self.watermark_ns.max(now);
-        self.watermark_ns
+        }
     }
 
     /// The rows of a recorded slice again, with their watermarks.

@@ -25,6 +25,7 @@ use intake::{Intake, Taken, deal};
 use late::LateLog;
 use output::Outputs;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Rows of an interval up to which it runs on one thread: handing over costs more than the work.
 const SMALL_INTERVAL_ROWS: usize = 4_096;
@@ -79,6 +80,31 @@ impl Program {
     pub fn full(&self, taken: &[Taken]) -> bool {
         let (rows, bytes) = (self.settings.max_rows_per_interval, self.settings.max_bytes_per_interval);
         taken.iter().any(|t| t.rows >= rows || t.bytes >= bytes)
+    }
+
+    /// Something has come, and the next multiple of the setting `interval` has been reached.
+    pub fn is_due(&self, taken: &[Taken]) -> bool {
+        self.until_due(taken).is_some_and(|wait| wait.is_zero())
+    }
+
+    /// How long to wait before what has come is run; `None` when nothing has come.
+    pub fn until_due(&self, taken: &[Taken]) -> Option<Duration> {
+        let came = taken.iter().any(|t| t.rows > 0 || !t.bad.is_empty());
+        if !came && !self.intakes.iter().any(Intake::would_advance) {
+            return None;
+        }
+        let width = self.settings.interval_ns;
+        let due = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
+        let wait = due.saturating_sub(self.clock.now_ns());
+        Some(Duration::from_nanos(wait.max(0) as u64))
+    }
+
+    /// Nothing can be added to the interval by waiting for files or generators: they have ended, or their limit is
+    /// reached. (A push source is not waited for.)
+    pub fn is_settled(&self, taken: &[Taken]) -> bool {
+        let limit = self.settings.max_rows_per_interval;
+        let settled = |(intake, taken): (&Intake, &Taken)| !intake.bounded || intake.ended() || taken.rows >= limit;
+        self.intakes.iter().zip(taken).all(settled)
     }
 
     pub fn ended(&self) -> bool {

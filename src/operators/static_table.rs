@@ -5,12 +5,12 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::common::{Result, plan_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::physical_plan::ExecutionPlan;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Per table name, all its rows with all its declared columns.
 #[derive(Debug, Default)]
-pub struct StaticTables(pub HashMap<String, Vec<RecordBatch>>);
+pub struct StaticTables(pub BTreeMap<String, Vec<RecordBatch>>);
 
 impl StaticTables {
     /// A scan of the columns that the node asks for.

@@ -261,3 +261,19 @@ pub fn replace_window(plan: &LogicalPlan, with: &LogicalPlan) -> Result<LogicalP
         false => internal_err!("a windowed plan without a window function"),
     }
 }
+
+/// The static tables that a plan reads.
+pub fn static_tables(plan: &LogicalPlan) -> Vec<Arc<crate::dstream::table::TableSpec>> {
+    let mut found = Vec::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = scan.source.downcast_ref::<TableScanned>()
+            && table.spec.is_static
+        {
+            found.push(Arc::clone(&table.spec));
+        }
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the visitor never fails");
+    found
+}

@@ -148,6 +148,10 @@ impl Builder {
 
     /// Used physical columns of a table; with time in the program, those of its event time as well.
     fn used_columns(&self, table: &TableScanned) -> Vec<usize> {
+        if self.timed && !table.replayable {
+            // Rows that turn out late are shown whole, and cannot be read again.
+            return (0..table.spec.physical_schema().fields().len()).collect();
+        }
         let mut used = self.used.0.get(&table.spec.name).cloned().unwrap_or_default();
         if self.timed
             && let Some(watermark) = table.spec.watermark

@@ -61,6 +61,7 @@ pub struct Names<'a> {
 pub struct TableScanned {
     pub spec: Arc<TableSpec>,
     pub bounded: bool,
+    pub replayable: bool,
 }
 
 impl TableSource for TableScanned {

@@ -103,6 +103,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: Some(open_sink),
+    ends: |_| true,
 };
 
 const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {

@@ -1,0 +1,267 @@
+//! The engine: a catalog, settings, threads, and the programs that run.
+
+use super::drive::Command;
+use super::launch;
+use super::planning::Planning;
+use super::query::{Query, Running};
+use super::script::{Outcome, Script};
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::connectors::memory::MemoryTable;
+use crate::connectors::push::{PushHandle, PushTable};
+use crate::error::{Diagnostic, Error, Result};
+use crate::plan::session::new_session;
+use crate::tasks::Pool;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// A streaming SQL engine inside this process. Cheap to clone; all clones are the same engine.
+///
+/// It owns its threads and never blocks the caller's. Dropping the last clone stops what runs.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What is shared by all clones and all programs.
+pub(super) struct Inner {
+    pub state: Mutex<State>,
+    /// Tasks of intervals.
+    pub tasks: Pool,
+    /// Decoding ahead.
+    pub readers: Pool,
+    /// No timer: intervals run on [`Engine::step`].
+    pub manual: bool,
+    /// For operators of DataFusion that spawn: its own, so that the host's is left alone.
+    pub runtime: Option<tokio::runtime::Runtime>,
+}
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub session: Arc<SessionState>,
+    pub catalog: Catalog,
+    pub settings: Settings,
+    pub memory: BTreeMap<String, MemoryTable>,
+    pub push: BTreeMap<String, PushTable>,
+    /// What runs, or has run, by the name of the query.
+    pub running: BTreeMap<String, (Arc<Running>, usize)>,
+    /// How many queries without a name have been started.
+    pub unnamed: usize,
+}
+
+/// Settings of an engine before it starts.
+#[derive(Default)]
+pub struct EngineBuilder {
+    settings: Settings,
+    manual: bool,
+}
+
+impl EngineBuilder {
+    /// A setting by the name that SET knows, e.g. `("parallelism", "4")`.
+    ///
+    /// Errors: there is no such setting, or the value does not fit it.
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
+        self.settings.set(name, value)?;
+        Ok(self)
+    }
+
+    /// No timer: an interval runs when [`Engine::step`] is called, so that a test is exact.
+    pub fn manual(mut self) -> Self {
+        self.manual = true;
+        self
+    }
+
+    /// Starts the engine's threads.
+    ///
+    /// Errors: a thread could not be started.
+    pub fn build(self) -> Result<Engine> {
+        let threads = self.settings.threads();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
+        let runtime = runtime.map_err(|e| Error::internal("the engine's threads could not be started").because(e))?;
+        let handle = runtime.handle().clone();
+        let tasks = Pool::new("waterwheel-task", threads, move || {
+            // Held for the life of the thread: operators that spawn find the engine's runtime.
+            let handle: &'static tokio::runtime::Handle = Box::leak(Box::new(handle.clone()));
+            Box::new(handle.enter())
+        })?;
+        let readers = Pool::new("waterwheel-read", threads, || Box::new(()))?;
+        let session = new_session(&self.settings.time_zone).map_err(crate::operators::fragment::failed)?;
+        let state = State {
+            session: Arc::new(session),
+            catalog: Catalog::default(),
+            settings: self.settings,
+            memory: BTreeMap::new(),
+            push: BTreeMap::new(),
+            running: BTreeMap::new(),
+            unnamed: 0,
+        };
+        let inner = Inner { state: Mutex::new(state), tasks, readers, manual: self.manual, runtime: Some(runtime) };
+        Ok(Engine { inner: Arc::new(inner) })
+    }
+}
+
+impl Engine {
+    /// An engine that keeps everything in memory.
+    ///
+    /// Errors: its threads could not be started.
+    pub fn in_memory() -> Result<Engine> {
+        Engine::builder().build()
+    }
+
+    /// An engine without timer: see [`Engine::step`].
+    ///
+    /// Errors: its threads could not be started.
+    pub fn manual() -> Result<Engine> {
+        Engine::builder().manual().build()
+    }
+
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Runs statements: CREATE, DROP, SET, INSERT … An INSERT of VALUES is done when this returns; one that reads a
+    /// stream goes on in the background.
+    ///
+    /// Errors: all mistakes of the text, before anything of it has run; or what made a statement fail.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        let mut script = self.script(sql)?;
+        while let Some(outcome) = script.next().await {
+            if let Outcome::Query(query) = outcome? {
+                query.cancel();
+                let message = "a SELECT gives rows: run it with `query`";
+                return Err(Error::refused(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts one SELECT.
+    ///
+    /// Errors: mistakes of the text; what is refused; a source that cannot be opened.
+    pub async fn query(&self, sql: &str) -> Result<Query> {
+        let mut script = self.script(sql)?;
+        let mut found = None;
+        while let Some(outcome) = script.next().await {
+            match outcome? {
+                Outcome::Query(query) if found.is_none() => found = Some(query),
+                Outcome::Query(_) => return Err(Error::refused("`query` takes one SELECT")),
+                _ => {}
+            }
+        }
+        found.ok_or_else(|| Error::refused("`query` takes a SELECT; run other statements with `execute`"))
+    }
+
+    /// Parses and plans a text; nothing of it has run yet.
+    ///
+    /// Errors: all its mistakes, each with its place.
+    pub fn script(&self, text: &str) -> Result<Script> {
+        Script::new(self.clone(), text)
+    }
+
+    /// The mistakes and warnings of a text, without running anything of it.
+    pub fn check(&self, text: &str) -> Vec<Diagnostic> {
+        Planning::new(self.snapshot(), text).check()
+    }
+
+    /// A handle to send rows to a source with `connector = 'push'`. Rows sent before a query reads the source wait for
+    /// it. When the last handle is dropped the input has ended.
+    ///
+    /// Errors: there is no such source, or it has ended.
+    pub fn push_source(&self, name: &str) -> Result<PushHandle> {
+        let state = self.lock();
+        match state.push.get(name) {
+            Some(table) => table.handle(),
+            None => {
+                let known: Vec<&str> = state.push.keys().map(String::as_str).collect();
+                let unknown = Diagnostic::error("unknown_source", format!("there is no push source `{name}`"));
+                Err(unknown.suggest(name, known).into())
+            }
+        }
+    }
+
+    /// Makes a scalar function known to SQL.
+    pub fn register_udf(&self, function: ScalarUDF) -> Result<()> {
+        self.register(|session| session.register_udf(Arc::new(function)).map(drop))
+    }
+
+    /// Makes an aggregate function known to SQL.
+    pub fn register_udaf(&self, function: AggregateUDF) -> Result<()> {
+        self.register(|session| session.register_udaf(Arc::new(function)).map(drop))
+    }
+
+    fn register(&self, add: impl FnOnce(&mut SessionState) -> datafusion::common::Result<()>) -> Result<()> {
+        let mut state = self.lock();
+        let mut session = state.session.as_ref().clone();
+        add(&mut session).map_err(crate::operators::fragment::failed)?;
+        state.session = Arc::new(session);
+        Ok(())
+    }
+
+    /// Runs exactly one interval of every running program and waits for it. With files and generators it takes as many
+    /// rows as the limits allow; of a push source, what has been sent.
+    ///
+    /// Errors: the engine has a timer.
+    pub async fn step(&self) -> Result<()> {
+        if !self.inner.manual {
+            return Err(Error::refused("`step` needs an engine without timer: Engine::manual()"));
+        }
+        let running: Vec<Arc<Running>> = {
+            let state = self.lock();
+            state.running.values().filter(|(_, output)| *output == 0).map(|(r, _)| Arc::clone(r)).collect()
+        };
+        for program in running {
+            let (done, stepped) = oneshot::channel();
+            program.control.tell(Command::Step(done));
+            // An error here means that the program has ended, which is an answer too.
+            let _ = stepped.await;
+        }
+        Ok(())
+    }
+
+    /// Stops every query after the interval that runs, and waits for it.
+    pub async fn shutdown(&self) {
+        let running: Vec<Arc<Running>> = self.lock().running.values().map(|(r, _)| Arc::clone(r)).collect();
+        for program in &running {
+            program.control.stop();
+        }
+        for program in running {
+            let mut ended = program.ended.clone();
+            // The sender goes only when the program has ended.
+            let _ = ended.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// The settings that hold for the next statement.
+    pub fn settings(&self) -> Settings {
+        self.lock().settings.clone()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state as it is now, to plan against.
+    pub(super) fn snapshot(&self) -> State {
+        self.lock().clone()
+    }
+
+    pub(super) async fn start(&self, program: launch::Planned) -> Result<Vec<Query>> {
+        launch::start(self, program).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (program, _) in state.running.values() {
+            program.control.stop();
+        }
+        if let Some(runtime) = self.runtime.take() {
+            // Dropping a runtime waits, which is not allowed inside the host's.
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Starting a program: its thread opens sources and sinks, reads static tables, plans every task, then runs.
+
+use super::delivery::{ToReader, ToSink, ToTable};
+use super::drive::{Control, drive};
+use super::engine::{Engine, State};
+use super::planning::{Planning, Routed, Target};
+use super::query::{Ended, Query, Running, Update, shared};
+use crate::config::Settings;
+use crate::connectors::memory::{InsertHandle, MemoryTable};
+use crate::connectors::{Bell, Source, Workers};
+use crate::driver::execute::Tasks;
+use crate::driver::intake::{Clockwork, Intake};
+use crate::driver::late::LateLog;
+use crate::driver::output::{Delivery, Outputs};
+use crate::driver::{Clock, Program};
+use crate::dstream::graph::{Graph, Op, SourceNode};
+use crate::dstream::table::TableSpec;
+use crate::error::{Error, Kind, Result};
+use crate::lineage::BatchStore;
+use crate::metrics::Metrics;
+use crate::operators::fragment::{Workshop, failed};
+use crate::operators::static_table::StaticTables;
+use crate::plan::branch::static_tables;
+use crate::plan::compile::{QueryPlan, compile};
+use crate::storage::Journal;
+use crate::tasks::Pool;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::DFSchema;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Queries that start together, with their graph and the state that they were planned against.
+pub struct Planned {
+    pub graph: Graph,
+    pub queries: Vec<Routed>,
+    pub state: State,
+    /// Tables without connector are read as they are now (SELECT), or as they go on (INSERT … SELECT).
+    pub snapshot: bool,
+}
+
+/// Starts a program and gives its queries, once its sources are open.
+pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
+    let control = Arc::new(Control::default());
+    let store = Arc::new(BatchStore::default());
+    let late = Arc::new(LateLog::new(planned.state.settings.kept_rows));
+    let metrics = Arc::new(Metrics::default());
+    let (end, ended) = watch::channel(None);
+    let running = Arc::new(Running {
+        control: Arc::clone(&control),
+        store: Arc::clone(&store),
+        late: Arc::clone(&late),
+        metrics: Arc::clone(&metrics),
+        ended,
+    });
+    let mut queries = Vec::new();
+    let mut deliveries = Vec::new();
+    for (index, routed) in planned.queries.iter().enumerate() {
+        let output = &planned.graph.outputs[index];
+        let (delivery, updates) = delivery(routed, output.bounded, &output.schema, &control, &planned.state)?;
+        deliveries.push(delivery);
+        queries.push(Query {
+            name: output.name.clone(),
+            schema: Arc::clone(&output.schema),
+            output: index,
+            bounded: output.bounded,
+            running: Arc::clone(&running),
+            updates: Mutex::new(updates),
+        });
+        engine.lock().running.insert(output.name.clone(), (Arc::clone(&running), index));
+    }
+    let reads_streams = !planned.graph.sources.is_empty();
+    let manual = engine.inner.manual && reads_streams;
+    let build = Build {
+        tasks: engine.inner.tasks.clone(),
+        readers: engine.inner.readers.clone(),
+        control: Arc::clone(&control),
+        store,
+        late,
+        metrics,
+    };
+    let (opened, open) = oneshot::channel();
+    let work = move || {
+        let program = build.program(planned, deliveries);
+        match program {
+            Ok(program) => {
+                // Whoever started it may have gone; it runs all the same.
+                let _ = opened.send(Ok(()));
+                let _ = end.send(Some(drive(program, &control, manual)));
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                let _ = opened.send(Err(shared(&error)));
+                let _ = end.send(Some(Ended::Failed(error)));
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("waterwheel-driver".to_string()).spawn(work);
+    thread.map_err(|e| Error::internal("a thread could not be started").because(e))?;
+    match open.await {
+        Ok(result) => result.map(|()| queries),
+        Err(_) => Err(Error::internal("a program broke off before it started")),
+    }
+}
+
+type Delivering = (Box<dyn Delivery>, Option<mpsc::UnboundedReceiver<Result<Update>>>);
+
+fn delivery(
+    routed: &Routed,
+    bounded: bool,
+    schema: &SchemaRef,
+    control: &Arc<Control>,
+    state: &State,
+) -> Result<Delivering> {
+    match &routed.target {
+        Target::Reader => {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let control = Arc::clone(control);
+            let reader = ToReader { schema: Arc::clone(schema), updates: sender, control, prepared: None };
+            Ok((Box::new(reader), Some(receiver)))
+        }
+        Target::Sink(spec) => {
+            let connector = spec.connector.as_deref().and_then(crate::connectors::find);
+            let Some(open) = connector.and_then(|c| c.sink) else {
+                return Err(Error::refused(format!("`{}` cannot be written to", spec.name)));
+            };
+            Ok((Box::new(ToSink(open(spec, Arc::clone(schema), bounded)?)), None))
+        }
+        Target::Table(spec) => {
+            let insert = memory_insert(state, spec)?;
+            Ok((Box::new(ToTable { insert: Some(insert), prepared: Vec::new() }), None))
+        }
+    }
+}
+
+fn memory_insert(state: &State, spec: &TableSpec) -> Result<InsertHandle> {
+    match state.memory.get(&spec.name) {
+        Some(table) => table.insert(format!("INSERT INTO {}", spec.name)),
+        None => Err(Error::internal(format!("the table {} is not there", spec.name))),
+    }
+}
+
+/// What a program's thread starts from.
+struct Build {
+    tasks: Pool,
+    readers: Pool,
+    control: Arc<Control>,
+    store: Arc<BatchStore>,
+    late: Arc<LateLog>,
+    metrics: Arc<Metrics>,
+}
+
+impl Build {
+    fn program(self, planned: Planned, deliveries: Vec<Box<dyn Delivery>>) -> Result<Program> {
+        let settings = planned.state.settings.clone();
+        let mut tables = BTreeMap::new();
+        for plan in planned.queries.iter().map(|q| &q.plan.plan) {
+            for spec in static_tables(plan) {
+                if !tables.contains_key(&spec.name) {
+                    let rows = self.static_rows(&spec, &planned.state)?;
+                    tables.insert(spec.name.clone(), rows);
+                }
+            }
+        }
+        self.assemble(planned.graph, settings, &planned.state, StaticTables(tables), deliveries, planned.snapshot)
+    }
+
+    fn assemble(
+        &self,
+        graph: Graph,
+        settings: Settings,
+        state: &State,
+        tables: StaticTables,
+        deliveries: Vec<Box<dyn Delivery>>,
+        snapshot: bool,
+    ) -> Result<Program> {
+        let shop = Workshop { session: Arc::clone(&state.session), tables: Arc::new(tables) };
+        let tasks = Tasks::new(&graph, settings.threads(), &shop)?;
+        let mut intakes = Vec::new();
+        for node in graph.sources.iter().filter_map(|id| graph.nodes.get(*id)) {
+            if let Op::Source(source) = &node.op {
+                intakes.push(self.intake(source, state, snapshot, &node.schema)?);
+            }
+        }
+        let outputs = Outputs::new(&graph.outputs, deliveries);
+        Ok(Program {
+            graph: Arc::new(graph),
+            settings,
+            intakes,
+            tasks,
+            pool: self.tasks.clone(),
+            store: Arc::clone(&self.store),
+            journal: Journal::default(),
+            outputs,
+            late: Arc::clone(&self.late),
+            metrics: Arc::clone(&self.metrics),
+            clock: Box::new(SystemClock),
+            next: 0,
+            clock_ns: i64::MIN,
+        })
+    }
+
+    fn intake(&self, node: &SourceNode, state: &State, snapshot: bool, schema: &SchemaRef) -> Result<Intake> {
+        let source = self.source(&node.table, state, snapshot)?;
+        let time = match &node.event_time {
+            None => None,
+            Some(time) => {
+                let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(failed)?;
+                let expr = state.session.create_physical_expr(time.expr.clone(), &columns).map_err(failed)?;
+                Some(Clockwork { expr, unit: time.unit, delay_ns: time.delay_ns })
+            }
+        };
+        let control = Arc::clone(&self.control);
+        let bell = Bell(Arc::new(move || control.ring()));
+        Intake::new(source, node, time, bell, self.readers.threads() + 1)
+    }
+
+    fn source(&self, spec: &TableSpec, state: &State, snapshot: bool) -> Result<Arc<dyn Source>> {
+        let Some(name) = &spec.connector else {
+            let table: Option<&MemoryTable> = state.memory.get(&spec.name);
+            return match (table, snapshot) {
+                (Some(table), true) => Ok(table.snapshot_source()),
+                (Some(table), false) => Ok(table.live_source()),
+                (None, _) => Err(Error::internal(format!("the table {} is not there", spec.name))),
+            };
+        };
+        if let Some(push) = state.push.get(&spec.name) {
+            return Ok(push.source());
+        }
+        let readers = self.readers.clone();
+        let workers = Workers { threads: readers.threads(), spawn: Arc::new(move |job| readers.spawn(job)) };
+        match crate::connectors::find(name).and_then(|c| c.source) {
+            Some(open) => open(spec, &workers),
+            None => Err(Error::refused(format!("connector `{name}` cannot be read"))),
+        }
+    }
+
+    /// All rows of a static table, by running a small program to its end on this thread.
+    fn static_rows(&self, spec: &Arc<TableSpec>, state: &State) -> Result<Vec<RecordBatch>> {
+        let plan = Planning::new(state.clone(), "").whole_table(spec).map_err(failed)?;
+        let graph = compile(&[QueryPlan { name: spec.name.clone(), plan }]).map_err(failed)?;
+        let rows = Arc::new(Mutex::new(Vec::new()));
+        let collect = Box::new(ToMemory(Arc::clone(&rows)));
+        let build = Build {
+            tasks: self.tasks.clone(),
+            readers: self.readers.clone(),
+            control: Arc::new(Control::default()),
+            store: Arc::default(),
+            late: Arc::new(LateLog::new(0)),
+            metrics: Arc::default(),
+        };
+        let settings = state.settings.clone();
+        let program = build.assemble(graph, settings, state, StaticTables::default(), vec![collect], true)?;
+        match drive(program, &build.control, false) {
+            Ended::Failed(error) => Err(shared(&error)),
+            Ended::Stopped => Err(Error::new(Kind::Internal, format!("reading `{}` was stopped", spec.name))),
+            Ended::Done => Ok(std::mem::take(&mut rows.lock().unwrap_or_else(PoisonError::into_inner))),
+        }
+    }
+}
+
+/// Rows of a static table.
+struct ToMemory(Arc<Mutex<Vec<RecordBatch>>>);
+
+impl Delivery for ToMemory {
+    fn prepare(&mut self, _interval: u64, batches: &[RecordBatch]) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batches);
+        Ok(())
+    }
+
+    fn commit(&mut self, _interval: u64) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn stop(&mut self, _why: Option<&Error>) {}
+}
+
+/// The clock of the machine.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ns(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,19 @@
+//! The only public face of the engine: the REPL, the command line and host programs stand on it.
+//!
+//! Owns: [`Engine`], [`Query`], [`Script`]; it alone sees both halves: it plans statements and starts programs.
+//! Guarantees: nothing runs as a side effect of planning; a failed statement changes nothing; the host's threads are never
+//! blocked (the engine has its own). Does **not** guarantee: anything after the process ends.
+//! Depends on everything below. Start reading at [`Engine::query`].
+
+mod delivery;
+mod drive;
+mod engine;
+mod launch;
+mod planning;
+mod query;
+mod script;
+mod show;
+
+pub use engine::{Engine, EngineBuilder};
+pub use query::{Query, Update, Updates};
+pub use script::{Outcome, Script};

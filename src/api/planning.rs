@@ -1,0 +1,439 @@
+//! Statements to changes of the catalog and to programs, against a state that may be a scratch copy.
+
+use super::engine::State;
+use crate::catalog::{Relation, Table, View};
+use crate::connectors::CONNECTORS;
+use crate::dstream::graph::Graph;
+use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
+use crate::error::{Diagnostic, Error, Kind, Result, Severity};
+use crate::plan::compile::{QueryPlan, compile};
+use crate::plan::create::Creation;
+use crate::plan::diagnose::{Context, diagnose};
+use crate::plan::facts::{Class, facts};
+use crate::plan::session::Names;
+use crate::sql::statement::*;
+use crate::sql::{Lines, group_window, parse_script};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::DataFusionError;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::planner::SqlToRel;
+use datafusion::sql::sqlparser::ast;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Plans the statements of one text, one after the other, changing `state` as they would.
+pub struct Planning<'a> {
+    pub state: State,
+    text: &'a str,
+    lines: Lines<'a>,
+}
+
+/// A query with where its rows go.
+pub struct Routed {
+    pub plan: QueryPlan,
+    pub target: Target,
+}
+
+/// Where the rows of a query go.
+#[derive(Debug, Clone)]
+pub enum Target {
+    Reader,
+    Sink(Arc<TableSpec>),
+    Table(Arc<TableSpec>),
+}
+
+type Planned<T> = Result<T, Vec<Diagnostic>>;
+
+impl<'a> Planning<'a> {
+    pub fn new(state: State, text: &'a str) -> Self {
+        Planning { state, text, lines: Lines::new(text) }
+    }
+
+    /// Every mistake and warning of the text.
+    pub fn check(mut self) -> Vec<Diagnostic> {
+        let (statements, mut found) = parse_script(self.text);
+        for located in &statements {
+            if let Err(mistakes) = self.rehearse(located) {
+                found.extend(mistakes);
+            }
+        }
+        found.sort_by_key(|d| d.span.as_ref().map(|s| s.start));
+        found.dedup();
+        found.into_iter().map(|d| d.placed(self.text)).collect()
+    }
+
+    /// Does what a statement would do to the state, and plans what it would start.
+    fn rehearse(&mut self, located: &Located) -> Planned<()> {
+        match &located.statement {
+            Statement::Query(query) => self.query(query, &located.span).and_then(|q| self.graph(&[q], &located.span)).map(drop),
+            Statement::Insert(insert) => {
+                self.insert(insert, &located.span).and_then(|q| self.graph(&[q], &located.span)).map(drop)
+            }
+            Statement::Explain(explain) => self.explain(explain, &located.span).map(drop),
+            other => {
+                let filled = self.define(other, &located.span)?;
+                filled.map_or(Ok(()), |q| self.graph(&[q], &located.span).map(drop))
+            }
+        }
+    }
+
+    /// CREATE, DROP, SET, RESET. A sink that is created with its query gives that query.
+    pub fn define(&mut self, statement: &Statement, span: &Range<usize>) -> Planned<Option<Routed>> {
+        match statement {
+            Statement::CreateTable(create) => self.create_table(create, span).map(|()| None),
+            Statement::CreateView(create) => self.create_view(create, span).map(|()| None),
+            Statement::CreateSink(create) => self.create_sink(create, span),
+            Statement::Drop(drop) => self.drop_object(drop).map(|()| None),
+            Statement::Set { name, value } => {
+                let set = self.state.settings.set(&name.value, value);
+                set.map_err(|d| vec![d.at(name.span.clone())]).map(|()| None)
+            }
+            Statement::Reset(None) => {
+                self.state.settings = Default::default();
+                Ok(None)
+            }
+            Statement::Reset(Some(name)) => {
+                let reset = self.state.settings.reset(&name.value);
+                reset.map_err(|d| vec![d.at(name.span.clone())]).map(|()| None)
+            }
+            Statement::ShowCreate(name) | Statement::Describe(name) => self.relation(name).map(|_| None),
+            Statement::Show(Some(name)) => {
+                self.state.settings.get(&name.value).map(|_| None).map_err(|d| vec![d.at(name.span.clone())])
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The relation of that name.
+    pub fn relation(&self, name: &Name) -> Planned<&Relation> {
+        self.state.catalog.get(&name.value).ok_or_else(|| {
+            let unknown = Diagnostic::error("unknown_table", format!("`{}` not found", name.value));
+            vec![unknown.at(name.span.clone()).suggest(&name.value, self.state.catalog.names())]
+        })
+    }
+
+    fn create_table(&mut self, create: &CreateTable, span: &Range<usize>) -> Planned<()> {
+        if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
+            return Ok(());
+        }
+        let spec = self.with_creation(span, |creation| creation.table(create))?;
+        let connector = spec.connector.as_deref().and_then(crate::connectors::find);
+        let spec = match (create.columns.is_empty(), connector) {
+            (true, Some(connector)) => self.inferred(spec, connector, create)?,
+            _ => spec,
+        };
+        let bounded = connector.is_none_or(|c| (c.ends)(&spec));
+        let replayable = !matches!(spec.connector.as_deref(), Some("stdin" | "push"));
+        self.state.catalog.put(Relation::Table(Table { spec: Arc::new(spec), bounded, replayable }));
+        Ok(())
+    }
+
+    /// The spec with the columns that its data has.
+    fn inferred(
+        &self,
+        mut spec: TableSpec,
+        connector: &crate::connectors::Connector,
+        create: &CreateTable,
+    ) -> Planned<TableSpec> {
+        let at = |d: Diagnostic| vec![d.at(create.name.span.clone())];
+        let Some(infer) = connector.infer else {
+            let message = format!("the columns of `{}` must be declared", spec.name);
+            return Err(at(Diagnostic::error("no_columns", message)));
+        };
+        let schema = infer(&spec).map_err(|e| at(Diagnostic::error("cannot_infer", e.message)))?;
+        let column = |f: &Arc<datafusion::arrow::datatypes::Field>| Column {
+            name: f.name().clone(),
+            data_type: f.data_type().clone(),
+            nullable: f.is_nullable(),
+            computed: None,
+        };
+        spec.columns = schema.fields().iter().map(column).collect();
+        Ok(spec)
+    }
+
+    fn create_view(&mut self, create: &CreateView, span: &Range<usize>) -> Planned<()> {
+        if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
+            return Ok(());
+        }
+        let plan = self.logical(&create.query, span)?;
+        let plan = match create.columns.is_empty() {
+            true => plan,
+            false => self.renamed(plan, &create.columns, span)?,
+        };
+        let view = View { name: create.name.value.clone(), plan, definition: create.text.clone() };
+        self.state.catalog.put(Relation::View(view));
+        Ok(())
+    }
+
+    fn renamed(&self, plan: LogicalPlan, names: &[Name], span: &Range<usize>) -> Planned<LogicalPlan> {
+        let columns = plan.schema().columns();
+        if columns.len() != names.len() {
+            let message = format!("{} names for {} columns", names.len(), columns.len());
+            return Err(vec![Diagnostic::error("column_count", message).at(names[0].span.clone())]);
+        }
+        let exprs: Vec<Expr> = columns.into_iter().zip(names).map(|(c, n)| Expr::Column(c).alias(&n.value)).collect();
+        let built = LogicalPlanBuilder::from(plan).project(exprs).and_then(|b| b.build());
+        built.map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    fn create_sink(&mut self, create: &CreateSink, span: &Range<usize>) -> Planned<Option<Routed>> {
+        if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
+            return Ok(None);
+        }
+        let spec = Arc::new(self.with_creation(span, |creation| creation.sink(create))?);
+        let plan = match &create.from {
+            SinkInput::Nothing => None,
+            SinkInput::Query(query) => Some(self.optimised(self.logical(query, span)?, span)?),
+            SinkInput::Relation(name) => {
+                self.relation(name)?;
+                let text = format!("SELECT * FROM \"{}\"", name.value.replace('"', "\"\""));
+                let (statements, _) = parse_script(&text);
+                match statements.first().map(|s| &s.statement) {
+                    Some(Statement::Query(query)) => Some(self.optimised(self.logical(query, span)?, span)?),
+                    _ => None,
+                }
+            }
+        };
+        self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
+        Ok(plan.map(|plan| Routed {
+            plan: QueryPlan { name: create.name.value.clone(), plan },
+            target: Target::Sink(spec),
+        }))
+    }
+
+    /// False: it is there already and IF NOT EXISTS was said.
+    fn is_free(&self, name: &Name, or_replace: bool, if_not_exists: bool) -> Planned<bool> {
+        if self.state.catalog.get(&name.value).is_none() || or_replace {
+            return Ok(true);
+        }
+        if if_not_exists {
+            return Ok(false);
+        }
+        let message = format!("`{}` is already there", name.value);
+        let diagnostic = Diagnostic::error("already_exists", message).at(name.span.clone());
+        Err(vec![diagnostic.help(format!("write CREATE OR REPLACE, or DROP TABLE {} first", name.value))])
+    }
+
+    fn drop_object(&mut self, drop: &DropObject) -> Planned<()> {
+        for name in &drop.names {
+            match self.relation(name) {
+                Err(_) if drop.if_exists => continue,
+                Err(mistakes) => return Err(mistakes),
+                Ok(relation) => {
+                    let kind = relation.kind();
+                    if drop.kind != kind && !(drop.kind == "SOURCE" && kind == "TABLE") {
+                        let message = format!("`{}` is no {}", name.value, drop.kind.to_lowercase());
+                        let help = format!("write: DROP {kind} {}", name.value);
+                        return Err(vec![Diagnostic::error("wrong_kind", message).at(name.span.clone()).help(help)]);
+                    }
+                }
+            }
+            self.state.catalog.remove(&name.value);
+        }
+        Ok(())
+    }
+
+    /// A SELECT, named by its place.
+    pub fn query(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<Routed> {
+        let plan = self.optimised(self.logical(query, span)?, span)?;
+        self.state.unnamed += 1;
+        Ok(Routed { plan: QueryPlan { name: format!("q{}", self.state.unnamed), plan }, target: Target::Reader })
+    }
+
+    /// An INSERT: the query's columns are those of the target.
+    pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
+        let target = self.relation(&insert.target)?.clone();
+        let plan = self.logical(&insert.query, span)?;
+        let (plan, target) = match target {
+            Relation::Sink(spec) => (plan, Target::Sink(spec)),
+            Relation::Table(table) => {
+                let plan = self.fitted(plan, &table.spec, insert, span)?;
+                let writes = table.spec.connector.as_deref().and_then(crate::connectors::find);
+                match writes {
+                    None => (plan, Target::Table(table.spec)),
+                    Some(connector) if connector.sink.is_some() => (plan, Target::Sink(table.spec)),
+                    Some(connector) => {
+                        let message = format!("connector `{}` cannot be written to", connector.spec.name);
+                        let wrong = Diagnostic::error("not_writable", message).at(insert.target.span.clone());
+                        return Err(vec![wrong]);
+                    }
+                }
+            }
+            Relation::View(_) => {
+                let message = format!("`{}` is a view: it cannot be written to", insert.target.value);
+                return Err(vec![Diagnostic::error("not_writable", message).at(insert.target.span.clone())]);
+            }
+        };
+        let plan = self.optimised(plan, span)?;
+        Ok(Routed { plan: QueryPlan { name: insert.target.value.clone(), plan }, target })
+    }
+
+    /// The query's columns cast to those of the table; columns that are not named are NULL.
+    fn fitted(&self, plan: LogicalPlan, spec: &TableSpec, insert: &Insert, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let schema = spec.physical_schema();
+        let names: Vec<String> = match insert.columns.is_empty() {
+            true => schema.fields().iter().map(|f| f.name().clone()).collect(),
+            false => insert.columns.iter().map(|n| n.value.clone()).collect(),
+        };
+        if let Some(unknown) = insert.columns.iter().find(|n| schema.field_with_name(&n.value).is_err()) {
+            let message = format!("`{}` has no column `{}`", spec.name, unknown.value);
+            let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+            let wrong = Diagnostic::error("unknown_column", message).at(unknown.span.clone());
+            return Err(vec![wrong.suggest(&unknown.value, known)]);
+        }
+        let columns = plan.schema().columns();
+        if columns.len() != names.len() {
+            let message = format!("`{}` takes {} columns, the query gives {}", spec.name, names.len(), columns.len());
+            let wrong = Diagnostic::error("column_count", message).at(insert.target.span.clone());
+            return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);
+        }
+        let expr = |field: &Arc<datafusion::arrow::datatypes::Field>| {
+            let given = names.iter().position(|n| n == field.name()).map(|i| Expr::Column(columns[i].clone()));
+            let value = given.unwrap_or_else(|| datafusion::logical_expr::lit(datafusion::common::ScalarValue::Null));
+            datafusion::logical_expr::cast(value, field.data_type().clone()).alias(field.name())
+        };
+        let exprs: Vec<Expr> = schema.fields().iter().map(expr).collect();
+        let built = LogicalPlanBuilder::from(plan).project(exprs).and_then(|b| b.build());
+        built.map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    /// EXPLAIN: the graph of what would run.
+    pub fn explain(&mut self, explain: &Explain, span: &Range<usize>) -> Planned<Graph> {
+        if let Some(kind) = &explain.kind
+            && kind.value != "DSTREAM"
+        {
+            let message = format!("EXPLAIN {} is not built yet", kind.value);
+            let wrong = Diagnostic::error("not_yet", message).at(kind.span.clone());
+            return Err(vec![wrong.help("EXPLAIN alone shows the graph with lineage, watermark and state")]);
+        }
+        let routed = match explain.statement.as_ref() {
+            Statement::Query(query) => Some(self.query(query, span)?),
+            Statement::Insert(insert) => Some(self.insert(insert, span)?),
+            Statement::CreateSink(create) => self.create_sink(create, span)?,
+            _ => None,
+        };
+        match routed {
+            Some(routed) => self.graph(&[routed], span),
+            None => {
+                let message = "EXPLAIN takes a SELECT, an INSERT or a sink with its query";
+                Err(vec![Diagnostic::error("not_a_query", message).at(span.clone())])
+            }
+        }
+    }
+
+    /// The operator graph of queries that start together.
+    pub fn graph(&self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
+        for routed in queries {
+            self.check_target(routed, span)?;
+        }
+        let plans: Vec<QueryPlan> = queries
+            .iter()
+            .map(|q| QueryPlan { name: q.plan.name.clone(), plan: q.plan.plan.clone() })
+            .collect();
+        compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    /// An aggregate without a window over a stream changes its rows, which no sink takes yet.
+    fn check_target(&self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
+        let (Target::Sink(sink), Class::Batch(reason)) = (&routed.target, facts(&routed.plan.plan).class) else {
+            return Ok(());
+        };
+        let streams = crate::plan::branch::stream_tables(&routed.plan.plan);
+        if !reason.ends_with("without a window") || reason.starts_with("ORDER BY") || streams.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{reason} gives rows that change, and the sink `{}` only appends", sink.name);
+        let help = "group by a window: FROM TUMBLE(…) GROUP BY window_start, window_end, …";
+        Err(vec![Diagnostic::error("append_only_sink", message).at(span.clone()).help(help)])
+    }
+
+    /// The rows of a table as a plan, for reading static tables.
+    pub fn whole_table(&self, spec: &Arc<TableSpec>) -> Result<LogicalPlan, DataFusionError> {
+        let spec = TableSpec { is_static: false, ..spec.as_ref().clone() };
+        let scanned = crate::plan::session::TableScanned { spec: Arc::new(spec), bounded: true, replayable: true };
+        LogicalPlanBuilder::scan("t", Arc::new(scanned), None)?.build()
+    }
+
+    fn logical(&self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let unsupported = query.clauses.iter().filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose));
+        let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
+        if !unsupported.is_empty() {
+            return Err(unsupported);
+        }
+        let mut ast_query = query.query.as_ref().clone();
+        let has_time = |name: &str| match self.state.catalog.get(name) {
+            Some(Relation::Table(table)) => table.spec.watermark.is_some(),
+            Some(Relation::View(view)) => {
+                facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime)
+            }
+            _ => false,
+        };
+        group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
+        let names = self.names();
+        let planner = SqlToRel::new(&names);
+        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
+        planner.statement_to_plan(statement).map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
+        self.state.session.optimize(&plan).map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names { session: &self.state.session, catalog: &self.state.catalog }
+    }
+
+    fn with_creation<T>(&self, span: &Range<usize>, make: impl FnOnce(&Creation) -> T) -> T {
+        let connectors: Vec<&ConnectorSpec> = CONNECTORS.iter().map(|c| c.spec).collect();
+        let names = self.names();
+        let byte_of = |line, column| self.lines.byte_of(line, column);
+        let context = self.context(span, &byte_of);
+        make(&Creation { names: &names, connectors: &connectors, context: &context })
+    }
+
+    fn diagnosed(&self, error: &DataFusionError, span: &Range<usize>) -> Diagnostic {
+        let byte_of = |line, column| self.lines.byte_of(line, column);
+        diagnose(error, &self.context(span, &byte_of))
+    }
+
+    fn context<'c>(&'c self, span: &Range<usize>, byte_of: &'c dyn Fn(u64, u64) -> Option<usize>) -> Context<'c> {
+        let session = &self.state.session;
+        let functions = session.scalar_functions().keys();
+        let functions = functions.chain(session.aggregate_functions().keys()).chain(session.window_functions().keys());
+        Context {
+            text: self.text,
+            statement: span.clone(),
+            byte_of,
+            tables: self.state.catalog.names().map(str::to_string).collect(),
+            functions: functions.cloned().collect(),
+        }
+    }
+}
+
+/// A clause that parses and cannot be run yet.
+fn not_yet(clause: &Clause) -> Diagnostic {
+    let name = match &clause.kind {
+        ClauseKind::AllowedLateness(_) => "ALLOWED LATENESS",
+        ClauseKind::LateRowsInto(_) => "LATE ROWS INTO",
+        ClauseKind::IdleTimeout(_) => "IDLE TIMEOUT",
+        ClauseKind::EmitChanges => "EMIT CHANGES",
+        ClauseKind::EmitEveryRows(_) | ClauseKind::EmitEvery(_) => "EMIT EVERY",
+        ClauseKind::EmitOnWindowClose => "EMIT ON WINDOW CLOSE",
+    };
+    Diagnostic::error("not_yet", format!("{name} is not built yet"))
+        .at(clause.span.clone())
+        .help("leave it out: windows are shown once, when they close")
+}
+
+/// Diagnostics as one error, placed in their text.
+pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
+    let found = found.into_iter().map(|d| d.placed(text)).collect::<Vec<_>>();
+    let refused = found.iter().filter(|d| d.severity == Severity::Error).all(|d| d.code.starts_with("no_"));
+    Error::from_diagnostics(if refused { Kind::Refused } else { Kind::Sql }, found)
+}
+
+/// The columns of a query's rows.
+pub fn schema_of(plan: &LogicalPlan) -> SchemaRef {
+    Arc::new(plan.schema().as_arrow().clone())
+}

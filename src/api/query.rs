@@ -1,0 +1,208 @@
+//! A running query: its updates, its numbers, and ways to stop it.
+
+use super::drive::Control;
+use crate::dstream::record::BatchId;
+use crate::error::{Error, Result};
+use crate::lineage::BatchStore;
+use crate::driver::late::LateLog;
+use crate::metrics::{Metrics, Summary};
+use datafusion::arrow::array::{Int64Array, RecordBatch};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::{Stream, StreamExt};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tokio::sync::{mpsc, watch};
+
+/// Rows that a query gave in one interval.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The interval, counted from 0: the key under which a receiver may recognise what it has seen.
+    pub interval: u64,
+    pub batch: RecordBatch,
+    /// +1 for an inserted row, -1 for a deleted one; `None` when the query only ever inserts.
+    pub weights: Option<Int64Array>,
+}
+
+/// What runs behind one or more queries that started together.
+pub(super) struct Running {
+    pub control: Arc<Control>,
+    pub store: Arc<BatchStore>,
+    pub late: Arc<LateLog>,
+    pub metrics: Arc<Metrics>,
+    /// How it ended; `None` while it runs.
+    pub ended: watch::Receiver<Option<Ended>>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone)]
+pub(super) enum Ended {
+    Done,
+    Stopped,
+    Failed(Arc<Error>),
+}
+
+/// A query that runs. Dropping it does not stop it; dropping its [`Updates`] does.
+pub struct Query {
+    pub(super) name: String,
+    pub(super) schema: SchemaRef,
+    /// Its place among the outputs of the program.
+    pub(super) output: usize,
+    pub(super) bounded: bool,
+    pub(super) running: Arc<Running>,
+    pub(super) updates: Mutex<Option<mpsc::UnboundedReceiver<Result<Update>>>>,
+}
+
+impl Query {
+    /// The target of INSERT or SINK, else `q1`, `q2` …
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Another handle to the same query, without its rows.
+    pub(super) fn again(&self) -> Query {
+        Query {
+            name: self.name.clone(),
+            schema: Arc::clone(&self.schema),
+            output: self.output,
+            bounded: self.bounded,
+            running: Arc::clone(&self.running),
+            updates: Mutex::new(None),
+        }
+    }
+
+    /// The columns of its rows.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Whether it ends by itself, with its input.
+    pub fn bounded(&self) -> bool {
+        self.bounded
+    }
+
+    /// The rows as they come, one update per interval with output. There is one stream; a second call gives an empty
+    /// one. Dropping the stream stops the query.
+    pub fn stream(&self) -> Updates {
+        let updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Updates { updates, control: Arc::clone(&self.running.control), output: self.output }
+    }
+
+    /// All rows, once the query has ended.
+    ///
+    /// Errors: what made the query fail.
+    pub async fn collect(&self) -> Result<Vec<RecordBatch>> {
+        let mut stream = self.stream();
+        let mut batches = Vec::new();
+        while let Some(update) = stream.next().await {
+            batches.push(update?.batch);
+        }
+        Ok(batches)
+    }
+
+    /// All rows as one batch, once the query has ended.
+    pub async fn one(&self) -> Result<RecordBatch> {
+        let batches = self.collect().await?;
+        let all = concat_batches(&self.schema, &batches);
+        all.map_err(|e| Error::internal("the rows of a query do not fit together").because(e))
+    }
+
+    /// Waits for the end of its program and gives the numbers.
+    ///
+    /// Errors: what made it fail.
+    pub async fn wait(&self) -> Result<Summary> {
+        let mut ended = self.running.ended.clone();
+        let ended = ended.wait_for(Option::is_some).await;
+        match ended.as_deref() {
+            Ok(Some(Ended::Failed(error))) => Err(shared(error)),
+            Ok(_) => Ok(self.summary()),
+            Err(_) => Err(Error::internal("the engine has gone")),
+        }
+    }
+
+    /// Whether it was stopped before its input had ended.
+    pub fn stopped(&self) -> bool {
+        matches!(*self.running.ended.borrow(), Some(Ended::Stopped))
+    }
+
+    /// The numbers so far, of the whole program.
+    pub fn summary(&self) -> Summary {
+        self.running.metrics.summary()
+    }
+
+    /// Stops the query after the interval that runs; what it has given stays. Nothing is flushed: its open windows are
+    /// not shown.
+    pub fn cancel(&self) {
+        self.running.control.cancel(self.output);
+    }
+
+    /// Rows that were late for all their windows, the newest `kept_rows` of them: the columns of the source, then
+    /// `late_window_start`, `late_window_end`, `late_watermark`.
+    pub fn late_rows(&self) -> Vec<RecordBatch> {
+        self.running.late.late_rows(self.output)
+    }
+
+    /// The batches and partitions of state that exist now.
+    pub fn batches(&self) -> Vec<BatchId> {
+        self.running.store.list()
+    }
+
+    /// Drops a batch or a partition of state, as if the worker that held it had died. The engine rebuilds it from its
+    /// lineage when it is needed. False when it was not there.
+    pub fn lose(&self, id: BatchId) -> bool {
+        self.running.store.lose(&id)
+    }
+}
+
+/// An error that several readers are told of.
+pub(super) fn shared(error: &Arc<Error>) -> Error {
+    let mut copy = Error::new(error.kind, error.message.clone());
+    copy.diagnostics = error.diagnostics.clone();
+    copy
+}
+
+/// The updates of a query, in the order of intervals; ends when the query has given everything.
+pub struct Updates {
+    updates: Option<mpsc::UnboundedReceiver<Result<Update>>>,
+    control: Arc<Control>,
+    output: usize,
+}
+
+impl Updates {
+    /// An update that is there already.
+    pub fn try_next(&mut self) -> Option<Result<Update>> {
+        let update = self.updates.as_mut()?.try_recv().ok()?;
+        self.taken(&update);
+        Some(update)
+    }
+
+    fn taken(&self, update: &Result<Update>) {
+        if let Ok(update) = update {
+            self.control.taken(update.batch.get_array_memory_size());
+        }
+    }
+}
+
+impl Stream for Updates {
+    type Item = Result<Update>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(updates) = self.updates.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let next = updates.poll_recv(context);
+        if let Poll::Ready(Some(update)) = &next {
+            self.taken(update);
+        }
+        next
+    }
+}
+
+impl Drop for Updates {
+    fn drop(&mut self) {
+        if self.updates.is_some() {
+            self.control.cancel(self.output);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A text, statement by statement: what it defines, what it starts, what it answers.
+
+use super::engine::Engine;
+use super::launch::Planned;
+use super::planning::{Planning, Routed, Target, mistakes};
+use super::query::Query;
+use super::show;
+use crate::catalog::Relation;
+use crate::connectors::memory::MemoryTable;
+use crate::connectors::push::PushTable;
+use crate::error::{Diagnostic, Error, Result, Severity};
+use crate::plan::branch::stream_tables;
+use crate::sql::parse_script;
+use crate::sql::statement::{Located, Statement};
+use datafusion::arrow::array::RecordBatch;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// What a statement came to.
+pub enum Outcome {
+    /// CREATE, DROP, SET …: what was done, for people.
+    Done(String),
+    /// SHOW, DESCRIBE, EXPLAIN: a small answer.
+    Rows(RecordBatch),
+    /// A SELECT that runs.
+    Query(Query),
+    /// INSERT … SELECT, or a sink with its query: runs in the background.
+    Started(Query),
+}
+
+/// A text that has been planned and runs statement by statement.
+///
+/// The INSERTs of a text start together, as one program, before the next SELECT or at the end.
+pub struct Script {
+    engine: Engine,
+    text: String,
+    statements: std::vec::IntoIter<Located>,
+    /// Started together at the next SELECT.
+    waiting: Vec<(Routed, Range<usize>)>,
+    /// Given out before the next statement is looked at.
+    ready: std::collections::VecDeque<Outcome>,
+    /// INSERTs into tables without connector that run: a SELECT of such a table waits for them.
+    filling: Vec<(String, Query)>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Script {
+    pub(super) fn new(engine: Engine, text: &str) -> Result<Script> {
+        let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) =
+            engine.check(text).into_iter().partition(|d| d.severity == Severity::Warning);
+        if !errors.is_empty() {
+            return Err(mistakes(errors, text));
+        }
+        Ok(Script::of(engine, text, warnings))
+    }
+
+    /// Without looking for mistakes first: each statement is planned when it is its turn.
+    pub fn unchecked(engine: &Engine, text: &str) -> Script {
+        Script::of(engine.clone(), text, Vec::new())
+    }
+
+    fn of(engine: Engine, text: &str, warnings: Vec<Diagnostic>) -> Script {
+        let (statements, _) = parse_script(text);
+        Script {
+            engine,
+            text: text.to_string(),
+            statements: statements.into_iter(),
+            waiting: Vec::new(),
+            ready: Default::default(),
+            filling: Vec::new(),
+            warnings,
+        }
+    }
+
+    /// Runs the next statement. `None` at the end of the text.
+    pub async fn next(&mut self) -> Option<Result<Outcome>> {
+        loop {
+            if let Some(outcome) = self.ready.pop_front() {
+                return Some(Ok(outcome));
+            }
+            let Some(located) = self.statements.next() else {
+                if self.waiting.is_empty() {
+                    return None;
+                }
+                match self.start_waiting().await {
+                    Ok(()) => continue,
+                    Err(error) => return Some(Err(error)),
+                }
+            };
+            match self.run(located).await {
+                Ok(Some(outcome)) => return Some(Ok(outcome)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn run(&mut self, located: Located) -> Result<Option<Outcome>> {
+        let span = located.span.clone();
+        match located.statement {
+            Statement::Query(query) => {
+                let waiting = self.start_waiting().await;
+                waiting?;
+                let (routed, graph, state) = self.plan(|p| {
+                    let routed = p.query(&query, &span)?;
+                    let graph = p.graph(std::slice::from_ref(&routed), &span)?;
+                    Ok((routed, graph, p.state.clone()))
+                })?;
+                self.wait_for_tables(&routed).await?;
+                let planned = Planned { graph, queries: vec![routed], state, snapshot: true };
+                let query = self.engine.start(planned).await?.pop();
+                query.map(|q| Some(Outcome::Query(q))).ok_or_else(|| Error::internal("a query did not start"))
+            }
+            Statement::Insert(insert) => {
+                let routed = self.plan(|p| p.insert(&insert, &span))?;
+                self.waiting.push((routed, span));
+                Ok(None)
+            }
+            Statement::Explain(explain) => {
+                let graph = self.plan(|p| {
+                    // Nothing that EXPLAIN plans becomes known.
+                    let before = p.state.clone();
+                    let graph = p.explain(&explain, &span);
+                    p.state = before;
+                    graph
+                })?;
+                Ok(Some(Outcome::Rows(show::explained(&graph)?)))
+            }
+            other => self.define(other, span),
+        }
+    }
+
+    /// Statements that change or show what is known.
+    fn define(&mut self, statement: Statement, span: Range<usize>) -> Result<Option<Outcome>> {
+        let routed = self.plan(|p| p.define(&statement, &span))?;
+        if let Some(routed) = routed {
+            self.waiting.push((routed, span));
+        }
+        self.keep_tables();
+        let state = self.engine.snapshot();
+        let find = |name: &str| state.catalog.get(name).ok_or_else(|| Error::internal("a relation has gone"));
+        Ok(Some(match &statement {
+            Statement::ShowTables => Outcome::Rows(show::tables(&state)?),
+            Statement::ShowCreate(name) => Outcome::Rows(show::create(find(&name.value)?)?),
+            Statement::Describe(name) => Outcome::Rows(show::describe(find(&name.value)?)?),
+            Statement::Show(name) => Outcome::Rows(show::settings(&state, name.as_ref().map(|n| n.value.as_str()))?),
+            other => Outcome::Done(show::done(other)),
+        }))
+    }
+
+    /// Plans against the engine's state, and keeps what that changed.
+    fn plan<T>(&self, plan: impl FnOnce(&mut Planning) -> Result<T, Vec<Diagnostic>>) -> Result<T> {
+        let mut state = self.engine.lock();
+        let mut planning = Planning::new(state.clone(), &self.text);
+        let planned = plan(&mut planning).map_err(|found| mistakes(found, &self.text))?;
+        *state = planning.state;
+        Ok(planned)
+    }
+
+    /// Tables without connector, and push sources, hold rows of their own from when they are created.
+    fn keep_tables(&self) {
+        let mut state = self.engine.lock();
+        let specs: Vec<_> = state
+            .catalog
+            .relations()
+            .filter_map(|r| match r {
+                Relation::Table(table) => Some(std::sync::Arc::clone(&table.spec)),
+                _ => None,
+            })
+            .collect();
+        let names: BTreeSet<String> = specs.iter().map(|s| s.name.clone()).collect();
+        let gone: Vec<String> = state.memory.keys().filter(|n| !names.contains(*n)).cloned().collect();
+        for name in gone {
+            if let Some(table) = state.memory.remove(&name) {
+                table.seal();
+            }
+        }
+        state.push.retain(|name, _| names.contains(name));
+        for spec in specs {
+            match spec.connector.as_deref() {
+                None => {
+                    let table = || MemoryTable::new(&spec.name, spec.physical_schema());
+                    state.memory.entry(spec.name.clone()).or_insert_with(table);
+                }
+                Some("push") => {
+                    let table = || PushTable::new(&spec, crate::formats::json_batch);
+                    state.push.entry(spec.name.clone()).or_insert_with(table);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Starts the INSERTs that have been read so far, as one program.
+    async fn start_waiting(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let (queries, spans): (Vec<Routed>, Vec<Range<usize>>) = std::mem::take(&mut self.waiting).into_iter().unzip();
+        let span = spans.first().cloned().unwrap_or(0..0);
+        let (graph, state) = self.plan(|p| Ok((p.graph(&queries, &span)?, p.state.clone())))?;
+        let targets: Vec<Target> = queries.iter().map(|q| q.target.clone()).collect();
+        let of_values = graph.sources.is_empty();
+        let started = self.engine.start(Planned { graph, queries, state, snapshot: false }).await?;
+        for (query, target) in started.into_iter().zip(targets) {
+            if of_values {
+                query.wait().await?;
+                self.ready.push_back(Outcome::Done(format!("inserted into {}", query.name())));
+                continue;
+            }
+            if let Target::Table(spec) = target {
+                self.filling.push((spec.name.clone(), query.again()));
+            }
+            self.ready.push_back(Outcome::Started(query));
+        }
+        Ok(())
+    }
+
+    /// A SELECT of a table without connector sees what earlier statements insert into it: it waits for them.
+    async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
+        let read: BTreeSet<String> = stream_tables(&routed.plan.plan).into_iter().map(|(name, _)| name).collect();
+        for (_, query) in self.filling.iter().filter(|(name, query)| read.contains(name) && query.bounded()) {
+            query.wait().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! What SHOW, DESCRIBE and EXPLAIN answer.
+
+use super::engine::State;
+use crate::catalog::Relation;
+use crate::config::SETTINGS;
+use crate::dstream::graph::Graph;
+use crate::dstream::table::TableSpec;
+use crate::error::{Error, Result};
+use crate::plan::explain;
+use crate::plan::window_tables::human;
+use crate::sql::statement::Statement;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use std::sync::Arc;
+
+/// The graph, a line a row.
+pub fn explained(graph: &Graph) -> Result<RecordBatch> {
+    rows(&["plan"], explain::explain(graph).into_iter().map(|line| vec![line]).collect())
+}
+
+/// Names and kinds of all relations.
+pub fn tables(state: &State) -> Result<RecordBatch> {
+    let row = |relation: &Relation| {
+        let connector = match relation {
+            Relation::Table(table) => table.spec.connector.clone().unwrap_or_else(|| "memory".to_string()),
+            Relation::Sink(spec) => spec.connector.clone().unwrap_or_default(),
+            Relation::View(_) => String::new(),
+        };
+        let kind = match relation {
+            Relation::Table(table) if table.spec.is_static => "static table",
+            Relation::Table(_) => "table",
+            Relation::Sink(_) => "sink",
+            Relation::View(_) => "view",
+        };
+        vec![relation.name().to_string(), kind.to_string(), connector]
+    };
+    rows(&["name", "kind", "connector"], state.catalog.relations().map(row).collect())
+}
+
+/// The statement that created a relation.
+pub fn create(relation: &Relation) -> Result<RecordBatch> {
+    let text = match relation {
+        Relation::Table(table) => &table.spec.definition,
+        Relation::Sink(spec) => &spec.definition,
+        Relation::View(view) => &view.definition,
+    };
+    let text = format!("{};", text.trim().trim_end_matches(';'));
+    rows(&["name", "statement"], vec![vec![relation.name().to_string(), text]])
+}
+
+/// Columns, types, and what is special about them.
+pub fn describe(relation: &Relation) -> Result<RecordBatch> {
+    let columns = match relation {
+        Relation::Table(table) => described(&table.spec),
+        Relation::Sink(spec) => described(spec),
+        Relation::View(view) => {
+            let fields = view.plan.schema().fields().iter();
+            fields.map(|f| column(f.name(), f.data_type(), f.is_nullable(), String::new())).collect()
+        }
+    };
+    rows(&["column", "type", "nullable", "extra"], columns)
+}
+
+fn described(spec: &TableSpec) -> Vec<Vec<String>> {
+    let one = |(index, c): (usize, &crate::dstream::table::Column)| {
+        let mut extra = Vec::new();
+        if let Some(watermark) = spec.watermark.filter(|w| w.column == index) {
+            extra.push(match watermark.delay_ns {
+                0 => format!("event time, watermark {}", c.name),
+                delay => format!("event time, watermark {} - {}", c.name, human(delay)),
+            });
+        }
+        if spec.primary_key.contains(&index) {
+            extra.push("primary key".to_string());
+        }
+        if c.computed.is_some() {
+            extra.push("computed".to_string());
+        }
+        column(&c.name, &c.data_type, c.nullable, extra.join("; "))
+    };
+    spec.columns.iter().enumerate().map(one).collect()
+}
+
+fn column(name: &str, data_type: &DataType, nullable: bool, extra: String) -> Vec<String> {
+    let nullable = if nullable { "yes" } else { "no" };
+    vec![name.to_string(), sql_type(data_type), nullable.to_string(), extra]
+}
+
+/// A type as SQL writes it.
+pub fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "BOOLEAN".into(),
+        DataType::Int8 => "TINYINT".into(),
+        DataType::Int16 => "SMALLINT".into(),
+        DataType::Int32 => "INT".into(),
+        DataType::Int64 => "BIGINT".into(),
+        DataType::UInt8 => "TINYINT UNSIGNED".into(),
+        DataType::UInt16 => "SMALLINT UNSIGNED".into(),
+        DataType::UInt32 => "INT UNSIGNED".into(),
+        DataType::UInt64 => "BIGINT UNSIGNED".into(),
+        DataType::Float32 => "FLOAT".into(),
+        DataType::Float64 => "DOUBLE".into(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "VARBINARY".into(),
+        DataType::Date32 | DataType::Date64 => "DATE".into(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".into(),
+        DataType::Interval(_) => "INTERVAL".into(),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
+            format!("DECIMAL({p}, {s})")
+        }
+        DataType::Decimal256(p, s) => format!("DECIMAL({p}, {s})"),
+        DataType::Timestamp(unit, zone) => {
+            let digits = match unit {
+                TimeUnit::Second => "(0)",
+                TimeUnit::Millisecond => "(3)",
+                TimeUnit::Microsecond => "(6)",
+                TimeUnit::Nanosecond => "",
+            };
+            format!("TIMESTAMP{digits}{}", if zone.is_some() { " WITH TIME ZONE" } else { "" })
+        }
+        DataType::List(item) | DataType::LargeList(item) => format!("{}[]", sql_type(item.data_type())),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|f| format!("{} {}", f.name(), sql_type(f.data_type())));
+            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                format!("MAP<{}, {}>", sql_type(fields[0].data_type()), sql_type(fields[1].data_type()))
+            }
+            other => format!("MAP<{}>", sql_type(other)),
+        },
+        other => other.to_string().to_uppercase(),
+    }
+}
+
+/// One setting, or all.
+pub fn settings(state: &State, name: Option<&str>) -> Result<RecordBatch> {
+    let chosen = SETTINGS.iter().filter(|s| name.is_none_or(|n| n == s.name));
+    let row = |s: &crate::config::Setting| {
+        let value = state.settings.get(s.name).unwrap_or_default();
+        vec![s.name.to_string(), value, s.doc.to_string()]
+    };
+    rows(&["name", "value", "about"], chosen.map(row).collect())
+}
+
+/// What a statement without rows has done.
+pub fn done(statement: &Statement) -> String {
+    match statement {
+        Statement::CreateTable(create) => format!("created {}", create.name.value),
+        Statement::CreateSink(create) => format!("created {}", create.name.value),
+        Statement::CreateView(create) => format!("created {}", create.name.value),
+        Statement::Drop(drop) => {
+            let names: Vec<&str> = drop.names.iter().map(|n| n.value.as_str()).collect();
+            format!("dropped {}", names.join(", "))
+        }
+        Statement::Set { name, value } => format!("{} = {value}", name.value),
+        Statement::Reset(Some(name)) => format!("reset {}", name.value),
+        Statement::Reset(None) => "reset all settings".to_string(),
+        _ => "done".to_string(),
+    }
+}
+
+fn rows(names: &[&str], rows: Vec<Vec<String>>) -> Result<RecordBatch> {
+    let fields: Vec<Field> = names.iter().map(|n| Field::new(*n, DataType::Utf8, false)).collect();
+    let column = |i: usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r[i].as_str())))
+    };
+    let columns = (0..names.len()).map(column).collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+    batch.map_err(|e| Error::internal("an answer could not be made").because(e))
+}
