@@ -145,11 +145,11 @@ impl<L: Lanes + 'static> Prefetch<L> {
                 break if done { Ok(Front::Ended) } else { Ok(Front::Pending) };
             };
             let item = slot.items.pop_front();
-            if slot.items.len() <= LANE_ITEMS / 2 {
-                if let Some(lane) = slot.parked.take() {
-                    let shared = self.shared.clone();
-                    jobs.push(Box::new(move || shared.work(number, lane)));
-                }
+            if slot.items.len() <= LANE_ITEMS / 2
+                && let Some(lane) = slot.parked.take()
+            {
+                let shared = self.shared.clone();
+                jobs.push(Box::new(move || shared.work(number, lane)));
             }
             match item {
                 Some(item) => break item.map(Front::Item),
@@ -169,8 +169,10 @@ impl<L: Lanes + 'static> Prefetch<L> {
     fn open_ahead(&self, queue: &mut Queue<L>, jobs: &mut Vec<Job>) {
         let wanted = if self.given == 0 { 1 } else { self.workers.threads + 1 };
         while !queue.exhausted && queue.slots.len() + queue.opening < wanted {
-            let permit = self.allowance.take();
-            if permit.is_none() && queue.slots.len() + queue.opening > 0 {
+            // One lane is not ahead: every split may have that.
+            let is_ahead = queue.slots.len() + queue.opening > 0;
+            let permit = if is_ahead { self.allowance.take() } else { None };
+            if is_ahead && permit.is_none() {
                 return;
             }
             queue.opening += 1;
@@ -274,4 +276,75 @@ fn guard<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
 /// The lock, also after a panic elsewhere: what it guards is changed in single steps.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    /// Lanes 0, 1, 2 … of `n % 7` items each; number 20 panics.
+    struct Counted(u64);
+
+    struct Count {
+        lane: u64,
+        item: u64,
+    }
+
+    impl Lanes for Counted {
+        type Lane = Count;
+
+        fn open(&mut self) -> Result<Option<Count>> {
+            self.0 += 1;
+            Ok(Some(Count {
+                lane: self.0 - 1,
+                item: 0,
+            }))
+        }
+    }
+
+    impl Lane for Count {
+        type Item = (u64, u64);
+
+        fn step(&mut self) -> Result<Option<(u64, u64)>> {
+            assert_ne!(self.lane, 20, "as a decoder might");
+            // Later lanes are done first.
+            std::thread::sleep(Duration::from_micros(500 * (3 - self.lane % 4)));
+            self.item += 1;
+            Ok((self.item <= self.lane % 7).then_some((self.lane, self.item)))
+        }
+    }
+
+    #[test]
+    fn items_come_in_order_and_a_panic_is_an_error_in_its_place() {
+        let on_threads: fn(Job) = |job| drop(std::thread::spawn(job));
+        let at_once: fn(Job) = |job| job();
+        for spawn in [on_threads, at_once] {
+            let workers = Workers {
+                threads: 3,
+                spawn: Arc::new(spawn),
+            };
+            let (rung, heard) = mpsc::channel();
+            let bell = Bell(Arc::new(move || {
+                rung.send(()).ok();
+            }));
+            let allowance = Allowance::new(&workers);
+            let mut prefetch = Prefetch::new(Counted(0), workers, allowance, bell);
+            let mut found = Vec::new();
+            let error = loop {
+                match prefetch.next() {
+                    Ok(Front::Item(item)) => found.push(item),
+                    Ok(Front::Pending) => heard.recv_timeout(Duration::from_secs(20)).unwrap(),
+                    Ok(Front::Ended) => panic!("the lanes do not end"),
+                    Err(error) => break error,
+                }
+            };
+            let expected: Vec<_> = (0..20)
+                .flat_map(|lane| (1..=lane % 7).map(move |item| (lane, item)))
+                .collect();
+            assert_eq!(found, expected);
+            assert_eq!(error.message, "a decoder failed: please report it");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::*;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::util::display::array_value_to_string;
+use proptest::prelude::*;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
@@ -345,4 +346,40 @@ fn written_json_and_csv() {
         "{\"t\":\"2024-01-01T10:00:01.500Z\",\"f\":null,\"s\":\"a,\\\"b\"}\n{\"t\":null,\"f\":1.5,\"s\":null}\n"
     );
     assert_eq!(write(&csv()), "t,f,s\n2024-01-01T10:00:01.500,NaN,\"a,\"\"b\"\n,1.5,\n");
+}
+
+/// Text that is nearly JSON or CSV.
+fn nearly() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => Just(&b"{\"a\":1,\"s\":\"x\"}\n"[..]),
+        4 => Just(&b"1,x\n"[..]),
+        1 => prop::sample::select(vec![
+            &b"{"[..], b"}", b"[", b"]", b"\"", b":", b",", b"\n", b"\r", b"\\", b"\\u12", b" ", b"1", b"-", b"e",
+            b"null", b"tru", b"\"a\"", b"\xff", b"\xc3\xa9", b"\xef\xbb\xbf", b"\x00",
+        ]),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn broken_text_never_panics_and_lines_do_not_depend_on_blocks(text in nearly()) {
+        let columns = wanted(&schema(&[("a", DataType::Int32), ("s", DataType::Utf8)]));
+        let line = wanted(&schema(&[("line", DataType::Utf8)]));
+        let no_header = Format::Csv(CsvFormat { header: false, delimiter: b',', null_value: "x".into() });
+        for (format, wanted) in [(Format::Json, &columns), (no_header, &columns), (Format::Text, &line)] {
+            let sorted = |block_bytes| {
+                let mut found = read(&format, wanted, OnError::Skip, &text, block_bytes);
+                found.sort();
+                found
+            };
+            // A lost quote in CSV reaches as far as its block does.
+            let small = sorted(5);
+            if format.rule() == Rule::Lines {
+                prop_assert_eq!(small, sorted(1 << 20));
+            }
+            read(&format, wanted, OnError::Fail, &text, 1 << 20);
+            infer_text(&format, &mut BlockReader::new(Box::new(Cursor::new(text.clone())), format.rule()), "x").ok();
+        }
+    }
 }

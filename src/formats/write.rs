@@ -17,7 +17,7 @@ const RFC_3339_ZONE: &str = "%Y-%m-%dT%H:%M:%S%.f%:z";
 
 /// Writes batches in one of the formats.
 pub enum Encoder<W: Write + Send> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     /// One object per line: NULL, NaN and the infinities are `null`.
     Json(json::Writer<W, LineDelimited>),
     Parquet(Box<ArrowWriter<W>>),
@@ -44,7 +44,7 @@ impl<W: Write + Send> Encoder<W> {
                     .build(output);
                 // A result without rows still has its header.
                 writer.write(&RecordBatch::new_empty(schema)).map_err(refused)?;
-                Ok(Encoder::Csv(writer))
+                Ok(Encoder::Csv(Box::new(writer)))
             }
             Format::Parquet => {
                 let writer = ArrowWriter::try_new(output, schema, None)

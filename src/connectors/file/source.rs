@@ -230,10 +230,11 @@ where
         };
         let Decoded { batch, bad, stop } = piece.decoded;
         self.stop = stop;
-        if batch.num_rows() == 0 && bad.is_empty() {
-            if let Some(error) = self.stop.take() {
-                return Err(error);
-            }
+        if batch.num_rows() == 0
+            && bad.is_empty()
+            && let Some(error) = self.stop.take()
+        {
+            return Err(error);
         }
         Ok(Next::Chunk(Chunk {
             from: piece.from,
