@@ -115,9 +115,8 @@ impl Settings {
     /// Sets one value from text.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Diagnostic> {
         let setting = find(name)?;
-        (setting.set)(self, value.trim()).map_err(|wants| {
-            Diagnostic::error("setting_value", format!("`{name}` takes {wants}, not `{value}`"))
-        })
+        (setting.set)(self, value.trim())
+            .map_err(|wants| Diagnostic::error("setting_value", format!("`{name}` takes {wants}, not `{value}`")))
     }
 
     pub fn get(&self, name: &str) -> Result<String, Diagnostic> {
@@ -143,7 +142,10 @@ fn find(name: &str) -> Result<&'static Setting, Diagnostic> {
     SETTINGS.iter().find(|s| s.name == name).ok_or_else(|| {
         let known = SETTINGS.iter().map(|s| s.name);
         Diagnostic::error("unknown_setting", format!("there is no setting `{name}`"))
-            .note(format!("the settings are: {}", known.clone().collect::<Vec<_>>().join(", ")))
+            .note(format!(
+                "the settings are: {}",
+                known.clone().collect::<Vec<_>>().join(", ")
+            ))
             .suggest(name, known)
     })
 }
@@ -156,7 +158,9 @@ pub fn nearest_setting(name: &str) -> Vec<String> {
 /// `5ms`, `10 seconds`, `1h`; a bare number is milliseconds.
 pub fn parse_duration_ns(text: &str) -> Option<i64> {
     let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let number: f64 = text[..split].parse().ok()?;
     let unit = match text[split..].trim().to_ascii_lowercase().as_str() {
         "ns" => 1.0,
@@ -173,7 +177,12 @@ pub fn parse_duration_ns(text: &str) -> Option<i64> {
 }
 
 fn show_duration(ns: i64) -> String {
-    let units = [(3_600_000_000_000, "h"), (60_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms")];
+    let units = [
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "min"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+    ];
     let fits = units.into_iter().find(|(width, _)| ns >= *width && ns % width == 0);
     fits.map_or(format!("{ns}ns"), |(width, unit)| format!("{}{unit}", ns / width))
 }
@@ -195,6 +204,8 @@ pub fn parse_size(text: &str) -> Option<usize> {
 
 fn show_size(bytes: usize) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let fits = units.into_iter().find(|(width, _)| bytes >= *width && bytes % width == 0);
+    let fits = units
+        .into_iter()
+        .find(|(width, _)| bytes >= *width && bytes % width == 0);
     fits.map_or(bytes.to_string(), |(width, unit)| format!("{}{unit}", bytes / width))
 }

@@ -25,11 +25,16 @@ impl Delivery for ToReader {
         self.prepared = match batches {
             [] => None,
             [batch] => Some(batch.clone()),
-            several => Some(concat_batches(&self.schema, several).map_err(|e| {
-                Error::internal("the rows of a query do not fit together").because(e)
-            })?),
+            several => Some(
+                concat_batches(&self.schema, several)
+                    .map_err(|e| Error::internal("the rows of a query do not fit together").because(e))?,
+            ),
         }
-        .map(|batch| Update { interval, batch, weights: None });
+        .map(|batch| Update {
+            interval,
+            batch,
+            weights: None,
+        });
         Ok(())
     }
 

@@ -71,7 +71,8 @@ impl Control {
     }
 
     pub fn taken(&self, bytes: usize) {
-        self.lag.fetch_sub(bytes.min(self.lag.load(Ordering::Relaxed)), Ordering::Relaxed);
+        self.lag
+            .fetch_sub(bytes.min(self.lag.load(Ordering::Relaxed)), Ordering::Relaxed);
         self.wake.notify_all();
     }
 
@@ -88,7 +89,10 @@ impl Control {
                 Ok((inbox, _)) => inbox,
                 Err(poisoned) => poisoned.into_inner().0,
             },
-            None => self.wake.wait_while(inbox, quiet).unwrap_or_else(PoisonError::into_inner),
+            None => self
+                .wake
+                .wait_while(inbox, quiet)
+                .unwrap_or_else(PoisonError::into_inner),
         };
         inbox.rung = false;
     }

@@ -79,7 +79,10 @@ impl EngineBuilder {
     /// Errors: a thread could not be started.
     pub fn build(self) -> Result<Engine> {
         let threads = self.settings.threads();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
+            .build();
         let runtime = runtime.map_err(|e| Error::internal("the engine's threads could not be started").because(e))?;
         let handle = runtime.handle().clone();
         let tasks = Pool::new("waterwheel-task", threads, move || {
@@ -98,7 +101,13 @@ impl EngineBuilder {
             running: BTreeMap::new(),
             unnamed: 0,
         };
-        let inner = Inner { state: Mutex::new(state), tasks, readers, manual: self.manual, runtime: Some(runtime) };
+        let inner = Inner {
+            state: Mutex::new(state),
+            tasks,
+            readers,
+            manual: self.manual,
+            runtime: Some(runtime),
+        };
         Ok(Engine { inner: Arc::new(inner) })
     }
 }
@@ -210,7 +219,12 @@ impl Engine {
         }
         let running: Vec<Arc<Running>> = {
             let state = self.lock();
-            state.running.values().filter(|(_, output)| *output == 0).map(|(r, _)| Arc::clone(r)).collect()
+            state
+                .running
+                .values()
+                .filter(|(_, output)| *output == 0)
+                .map(|(r, _)| Arc::clone(r))
+                .collect()
         };
         for program in running {
             let (done, stepped) = oneshot::channel();

@@ -69,7 +69,10 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             running: Arc::clone(&running),
             updates: Mutex::new(updates),
         });
-        engine.lock().running.insert(output.name.clone(), (Arc::clone(&running), index));
+        engine
+            .lock()
+            .running
+            .insert(output.name.clone(), (Arc::clone(&running), index));
     }
     let reads_streams = !planned.graph.sources.is_empty();
     let manual = engine.inner.manual && reads_streams;
@@ -97,7 +100,9 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             }
         }
     };
-    let thread = std::thread::Builder::new().name("waterwheel-driver".to_string()).spawn(work);
+    let thread = std::thread::Builder::new()
+        .name("waterwheel-driver".to_string())
+        .spawn(work);
     thread.map_err(|e| Error::internal("a thread could not be started").because(e))?;
     match open.await {
         Ok(result) => result.map(|()| queries),
@@ -118,7 +123,12 @@ fn delivery(
         Target::Reader => {
             let (sender, receiver) = mpsc::unbounded_channel();
             let control = Arc::clone(control);
-            let reader = ToReader { schema: Arc::clone(schema), updates: sender, control, prepared: None };
+            let reader = ToReader {
+                schema: Arc::clone(schema),
+                updates: sender,
+                control,
+                prepared: None,
+            };
             Ok((Box::new(reader), Some(receiver)))
         }
         Target::Sink(spec) => {
@@ -130,7 +140,13 @@ fn delivery(
         }
         Target::Table(spec) => {
             let insert = memory_insert(state, spec)?;
-            Ok((Box::new(ToTable { insert: Some(insert), prepared: Vec::new() }), None))
+            Ok((
+                Box::new(ToTable {
+                    insert: Some(insert),
+                    prepared: Vec::new(),
+                }),
+                None,
+            ))
         }
     }
 }
@@ -164,7 +180,14 @@ impl Build {
                 }
             }
         }
-        self.assemble(planned.graph, settings, &planned.state, StaticTables(tables), deliveries, planned.snapshot)
+        self.assemble(
+            planned.graph,
+            settings,
+            &planned.state,
+            StaticTables(tables),
+            deliveries,
+            planned.snapshot,
+        )
     }
 
     fn assemble(
@@ -176,7 +199,10 @@ impl Build {
         deliveries: Vec<Box<dyn Delivery>>,
         snapshot: bool,
     ) -> Result<Program> {
-        let shop = Workshop { session: Arc::clone(&state.session), tables: Arc::new(tables) };
+        let shop = Workshop {
+            session: Arc::clone(&state.session),
+            tables: Arc::new(tables),
+        };
         let tasks = Tasks::new(&graph, settings.threads(), &shop)?;
         let mut intakes = Vec::new();
         for node in graph.sources.iter().filter_map(|id| graph.nodes.get(*id)) {
@@ -208,8 +234,15 @@ impl Build {
             None => None,
             Some(time) => {
                 let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(failed)?;
-                let expr = state.session.create_physical_expr(time.expr.clone(), &columns).map_err(failed)?;
-                Some(Clockwork { expr, unit: time.unit, delay_ns: time.delay_ns })
+                let expr = state
+                    .session
+                    .create_physical_expr(time.expr.clone(), &columns)
+                    .map_err(failed)?;
+                Some(Clockwork {
+                    expr,
+                    unit: time.unit,
+                    delay_ns: time.delay_ns,
+                })
             }
         };
         let control = Arc::clone(&self.control);
@@ -227,10 +260,13 @@ impl Build {
             };
         };
         if let Some(push) = state.push.get(&spec.name) {
-            return Ok(push.source());
+            return Ok(Arc::new(push.clone()));
         }
         let readers = self.readers.clone();
-        let workers = Workers { threads: readers.threads(), spawn: Arc::new(move |job| readers.spawn(job)) };
+        let workers = Workers {
+            threads: readers.threads(),
+            spawn: Arc::new(move |job| readers.spawn(job)),
+        };
         match crate::connectors::find(name).and_then(|c| c.source) {
             Some(open) => open(spec, &workers),
             None => Err(Error::refused(format!("connector `{name}` cannot be read"))),
@@ -240,7 +276,11 @@ impl Build {
     /// All rows of a static table, by running a small program to its end on this thread.
     fn static_rows(&self, spec: &Arc<TableSpec>, state: &State) -> Result<Vec<RecordBatch>> {
         let plan = Planning::new(state.clone(), "").whole_table(spec).map_err(failed)?;
-        let graph = compile(&[QueryPlan { name: spec.name.clone(), plan }]).map_err(failed)?;
+        let graph = compile(&[QueryPlan {
+            name: spec.name.clone(),
+            plan,
+        }])
+        .map_err(failed)?;
         let rows = Arc::new(Mutex::new(Vec::new()));
         let collect = Box::new(ToMemory(Arc::clone(&rows)));
         let build = Build {
@@ -255,7 +295,10 @@ impl Build {
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![collect], true)?;
         match drive(program, &build.control, false) {
             Ended::Failed(error) => Err(shared(&error)),
-            Ended::Stopped => Err(Error::new(Kind::Internal, format!("reading `{}` was stopped", spec.name))),
+            Ended::Stopped => Err(Error::new(
+                Kind::Internal,
+                format!("reading `{}` was stopped", spec.name),
+            )),
             Ended::Done => Ok(std::mem::take(&mut rows.lock().unwrap_or_else(PoisonError::into_inner))),
         }
     }
@@ -266,7 +309,10 @@ struct ToMemory(Arc<Mutex<Vec<RecordBatch>>>);
 
 impl Delivery for ToMemory {
     fn prepare(&mut self, _interval: u64, batches: &[RecordBatch]) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batches);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(batches);
         Ok(())
     }
 

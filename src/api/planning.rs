@@ -13,7 +13,6 @@ use crate::plan::facts::{Class, facts};
 use crate::plan::session::Names;
 use crate::sql::statement::*;
 use crate::sql::{Lines, group_window, parse_script};
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
@@ -47,7 +46,11 @@ type Planned<T> = Result<T, Vec<Diagnostic>>;
 
 impl<'a> Planning<'a> {
     pub fn new(state: State, text: &'a str) -> Self {
-        Planning { state, text, lines: Lines::new(text) }
+        Planning {
+            state,
+            text,
+            lines: Lines::new(text),
+        }
     }
 
     /// Every mistake and warning of the text.
@@ -66,10 +69,14 @@ impl<'a> Planning<'a> {
     /// Does what a statement would do to the state, and plans what it would start.
     fn rehearse(&mut self, located: &Located) -> Planned<()> {
         match &located.statement {
-            Statement::Query(query) => self.query(query, &located.span).and_then(|q| self.graph(&[q], &located.span)).map(drop),
-            Statement::Insert(insert) => {
-                self.insert(insert, &located.span).and_then(|q| self.graph(&[q], &located.span)).map(drop)
-            }
+            Statement::Query(query) => self
+                .query(query, &located.span)
+                .and_then(|q| self.graph(&[q], &located.span))
+                .map(drop),
+            Statement::Insert(insert) => self
+                .insert(insert, &located.span)
+                .and_then(|q| self.graph(&[q], &located.span))
+                .map(drop),
             Statement::Explain(explain) => self.explain(explain, &located.span).map(drop),
             other => {
                 let filled = self.define(other, &located.span)?;
@@ -98,9 +105,12 @@ impl<'a> Planning<'a> {
                 reset.map_err(|d| vec![d.at(name.span.clone())]).map(|()| None)
             }
             Statement::ShowCreate(name) | Statement::Describe(name) => self.relation(name).map(|_| None),
-            Statement::Show(Some(name)) => {
-                self.state.settings.get(&name.value).map(|_| None).map_err(|d| vec![d.at(name.span.clone())])
-            }
+            Statement::Show(Some(name)) => self
+                .state
+                .settings
+                .get(&name.value)
+                .map(|_| None)
+                .map_err(|d| vec![d.at(name.span.clone())]),
             _ => Ok(None),
         }
     }
@@ -109,7 +119,11 @@ impl<'a> Planning<'a> {
     pub fn relation(&self, name: &Name) -> Planned<&Relation> {
         self.state.catalog.get(&name.value).ok_or_else(|| {
             let unknown = Diagnostic::error("unknown_table", format!("`{}` not found", name.value));
-            vec![unknown.at(name.span.clone()).suggest(&name.value, self.state.catalog.names())]
+            vec![
+                unknown
+                    .at(name.span.clone())
+                    .suggest(&name.value, self.state.catalog.names()),
+            ]
         })
     }
 
@@ -125,7 +139,11 @@ impl<'a> Planning<'a> {
         };
         let bounded = connector.is_none_or(|c| (c.ends)(&spec));
         let replayable = !matches!(spec.connector.as_deref(), Some("stdin" | "push"));
-        self.state.catalog.put(Relation::Table(Table { spec: Arc::new(spec), bounded, replayable }));
+        self.state.catalog.put(Relation::Table(Table {
+            spec: Arc::new(spec),
+            bounded,
+            replayable,
+        }));
         Ok(())
     }
 
@@ -161,7 +179,11 @@ impl<'a> Planning<'a> {
             true => plan,
             false => self.renamed(plan, &create.columns, span)?,
         };
-        let view = View { name: create.name.value.clone(), plan, definition: create.text.clone() };
+        let view = View {
+            name: create.name.value.clone(),
+            plan,
+            definition: create.text.clone(),
+        };
         self.state.catalog.put(Relation::View(view));
         Ok(())
     }
@@ -170,9 +192,15 @@ impl<'a> Planning<'a> {
         let columns = plan.schema().columns();
         if columns.len() != names.len() {
             let message = format!("{} names for {} columns", names.len(), columns.len());
-            return Err(vec![Diagnostic::error("column_count", message).at(names[0].span.clone())]);
+            return Err(vec![
+                Diagnostic::error("column_count", message).at(names[0].span.clone()),
+            ]);
         }
-        let exprs: Vec<Expr> = columns.into_iter().zip(names).map(|(c, n)| Expr::Column(c).alias(&n.value)).collect();
+        let exprs: Vec<Expr> = columns
+            .into_iter()
+            .zip(names)
+            .map(|(c, n)| Expr::Column(c).alias(&n.value))
+            .collect();
         let built = LogicalPlanBuilder::from(plan).project(exprs).and_then(|b| b.build());
         built.map_err(|e| vec![self.diagnosed(&e, span)])
     }
@@ -197,7 +225,10 @@ impl<'a> Planning<'a> {
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
-            plan: QueryPlan { name: create.name.value.clone(), plan },
+            plan: QueryPlan {
+                name: create.name.value.clone(),
+                plan,
+            },
             target: Target::Sink(spec),
         }))
     }
@@ -212,7 +243,10 @@ impl<'a> Planning<'a> {
         }
         let message = format!("`{}` is already there", name.value);
         let diagnostic = Diagnostic::error("already_exists", message).at(name.span.clone());
-        Err(vec![diagnostic.help(format!("write CREATE OR REPLACE, or DROP TABLE {} first", name.value))])
+        Err(vec![diagnostic.help(format!(
+            "write CREATE OR REPLACE, or DROP TABLE {} first",
+            name.value
+        ))])
     }
 
     fn drop_object(&mut self, drop: &DropObject) -> Planned<()> {
@@ -225,7 +259,11 @@ impl<'a> Planning<'a> {
                     if drop.kind != kind && !(drop.kind == "SOURCE" && kind == "TABLE") {
                         let message = format!("`{}` is no {}", name.value, drop.kind.to_lowercase());
                         let help = format!("write: DROP {kind} {}", name.value);
-                        return Err(vec![Diagnostic::error("wrong_kind", message).at(name.span.clone()).help(help)]);
+                        return Err(vec![
+                            Diagnostic::error("wrong_kind", message)
+                                .at(name.span.clone())
+                                .help(help),
+                        ]);
                     }
                 }
             }
@@ -238,7 +276,13 @@ impl<'a> Planning<'a> {
     pub fn query(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<Routed> {
         let plan = self.optimised(self.logical(query, span)?, span)?;
         self.state.unnamed += 1;
-        Ok(Routed { plan: QueryPlan { name: format!("q{}", self.state.unnamed), plan }, target: Target::Reader })
+        Ok(Routed {
+            plan: QueryPlan {
+                name: format!("q{}", self.state.unnamed),
+                plan,
+            },
+            target: Target::Reader,
+        })
     }
 
     /// An INSERT: the query's columns are those of the target.
@@ -262,21 +306,39 @@ impl<'a> Planning<'a> {
             }
             Relation::View(_) => {
                 let message = format!("`{}` is a view: it cannot be written to", insert.target.value);
-                return Err(vec![Diagnostic::error("not_writable", message).at(insert.target.span.clone())]);
+                return Err(vec![
+                    Diagnostic::error("not_writable", message).at(insert.target.span.clone()),
+                ]);
             }
         };
         let plan = self.optimised(plan, span)?;
-        Ok(Routed { plan: QueryPlan { name: insert.target.value.clone(), plan }, target })
+        Ok(Routed {
+            plan: QueryPlan {
+                name: insert.target.value.clone(),
+                plan,
+            },
+            target,
+        })
     }
 
     /// The query's columns cast to those of the table; columns that are not named are NULL.
-    fn fitted(&self, plan: LogicalPlan, spec: &TableSpec, insert: &Insert, span: &Range<usize>) -> Planned<LogicalPlan> {
+    fn fitted(
+        &self,
+        plan: LogicalPlan,
+        spec: &TableSpec,
+        insert: &Insert,
+        span: &Range<usize>,
+    ) -> Planned<LogicalPlan> {
         let schema = spec.physical_schema();
         let names: Vec<String> = match insert.columns.is_empty() {
             true => schema.fields().iter().map(|f| f.name().clone()).collect(),
             false => insert.columns.iter().map(|n| n.value.clone()).collect(),
         };
-        if let Some(unknown) = insert.columns.iter().find(|n| schema.field_with_name(&n.value).is_err()) {
+        if let Some(unknown) = insert
+            .columns
+            .iter()
+            .find(|n| schema.field_with_name(&n.value).is_err())
+        {
             let message = format!("`{}` has no column `{}`", spec.name, unknown.value);
             let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
             let wrong = Diagnostic::error("unknown_column", message).at(unknown.span.clone());
@@ -284,12 +346,20 @@ impl<'a> Planning<'a> {
         }
         let columns = plan.schema().columns();
         if columns.len() != names.len() {
-            let message = format!("`{}` takes {} columns, the query gives {}", spec.name, names.len(), columns.len());
+            let message = format!(
+                "`{}` takes {} columns, the query gives {}",
+                spec.name,
+                names.len(),
+                columns.len()
+            );
             let wrong = Diagnostic::error("column_count", message).at(insert.target.span.clone());
             return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);
         }
         let expr = |field: &Arc<datafusion::arrow::datatypes::Field>| {
-            let given = names.iter().position(|n| n == field.name()).map(|i| Expr::Column(columns[i].clone()));
+            let given = names
+                .iter()
+                .position(|n| n == field.name())
+                .map(|i| Expr::Column(columns[i].clone()));
             let value = given.unwrap_or_else(|| datafusion::logical_expr::lit(datafusion::common::ScalarValue::Null));
             datafusion::logical_expr::cast(value, field.data_type().clone()).alias(field.name())
         };
@@ -305,7 +375,9 @@ impl<'a> Planning<'a> {
         {
             let message = format!("EXPLAIN {} is not built yet", kind.value);
             let wrong = Diagnostic::error("not_yet", message).at(kind.span.clone());
-            return Err(vec![wrong.help("EXPLAIN alone shows the graph with lineage, watermark and state")]);
+            return Err(vec![
+                wrong.help("EXPLAIN alone shows the graph with lineage, watermark and state"),
+            ]);
         }
         let routed = match explain.statement.as_ref() {
             Statement::Query(query) => Some(self.query(query, span)?),
@@ -329,7 +401,10 @@ impl<'a> Planning<'a> {
         }
         let plans: Vec<QueryPlan> = queries
             .iter()
-            .map(|q| QueryPlan { name: q.plan.name.clone(), plan: q.plan.plan.clone() })
+            .map(|q| QueryPlan {
+                name: q.plan.name.clone(),
+                plan: q.plan.plan.clone(),
+            })
             .collect();
         compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])
     }
@@ -343,20 +418,37 @@ impl<'a> Planning<'a> {
         if !reason.ends_with("without a window") || reason.starts_with("ORDER BY") || streams.is_empty() {
             return Ok(());
         }
-        let message = format!("{reason} gives rows that change, and the sink `{}` only appends", sink.name);
+        let message = format!(
+            "{reason} gives rows that change, and the sink `{}` only appends",
+            sink.name
+        );
         let help = "group by a window: FROM TUMBLE(…) GROUP BY window_start, window_end, …";
-        Err(vec![Diagnostic::error("append_only_sink", message).at(span.clone()).help(help)])
+        Err(vec![
+            Diagnostic::error("append_only_sink", message)
+                .at(span.clone())
+                .help(help),
+        ])
     }
 
     /// The rows of a table as a plan, for reading static tables.
     pub fn whole_table(&self, spec: &Arc<TableSpec>) -> Result<LogicalPlan, DataFusionError> {
-        let spec = TableSpec { is_static: false, ..spec.as_ref().clone() };
-        let scanned = crate::plan::session::TableScanned { spec: Arc::new(spec), bounded: true, replayable: true };
+        let spec = TableSpec {
+            is_static: false,
+            ..spec.as_ref().clone()
+        };
+        let scanned = crate::plan::session::TableScanned {
+            spec: Arc::new(spec),
+            bounded: true,
+            replayable: true,
+        };
         LogicalPlanBuilder::scan("t", Arc::new(scanned), None)?.build()
     }
 
     fn logical(&self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
-        let unsupported = query.clauses.iter().filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose));
+        let unsupported = query
+            .clauses
+            .iter()
+            .filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose));
         let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
         if !unsupported.is_empty() {
             return Err(unsupported);
@@ -364,24 +456,30 @@ impl<'a> Planning<'a> {
         let mut ast_query = query.query.as_ref().clone();
         let has_time = |name: &str| match self.state.catalog.get(name) {
             Some(Relation::Table(table)) => table.spec.watermark.is_some(),
-            Some(Relation::View(view)) => {
-                facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime)
-            }
+            Some(Relation::View(view)) => facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime),
             _ => false,
         };
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         let names = self.names();
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
-        planner.statement_to_plan(statement).map_err(|e| vec![self.diagnosed(&e, span)])
+        planner
+            .statement_to_plan(statement)
+            .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
     fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
-        self.state.session.optimize(&plan).map_err(|e| vec![self.diagnosed(&e, span)])
+        self.state
+            .session
+            .optimize(&plan)
+            .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
     fn names(&self) -> Names<'_> {
-        Names { session: &self.state.session, catalog: &self.state.catalog }
+        Names {
+            session: &self.state.session,
+            catalog: &self.state.catalog,
+        }
     }
 
     fn with_creation<T>(&self, span: &Range<usize>, make: impl FnOnce(&Creation) -> T) -> T {
@@ -389,7 +487,11 @@ impl<'a> Planning<'a> {
         let names = self.names();
         let byte_of = |line, column| self.lines.byte_of(line, column);
         let context = self.context(span, &byte_of);
-        make(&Creation { names: &names, connectors: &connectors, context: &context })
+        make(&Creation {
+            names: &names,
+            connectors: &connectors,
+            context: &context,
+        })
     }
 
     fn diagnosed(&self, error: &DataFusionError, span: &Range<usize>) -> Diagnostic {
@@ -400,7 +502,9 @@ impl<'a> Planning<'a> {
     fn context<'c>(&'c self, span: &Range<usize>, byte_of: &'c dyn Fn(u64, u64) -> Option<usize>) -> Context<'c> {
         let session = &self.state.session;
         let functions = session.scalar_functions().keys();
-        let functions = functions.chain(session.aggregate_functions().keys()).chain(session.window_functions().keys());
+        let functions = functions
+            .chain(session.aggregate_functions().keys())
+            .chain(session.window_functions().keys());
         Context {
             text: self.text,
             statement: span.clone(),
@@ -429,11 +533,9 @@ fn not_yet(clause: &Clause) -> Diagnostic {
 /// Diagnostics as one error, placed in their text.
 pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
     let found = found.into_iter().map(|d| d.placed(text)).collect::<Vec<_>>();
-    let refused = found.iter().filter(|d| d.severity == Severity::Error).all(|d| d.code.starts_with("no_"));
+    let refused = found
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .all(|d| d.code.starts_with("no_"));
     Error::from_diagnostics(if refused { Kind::Refused } else { Kind::Sql }, found)
-}
-
-/// The columns of a query's rows.
-pub fn schema_of(plan: &LogicalPlan) -> SchemaRef {
-    Arc::new(plan.schema().as_arrow().clone())
 }

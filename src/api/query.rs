@@ -1,10 +1,10 @@
 //! A running query: its updates, its numbers, and ways to stop it.
 
 use super::drive::Control;
+use crate::driver::late::LateLog;
 use crate::dstream::record::BatchId;
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
-use crate::driver::late::LateLog;
 use crate::metrics::{Metrics, Summary};
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
@@ -86,7 +86,11 @@ impl Query {
     /// one. Dropping the stream stops the query.
     pub fn stream(&self) -> Updates {
         let updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Updates { updates, control: Arc::clone(&self.running.control), output: self.output }
+        Updates {
+            updates,
+            control: Arc::clone(&self.running.control),
+            output: self.output,
+        }
     }
 
     /// All rows, once the query has ended.

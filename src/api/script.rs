@@ -46,8 +46,10 @@ pub struct Script {
 
 impl Script {
     pub(super) fn new(engine: Engine, text: &str) -> Result<Script> {
-        let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) =
-            engine.check(text).into_iter().partition(|d| d.severity == Severity::Warning);
+        let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = engine
+            .check(text)
+            .into_iter()
+            .partition(|d| d.severity == Severity::Warning);
         if !errors.is_empty() {
             return Err(mistakes(errors, text));
         }
@@ -107,9 +109,16 @@ impl Script {
                     Ok((routed, graph, p.state.clone()))
                 })?;
                 self.wait_for_tables(&routed).await?;
-                let planned = Planned { graph, queries: vec![routed], state, snapshot: true };
+                let planned = Planned {
+                    graph,
+                    queries: vec![routed],
+                    state,
+                    snapshot: true,
+                };
                 let query = self.engine.start(planned).await?.pop();
-                query.map(|q| Some(Outcome::Query(q))).ok_or_else(|| Error::internal("a query did not start"))
+                query
+                    .map(|q| Some(Outcome::Query(q)))
+                    .ok_or_else(|| Error::internal("a query did not start"))
             }
             Statement::Insert(insert) => {
                 let routed = self.plan(|p| p.insert(&insert, &span))?;
@@ -138,7 +147,12 @@ impl Script {
         }
         self.keep_tables();
         let state = self.engine.snapshot();
-        let find = |name: &str| state.catalog.get(name).ok_or_else(|| Error::internal("a relation has gone"));
+        let find = |name: &str| {
+            state
+                .catalog
+                .get(name)
+                .ok_or_else(|| Error::internal("a relation has gone"))
+        };
         Ok(Some(match &statement {
             Statement::ShowTables => Outcome::Rows(show::tables(&state)?),
             Statement::ShowCreate(name) => Outcome::Rows(show::create(find(&name.value)?)?),
@@ -201,11 +215,20 @@ impl Script {
         let (graph, state) = self.plan(|p| Ok((p.graph(&queries, &span)?, p.state.clone())))?;
         let targets: Vec<Target> = queries.iter().map(|q| q.target.clone()).collect();
         let of_values = graph.sources.is_empty();
-        let started = self.engine.start(Planned { graph, queries, state, snapshot: false }).await?;
+        let started = self
+            .engine
+            .start(Planned {
+                graph,
+                queries,
+                state,
+                snapshot: false,
+            })
+            .await?;
         for (query, target) in started.into_iter().zip(targets) {
             if of_values {
                 query.wait().await?;
-                self.ready.push_back(Outcome::Done(format!("inserted into {}", query.name())));
+                self.ready
+                    .push_back(Outcome::Done(format!("inserted into {}", query.name())));
                 continue;
             }
             if let Target::Table(spec) = target {
@@ -218,8 +241,15 @@ impl Script {
 
     /// A SELECT of a table without connector sees what earlier statements insert into it: it waits for them.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
-        let read: BTreeSet<String> = stream_tables(&routed.plan.plan).into_iter().map(|(name, _)| name).collect();
-        for (_, query) in self.filling.iter().filter(|(name, query)| read.contains(name) && query.bounded()) {
+        let read: BTreeSet<String> = stream_tables(&routed.plan.plan)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        for (_, query) in self
+            .filling
+            .iter()
+            .filter(|(name, query)| read.contains(name) && query.bounded())
+        {
             query.wait().await?;
         }
         Ok(())

@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 /// The graph, a line a row.
 pub fn explained(graph: &Graph) -> Result<RecordBatch> {
-    rows(&["plan"], explain::explain(graph).into_iter().map(|line| vec![line]).collect())
+    rows(
+        &["plan"],
+        explain::explain(graph).into_iter().map(|line| vec![line]).collect(),
+    )
 }
 
 /// Names and kinds of all relations.
@@ -34,7 +37,10 @@ pub fn tables(state: &State) -> Result<RecordBatch> {
         };
         vec![relation.name().to_string(), kind.to_string(), connector]
     };
-    rows(&["name", "kind", "connector"], state.catalog.relations().map(row).collect())
+    rows(
+        &["name", "kind", "connector"],
+        state.catalog.relations().map(row).collect(),
+    )
 }
 
 /// The statement that created a relation.
@@ -55,7 +61,9 @@ pub fn describe(relation: &Relation) -> Result<RecordBatch> {
         Relation::Sink(spec) => described(spec),
         Relation::View(view) => {
             let fields = view.plan.schema().fields().iter();
-            fields.map(|f| column(f.name(), f.data_type(), f.is_nullable(), String::new())).collect()
+            fields
+                .map(|f| column(f.name(), f.data_type(), f.is_nullable(), String::new()))
+                .collect()
         }
     };
     rows(&["column", "type", "nullable", "extra"], columns)
@@ -116,16 +124,25 @@ pub fn sql_type(data_type: &DataType) -> String {
                 TimeUnit::Microsecond => "(6)",
                 TimeUnit::Nanosecond => "",
             };
-            format!("TIMESTAMP{digits}{}", if zone.is_some() { " WITH TIME ZONE" } else { "" })
+            format!(
+                "TIMESTAMP{digits}{}",
+                if zone.is_some() { " WITH TIME ZONE" } else { "" }
+            )
         }
         DataType::List(item) | DataType::LargeList(item) => format!("{}[]", sql_type(item.data_type())),
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|f| format!("{} {}", f.name(), sql_type(f.data_type())));
+            let fields = fields
+                .iter()
+                .map(|f| format!("{} {}", f.name(), sql_type(f.data_type())));
             format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
         }
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) if fields.len() == 2 => {
-                format!("MAP<{}, {}>", sql_type(fields[0].data_type()), sql_type(fields[1].data_type()))
+                format!(
+                    "MAP<{}, {}>",
+                    sql_type(fields[0].data_type()),
+                    sql_type(fields[1].data_type())
+                )
             }
             other => format!("MAP<{}>", sql_type(other)),
         },
@@ -162,9 +179,7 @@ pub fn done(statement: &Statement) -> String {
 
 fn rows(names: &[&str], rows: Vec<Vec<String>>) -> Result<RecordBatch> {
     let fields: Vec<Field> = names.iter().map(|n| Field::new(*n, DataType::Utf8, false)).collect();
-    let column = |i: usize| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r[i].as_str())))
-    };
+    let column = |i: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r[i].as_str()))) };
     let columns = (0..names.len()).map(column).collect();
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
     batch.map_err(|e| Error::internal("an answer could not be made").because(e))

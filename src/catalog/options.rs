@@ -32,7 +32,9 @@ pub fn check<'a>(
         return Err(wrong);
     }
     let known: Vec<&str> = match connector {
-        Some(spec) => std::iter::once("connector").chain(spec.options.iter().map(|o| o.name)).collect(),
+        Some(spec) => std::iter::once("connector")
+            .chain(spec.options.iter().map(|o| o.name))
+            .collect(),
         None => {
             let all = connectors.iter().flat_map(|c| c.options.iter().map(|o| o.name));
             std::iter::once("connector").chain(all).collect()
@@ -50,7 +52,11 @@ pub fn check<'a>(
             wrong.push(Diagnostic::error("duplicate_option", message).at(def.key.span.clone()));
         }
     }
-    if wrong.is_empty() { Ok(Checked { connector, options }) } else { Err(wrong) }
+    if wrong.is_empty() {
+        Ok(Checked { connector, options })
+    } else {
+        Err(wrong)
+    }
 }
 
 fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -> Diagnostic {

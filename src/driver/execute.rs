@@ -3,10 +3,10 @@
 use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Graph, Node, NodeId, Op};
 use crate::error::Result;
+use crate::lineage::BatchStore;
 use crate::operators::Batch;
 use crate::operators::fragment::Workshop;
 use crate::operators::runtime::{InputBatches, Runtime, State};
-use crate::lineage::BatchStore;
 use crate::storage::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,7 +43,11 @@ impl Tasks {
         for (node, depth) in depth.iter().enumerate() {
             levels[*depth].push(node);
         }
-        Ok(Tasks { partitions, copies, levels })
+        Ok(Tasks {
+            partitions,
+            copies,
+            levels,
+        })
     }
 
     pub fn levels(&self) -> &[Vec<NodeId>] {
@@ -60,7 +64,9 @@ impl Tasks {
     /// All batches of a node in the interval.
     pub fn batches(&self, graph: &Graph, store: &BatchStore, node: NodeId, entry: &Entry) -> Vec<Arc<Batch>> {
         let t = entry.record.interval;
-        (0..self.partitions_of(graph, node, entry)).filter_map(|p| store.get(&rows_id(node, t, p))).collect()
+        (0..self.partitions_of(graph, node, entry))
+            .filter_map(|p| store.get(&rows_id(node, t, p)))
+            .collect()
     }
 
     /// How many partitions a node's batch of an interval has.
@@ -126,7 +132,9 @@ impl Program {
             let state = self.state_before(node, partition, t)?;
             let watermark = entry.watermarks[node];
             let since = self.since(spec, t);
-            return Ok(Box::new(move || fold(&copy, state, partition, since, &inputs, watermark)));
+            return Ok(Box::new(move || {
+                fold(&copy, state, partition, since, &inputs, watermark)
+            }));
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
         let input = self.batch(*input, t, partition)?;
@@ -139,7 +147,9 @@ impl Program {
         let mut inputs = Vec::new();
         for input in &spec.inputs {
             let partitions = self.tasks.partitions_of(&self.graph, *input, entry);
-            let batches = (0..partitions).map(|p| self.batch(*input, t, p)).collect::<Result<Vec<_>>>()?;
+            let batches = (0..partitions)
+                .map(|p| self.batch(*input, t, p))
+                .collect::<Result<Vec<_>>>()?;
             inputs.push(batches);
         }
         Ok(inputs)
@@ -186,7 +196,12 @@ pub fn is_stateful(spec: &Node) -> bool {
 }
 
 fn folds_below(graph: &Graph, node: &Node) -> bool {
-    is_stateful(node) || node.inputs.iter().filter_map(|i| graph.nodes.get(*i)).any(|n| folds_below(graph, n))
+    is_stateful(node)
+        || node
+            .inputs
+            .iter()
+            .filter_map(|i| graph.nodes.get(*i))
+            .any(|n| folds_below(graph, n))
 }
 
 /// A stateful task: the interval's batches into the state, then what closes.

@@ -181,9 +181,8 @@ impl Intake {
     /// reading does not depend on which file happens to be decoded first.
     fn lowest(&self) -> Option<usize> {
         let live = (0..self.splits.len()).filter(|i| !self.splits[*i].ended);
-        let lowest = |candidates: &mut dyn Iterator<Item = usize>| {
-            candidates.min_by_key(|i| (self.splits[*i].watermark_ns, *i))
-        };
+        let lowest =
+            |candidates: &mut dyn Iterator<Item = usize>| candidates.min_by_key(|i| (self.splits[*i].watermark_ns, *i));
         match self.bounded {
             true => lowest(&mut live.into_iter()).filter(|i| self.splits[*i].chunk.is_some()),
             false => lowest(&mut live.filter(|i| self.splits[*i].chunk.is_some())),
@@ -216,7 +215,13 @@ impl Intake {
         taken.rows += rows;
         taken.bytes += batch.get_array_memory_size().min(rows * 1024);
         let split = split.split.id;
-        taken.slices.push(TakenSlice { split, from, batch, watermark_before_ns: before, watermarks });
+        taken.slices.push(TakenSlice {
+            split,
+            from,
+            batch,
+            watermark_before_ns: before,
+            watermarks,
+        });
         Ok(())
     }
 
@@ -251,7 +256,12 @@ impl Intake {
         let batches = self.source.reread(split, from, to, record.rows, &self.columns)?;
         let schema = match batches.first() {
             Some(batch) => batch.schema(),
-            None => Arc::new(self.source.schema().project(&self.columns).map_err(|e| failed(e.into()))?),
+            None => Arc::new(
+                self.source
+                    .schema()
+                    .project(&self.columns)
+                    .map_err(|e| failed(e.into()))?,
+            ),
         };
         let batch = datafusion::arrow::compute::concat_batches(&schema, &batches).map_err(|e| failed(e.into()))?;
         let watermarks = self.watermarks(&batch, record)?;
@@ -271,7 +281,10 @@ impl Intake {
 }
 
 fn offset(place: Place) -> Offset {
-    Offset { block: place.block, row: place.row }
+    Offset {
+        block: place.block,
+        row: place.row,
+    }
 }
 
 impl Clockwork {
@@ -294,7 +307,11 @@ impl Clockwork {
     }
 
     fn times(&self, batch: &RecordBatch) -> Result<Int64Array> {
-        let times = self.expr.evaluate(batch).and_then(|v| v.into_array(batch.num_rows())).map_err(failed)?;
+        let times = self
+            .expr
+            .evaluate(batch)
+            .and_then(|v| v.into_array(batch.num_rows()))
+            .map_err(failed)?;
         as_i64(&times)
     }
 
@@ -321,7 +338,10 @@ impl Clockwork {
 /// Deals the rows of an interval out to `partitions`, in order, about equally many to each.
 pub fn deal(taken: Vec<TakenSlice>, partitions: usize, watermark_ns: i64) -> (SourceRecord, Vec<Vec<Slice>>) {
     let total: usize = taken.iter().map(|s| s.batch.num_rows()).sum();
-    let mut record = SourceRecord { slices: Vec::new(), watermark_ns };
+    let mut record = SourceRecord {
+        slices: Vec::new(),
+        watermark_ns,
+    };
     let mut dealt: Vec<Vec<Slice>> = vec![Vec::new(); partitions];
     let mut given = 0;
     for slice in taken {
@@ -333,7 +353,10 @@ pub fn deal(taken: Vec<TakenSlice>, partitions: usize, watermark_ns: i64) -> (So
             let count = (rows - at).min((until - given).max(1));
             let watermarks = slice.watermarks.as_ref().map(|w| Arc::new(w.slice(at, count)));
             let before = watermarks.as_ref().map_or(slice.watermark_before_ns, |w| w.value(0));
-            let from = Place { block: slice.from.block, row: slice.from.row + at as u64 };
+            let from = Place {
+                block: slice.from.block,
+                row: slice.from.row + at as u64,
+            };
             let judged = watermarks.is_some();
             dealt[partition].push(Slice {
                 batch: slice.batch.slice(at, count),
@@ -343,7 +366,10 @@ pub fn deal(taken: Vec<TakenSlice>, partitions: usize, watermark_ns: i64) -> (So
             record.slices.push(SliceRecord {
                 split: slice.split,
                 from,
-                to: Place { block: from.block, row: from.row + count as u64 },
+                to: Place {
+                    block: from.block,
+                    row: from.row + count as u64,
+                },
                 rows: count,
                 partition,
                 watermark_before_ns: before,

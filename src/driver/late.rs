@@ -11,8 +11,7 @@ use crate::operators::fragment::failed;
 use crate::operators::{LateRow, Report};
 use crate::storage::Entry;
 use datafusion::arrow::array::{
-    Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array,
-    UInt64Array, make_array,
+    Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array, make_array,
 };
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -35,7 +34,11 @@ struct Kept {
 
 impl LateLog {
     pub fn new(kept_rows: usize) -> Self {
-        LateLog { kept_rows, late: Mutex::default(), bad: Mutex::default() }
+        LateLog {
+            kept_rows,
+            late: Mutex::default(),
+            bad: Mutex::default(),
+        }
     }
 
     /// Counts what a task of the interval noticed, and keeps its late rows with all columns of the source.
@@ -54,7 +57,9 @@ impl LateLog {
             by_slice.entry(row.slice).or_default().push(row);
         }
         for (slice, rows) in by_slice {
-            let Some(record) = entry.record.sources.get(source).and_then(|s| s.slices.get(slice)) else { continue };
+            let Some(record) = entry.record.sources.get(source).and_then(|s| s.slices.get(slice)) else {
+                continue;
+            };
             let kept = entry.kept.get(source).and_then(|k| k.as_ref()?.get(slice)).cloned();
             let batch = match kept {
                 Some(batch) => batch,
@@ -84,12 +89,16 @@ impl LateLog {
     /// The kept late rows of an output, oldest first.
     pub fn late_rows(&self, output: usize) -> Vec<RecordBatch> {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        late.get(&output).map(|kept| kept.batches.iter().cloned().collect()).unwrap_or_default()
+        late.get(&output)
+            .map(|kept| kept.batches.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Keeps bad records of a source.
     pub fn keep_bad(&self, graph: &Graph, node: NodeId, records: Vec<BadRecord>) {
-        let Some(Op::Source(source)) = graph.nodes.get(node).map(|n| &n.op) else { return };
+        let Some(Op::Source(source)) = graph.nodes.get(node).map(|n| &n.op) else {
+            return;
+        };
         if records.is_empty() {
             return;
         }
@@ -140,8 +149,14 @@ fn whole_rows(intake: &Intake, record: &SliceRecord) -> Result<RecordBatch> {
     let schema = intake.source().schema();
     let all: Vec<usize> = (0..schema.fields().len()).collect();
     let split = intake.split(record.split).ok_or_else(|| super::missing("a split"))?;
-    let from = Offset { block: record.from.block, row: record.from.row };
-    let to = Offset { block: record.to.block, row: record.to.row };
+    let from = Offset {
+        block: record.from.block,
+        row: record.from.row,
+    };
+    let to = Offset {
+        block: record.to.block,
+        row: record.to.row,
+    };
     let batches = intake.source().reread(split, from, to, record.rows, &all)?;
     concat_batches(&schema, &batches).map_err(|e| failed(e.into()))
 }
@@ -151,15 +166,19 @@ fn late_batch(batch: &RecordBatch, rows: &[&LateRow], panes: &PanesNode) -> Resu
     let indices = UInt32Array::from_iter_values(rows.iter().map(|r| r.row as u32));
     let taken = take_record_batch(batch, &indices).map_err(|e| failed(e.into()))?;
     let times = |values: Vec<i64>| -> Result<ArrayRef> {
-        let data = Int64Array::from(values).into_data().into_builder().data_type(DataType::Timestamp(unit, None));
+        let data = Int64Array::from(values)
+            .into_data()
+            .into_builder()
+            .data_type(DataType::Timestamp(unit, None));
         Ok(make_array(data.build().map_err(|e| failed(e.into()))?))
     };
     let mut columns = taken.columns().to_vec();
     columns.push(times(rows.iter().map(|r| r.window_start).collect())?);
     columns.push(times(rows.iter().map(|r| r.window_end).collect())?);
-    columns.push(times(rows.iter().map(|r| r.watermark_ns.div_euclid(unit_ns(unit))).collect())?);
+    columns.push(times(
+        rows.iter().map(|r| r.watermark_ns.div_euclid(unit_ns(unit))).collect(),
+    )?);
     let mut fields: Vec<_> = batch.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
     fields.extend(late_fields(unit));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| failed(e.into()))
 }
-

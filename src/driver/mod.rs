@@ -71,14 +71,21 @@ impl Program {
         taken.resize_with(self.intakes.len(), Taken::default);
         for (intake, taken) in self.intakes.iter_mut().zip(taken) {
             intake.discover()?;
-            intake.take(taken, self.settings.max_rows_per_interval, self.settings.max_bytes_per_interval)?;
+            intake.take(
+                taken,
+                self.settings.max_rows_per_interval,
+                self.settings.max_bytes_per_interval,
+            )?;
         }
         Ok(())
     }
 
     /// A limit of some source has been reached: the interval is closed at once.
     pub fn full(&self, taken: &[Taken]) -> bool {
-        let (rows, bytes) = (self.settings.max_rows_per_interval, self.settings.max_bytes_per_interval);
+        let (rows, bytes) = (
+            self.settings.max_rows_per_interval,
+            self.settings.max_bytes_per_interval,
+        );
         taken.iter().any(|t| t.rows >= rows || t.bytes >= bytes)
     }
 
@@ -119,7 +126,9 @@ impl Program {
         let entry = self.freeze(t, taken)?;
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS)?;
         let (tasks, graph, store) = (&self.tasks, &self.graph, &self.store);
-        let given = self.outputs.prepare(t, graph, &|node| tasks.batches(graph, store, node, &entry))?;
+        let given = self
+            .outputs
+            .prepare(t, graph, &|node| tasks.batches(graph, store, node, &entry))?;
         self.count_late(t, &entry)?;
         let wanted = self.outputs.commit(t)?;
         self.release(t);
@@ -135,9 +144,17 @@ impl Program {
     fn freeze(&mut self, t: u64, taken: Vec<Taken>) -> Result<Arc<Entry>> {
         self.clock_ns = self.clock_ns.max(self.clock.now_ns());
         let rows: usize = taken.iter().map(|t| t.rows).max().unwrap_or(0);
-        let partitions = if rows <= SMALL_INTERVAL_ROWS { 1 } else { self.tasks.partitions };
-        let mut record =
-            IntervalRecord { interval: t, clock_ns: self.clock_ns, partitions, sources: Vec::new() };
+        let partitions = if rows <= SMALL_INTERVAL_ROWS {
+            1
+        } else {
+            self.tasks.partitions
+        };
+        let mut record = IntervalRecord {
+            interval: t,
+            clock_ns: self.clock_ns,
+            partitions,
+            sources: Vec::new(),
+        };
         let mut kept = Vec::new();
         for (index, taken) in taken.into_iter().enumerate() {
             let (Some(intake), Some(node)) = (self.intakes.get_mut(index), self.graph.sources.get(index)) else {
@@ -153,13 +170,20 @@ impl Program {
                 slices.into_iter().map(|s| s.batch.clone()).collect()
             }));
             for (partition, slices) in dealt.into_iter().enumerate() {
-                let batch = Batch { data: Dataset::Slices(slices), ..Batch::default() };
+                let batch = Batch {
+                    data: Dataset::Slices(slices),
+                    ..Batch::default()
+                };
                 self.store.put(rows_id(*node, t, partition), Arc::new(batch));
             }
             record.sources.push(source);
         }
         let watermarks = watermarks(&self.graph, &record);
-        Ok(self.journal.append(Entry { record, watermarks, kept }))
+        Ok(self.journal.append(Entry {
+            record,
+            watermarks,
+            kept,
+        }))
     }
 
     /// Forgets what nothing open is made of any more.
@@ -169,7 +193,8 @@ impl Program {
         if self.journal.first().is_some_and(|first| first < oldest) {
             self.journal.release_before(oldest);
         }
-        self.metrics.kept(self.journal.len() as u64, self.store.state_rows() as u64);
+        self.metrics
+            .kept(self.journal.len() as u64, self.store.state_rows() as u64);
     }
 
     /// Late rows and what else the tasks noticed, counted once per interval.
@@ -181,7 +206,8 @@ impl Program {
                     let source = self.graph.sources.iter().position(|s| *s == panes.source);
                     let intake = source.and_then(|s| self.intakes.get(s).map(|i| (s, i)));
                     if let Some((source, intake)) = intake {
-                        self.late.count(panes, &batch.report, entry, source, intake, &self.metrics)?;
+                        self.late
+                            .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
                     }
                 }
             }
@@ -192,18 +218,33 @@ impl Program {
 
 impl Default for Taken {
     fn default() -> Self {
-        Taken { slices: Vec::new(), bad: Vec::new(), rows: 0, bytes: 0 }
+        Taken {
+            slices: Vec::new(),
+            bad: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
     }
 }
 
 /// The name of a node's batch.
 pub fn rows_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
-    BatchId { node, interval, partition, kind: BatchKind::Rows }
+    BatchId {
+        node,
+        interval,
+        partition,
+        kind: BatchKind::Rows,
+    }
 }
 
 /// The name of a partition of a node's state after an interval.
 pub fn state_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
-    BatchId { node, interval, partition, kind: BatchKind::State }
+    BatchId {
+        node,
+        interval,
+        partition,
+        kind: BatchKind::State,
+    }
 }
 
 /// Per node, its watermark after the interval (TIME.md rules 3 and 4): the least of its inputs.
@@ -214,7 +255,9 @@ fn watermarks(graph: &Graph, record: &IntervalRecord) -> Vec<i64> {
         let watermark = match (node.watermark, inputs) {
             (WatermarkRule::Splits, _) => {
                 let source = graph.sources.iter().position(|s| *s == node.id);
-                source.and_then(|s| record.sources.get(s)).map_or(ENDED, |s| s.watermark_ns)
+                source
+                    .and_then(|s| record.sources.get(s))
+                    .map_or(ENDED, |s| s.watermark_ns)
             }
             (_, None) => ENDED,
             (WatermarkRule::Inputs, Some(least)) => least,

@@ -46,7 +46,9 @@ impl Outputs {
             left: output.fetch,
             done: false,
         };
-        Outputs { all: outputs.iter().zip(deliveries).map(one).collect() }
+        Outputs {
+            all: outputs.iter().zip(deliveries).map(one).collect(),
+        }
     }
 
     /// Hands each output its rows of the interval; gives how many there were.
@@ -62,7 +64,10 @@ impl Outputs {
                 continue;
             }
             let batches = output.nodes.iter().flat_map(|node| batches_of(*node));
-            let batches = batches.flat_map(|b| b.record_batches()).filter(|b| b.num_rows() > 0).collect();
+            let batches = batches
+                .flat_map(|b| b.record_batches())
+                .filter(|b| b.num_rows() > 0)
+                .collect();
             let batches = limited(in_order(batches, output)?, &mut delivered.skip, &mut delivered.left);
             rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
             delivered.to.prepare(interval, &batches)?;
@@ -119,8 +124,14 @@ fn in_order(batches: Vec<RecordBatch>, output: &Output) -> Result<Vec<RecordBatc
     let all = concat_batches(&batches[0].schema(), &batches).map_err(|e| failed(e.into()))?;
     let places = UInt32Array::from_iter_values(0..all.num_rows() as u32);
     let keys = [
-        SortColumn { values: Arc::clone(all.column(column)), options: None },
-        SortColumn { values: Arc::new(places), options: None },
+        SortColumn {
+            values: Arc::clone(all.column(column)),
+            options: None,
+        },
+        SortColumn {
+            values: Arc::new(places),
+            options: None,
+        },
     ];
     let order = lexsort_to_indices(&keys, None).map_err(|e| failed(e.into()))?;
     let sorted = take_record_batch(&all, &order).map_err(|e| failed(e.into()))?;

@@ -26,9 +26,17 @@ impl Program {
     /// A lost batch of interval `t`.
     pub(super) fn recover_rows(&mut self, node: NodeId, t: u64, partition: usize) -> Result<Arc<Batch>> {
         let needed = self.needed(node, partition, t)?;
-        let first = if needs_history(&self.graph, &needed) { self.first_entry()? } else { t };
+        let first = if needs_history(&self.graph, &needed) {
+            self.first_entry()?
+        } else {
+            t
+        };
         let remade = self.replay(&needed, first, t)?;
-        let batch = remade.rows.get(&(node, partition)).cloned().ok_or_else(|| missing("a batch made again"))?;
+        let batch = remade
+            .rows
+            .get(&(node, partition))
+            .cloned()
+            .ok_or_else(|| missing("a batch made again"))?;
         self.store.put(rows_id(node, t, partition), Arc::clone(&batch));
         Ok(batch)
     }
@@ -41,7 +49,10 @@ impl Program {
         };
         let needed = self.needed(node, partition, t)?;
         let mut remade = self.replay(&needed, first, t)?;
-        remade.states.remove(&(node, partition)).ok_or_else(|| missing("a state made again"))
+        remade
+            .states
+            .remove(&(node, partition))
+            .ok_or_else(|| missing("a state made again"))
     }
 
     fn first_entry(&self) -> Result<u64> {
@@ -140,7 +151,9 @@ impl Program {
             };
             let since = self.since(spec, entry.record.interval);
             let watermark = entry.watermarks[node];
-            return Ok(Box::new(move || fold(&copy, state, partition, since, &inputs, watermark)));
+            return Ok(Box::new(move || {
+                fold(&copy, state, partition, since, &inputs, watermark)
+            }));
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
         let input = of(*input, partition).ok_or_else(|| missing("an input made again"))?;
@@ -152,23 +165,44 @@ impl Program {
         if let Some(batch) = self.store.get(&rows_id(node, entry.record.interval, partition)) {
             return Ok(batch);
         }
-        let index = self.graph.sources.iter().position(|s| *s == node).ok_or_else(|| missing("a source"))?;
+        let index = self
+            .graph
+            .sources
+            .iter()
+            .position(|s| *s == node)
+            .ok_or_else(|| missing("a source"))?;
         let (intake, record) = (&self.intakes[index], &entry.record.sources[index]);
         let mut slices = Vec::new();
-        for (number, slice) in record.slices.iter().enumerate().filter(|(_, s)| s.partition == partition) {
+        for (number, slice) in record
+            .slices
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.partition == partition)
+        {
             let (batch, watermarks) = match entry.kept.get(index).and_then(|k| k.as_ref()?.get(number)) {
                 Some(batch) => (batch.clone(), intake.watermarks(batch, slice)?),
                 None => intake.reread(slice)?,
             };
-            slices.push(Slice { batch, watermarks, record: number });
+            slices.push(Slice {
+                batch,
+                watermarks,
+                record: number,
+            });
         }
         self.metrics.recomputed(1);
-        Ok(Arc::new(Batch { data: Dataset::Slices(slices), ..Batch::default() }))
+        Ok(Arc::new(Batch {
+            data: Dataset::Slices(slices),
+            ..Batch::default()
+        }))
     }
 }
 
 /// Whether a node that folds reads it, directly or through stages: then all its partitions are needed.
 fn feeds_fold(graph: &crate::dstream::graph::Graph, node: NodeId) -> bool {
     let reads = |n: &&crate::dstream::graph::Node| n.inputs.contains(&node);
-    graph.nodes.iter().filter(reads).any(|n| is_stateful(n) || feeds_fold(graph, n.id))
+    graph
+        .nodes
+        .iter()
+        .filter(reads)
+        .any(|n| is_stateful(n) || feeds_fold(graph, n.id))
 }

@@ -28,5 +28,29 @@ pub use records::{Rule, Scan, count_lines, last_end};
 pub use words::{shorten, thousands, type_name};
 pub use write::Encoder;
 
+use crate::error::{Error, Result};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
+use std::sync::Arc;
+
 /// The byte order mark of UTF-8, which some programs put before the first line.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// JSON lines as a batch of `schema`, all of them or none: for rows that a program sends.
+///
+/// Errors: what is wrong with the lines.
+pub fn json_batch(schema: &SchemaRef, bytes: &[u8]) -> Result<RecordBatch> {
+    let wrong = |e: ArrowError| Error::data(format!("the JSON lines do not fit the columns: {}", plain(&e))).because(e);
+    let (columns, rows) = json::JsonCodec::new(Arc::clone(schema))?.decode(bytes).map_err(wrong)?;
+    decode::batch_of(schema, columns, rows).map_err(wrong)
+}
+
+fn plain(error: &ArrowError) -> String {
+    match error {
+        ArrowError::JsonError(message) | ArrowError::CastError(message) | ArrowError::ParseError(message) => {
+            message.clone()
+        }
+        other => other.to_string(),
+    }
+}

@@ -106,5 +106,8 @@ pub fn closure(
 
 /// Whether making a node's batch again needs intervals before it.
 pub fn needs_history(graph: &Graph, needed: &BTreeMap<NodeId, BTreeSet<usize>>) -> bool {
-    needed.keys().filter_map(|id| graph.nodes.get(*id)).any(|node| node.lineage == LineageRule::Fold)
+    needed
+        .keys()
+        .filter_map(|id| graph.nodes.get(*id))
+        .any(|node| node.lineage == LineageRule::Fold)
 }

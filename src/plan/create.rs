@@ -7,8 +7,8 @@ use crate::error::Diagnostic;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
 use crate::plan::window_tables::interval_ns;
-use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
 use crate::sql::plan_type;
+use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
@@ -39,7 +39,10 @@ impl Creation<'_> {
         if connector.is_none() && wrong.is_empty() {
             wrong.extend(create.options.iter().map(|def| self.stray(def)));
             if create.columns.is_empty() {
-                let message = format!("`{}` has neither columns nor a connector to take them from", create.name.value);
+                let message = format!(
+                    "`{}` has neither columns nor a connector to take them from",
+                    create.name.value
+                );
                 wrong.push(
                     Diagnostic::error("no_columns", message)
                         .at(create.name.span.clone())
@@ -49,7 +52,10 @@ impl Creation<'_> {
         }
         let columns = self.columns(create, &mut wrong);
         let primary_key = key(&create.primary_key, &columns, &mut wrong);
-        let watermark = create.watermark.as_ref().and_then(|def| self.watermark(def, &columns, &mut wrong));
+        let watermark = create
+            .watermark
+            .as_ref()
+            .and_then(|def| self.watermark(def, &columns, &mut wrong));
         match wrong.is_empty() {
             false => Err(wrong),
             true => Ok(TableSpec {
@@ -78,7 +84,11 @@ impl Creation<'_> {
                 wrong.extend(create.options.iter().map(|def| self.stray(def)));
                 let message = format!("the sink `{}` needs a connector", create.name.value);
                 let example = "WITH (connector = 'file', path = 'out.jsonl')";
-                wrong.push(Diagnostic::error("no_connector", message).at(create.name.span.clone()).help(example));
+                wrong.push(
+                    Diagnostic::error("no_connector", message)
+                        .at(create.name.span.clone())
+                        .help(example),
+                );
             }
             _ => {}
         }
@@ -114,14 +124,21 @@ impl Creation<'_> {
 
     fn stray(&self, def: &OptionDef) -> Diagnostic {
         let message = format!("the option `{}` needs a connector", def.key.value);
-        Diagnostic::error("no_connector", message).at(def.key.span.clone()).suggest(&def.key.value, ["connector"])
+        Diagnostic::error("no_connector", message)
+            .at(def.key.span.clone())
+            .suggest(&def.key.value, ["connector"])
     }
 
     fn columns(&self, create: &CreateTable, wrong: &mut Vec<Diagnostic>) -> Vec<Column> {
         let mut columns: Vec<Column> = Vec::new();
         let mut fields = Vec::new();
         for def in &create.columns {
-            if let ColumnKind::Typed { data_type, nullable, span } = &def.kind {
+            if let ColumnKind::Typed {
+                data_type,
+                nullable,
+                span,
+            } = &def.kind
+            {
                 match plan_type(data_type) {
                     Ok(data_type) => {
                         let field = datafusion::arrow::datatypes::Field::new(&def.name.value, data_type, *nullable);
@@ -143,12 +160,22 @@ impl Creation<'_> {
                 ColumnKind::Typed { .. } => {
                     if let Ok(field) = schema.field_with_name(&name) {
                         let (data_type, nullable) = (field.data_type().clone(), field.is_nullable());
-                        columns.push(Column { name, data_type, nullable, computed: None });
+                        columns.push(Column {
+                            name,
+                            data_type,
+                            nullable,
+                            computed: None,
+                        });
                     }
                 }
                 ColumnKind::Computed { expr, .. } => match self.computed(expr, &schema) {
                     Ok((expr, data_type)) => {
-                        columns.push(Column { name, data_type, nullable: true, computed: Some(expr) });
+                        columns.push(Column {
+                            name,
+                            data_type,
+                            nullable: true,
+                            computed: Some(expr),
+                        });
                     }
                     Err(error) => wrong.push(diagnose(&error, self.context)),
                 },
@@ -165,7 +192,9 @@ impl Creation<'_> {
         let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));
         let plan = LogicalPlan::Projection(Projection::try_new(vec![planned], Arc::new(leaf))?);
         let session = self.names.session;
-        let plan = session.analyzer().execute_and_check(plan, session.config_options(), |_, _| {})?;
+        let plan = session
+            .analyzer()
+            .execute_and_check(plan, session.config_options(), |_, _| {})?;
         let LogicalPlan::Projection(projection) = plan else {
             return internal_err!("a computed column is a projection");
         };
@@ -174,7 +203,11 @@ impl Creation<'_> {
         };
         let expr = expr.clone().unalias();
         let data_type = expr.get_type(&schema)?;
-        let data_type = if data_type == DataType::Utf8View { DataType::Utf8 } else { data_type };
+        let data_type = if data_type == DataType::Utf8View {
+            DataType::Utf8
+        } else {
+            data_type
+        };
         let expr = expr.cast_to(&data_type, &schema)?;
         Ok((expr, data_type))
     }
@@ -189,7 +222,11 @@ impl Creation<'_> {
         if !matches!(columns[column].data_type, DataType::Timestamp(_, _)) {
             let message = format!("the event time `{}` must be a TIMESTAMP", def.column.value);
             let help = format!("make one: event_time AS to_timestamp({})", def.column.value);
-            wrong.push(Diagnostic::error("not_a_time", message).at(def.column.span.clone()).help(help));
+            wrong.push(
+                Diagnostic::error("not_a_time", message)
+                    .at(def.column.span.clone())
+                    .help(help),
+            );
             return None;
         }
         match self.delay_ns(def) {
@@ -214,10 +251,16 @@ impl Creation<'_> {
         };
         match &def.expr {
             expr if is_column(expr) => Some(0),
-            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => {
+            ast::Expr::BinaryOp {
+                left,
+                op: ast::BinaryOperator::Minus,
+                right,
+            } if is_column(left) => {
                 let planner = SqlToRel::new(self.names);
                 let empty = DFSchema::empty();
-                let expr = planner.sql_to_expr(right.as_ref().clone(), &empty, &mut PlannerContext::new()).ok()?;
+                let expr = planner
+                    .sql_to_expr(right.as_ref().clone(), &empty, &mut PlannerContext::new())
+                    .ok()?;
                 match expr {
                     Expr::Literal(value, _) => interval_ns(&value),
                     _ => None,

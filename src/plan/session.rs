@@ -89,9 +89,14 @@ impl TableSource for ViewExpanded {
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         match self.catalog.get(name.table()) {
-            Some(Relation::Table(Table { spec, bounded })) => Ok(Arc::new(TableScanned {
+            Some(Relation::Table(Table {
+                spec,
+                bounded,
+                replayable,
+            })) => Ok(Arc::new(TableScanned {
                 spec: Arc::clone(spec),
                 bounded: *bounded,
+                replayable: *replayable,
             })),
             Some(Relation::View(view)) => {
                 let schema = Arc::new(view.plan.schema().as_arrow().clone());

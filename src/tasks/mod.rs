@@ -91,7 +91,9 @@ fn guarded<T>(job: Box<dyn FnOnce() -> Result<T> + Send>) -> Result<T> {
         Ok(result) => result,
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|s| s.to_string());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let text = text
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
             Err(Error::internal(format!("a task broke off: {text}")))
         }
     }
