@@ -1,7 +1,7 @@
 //! Running the nodes of one interval, level by level, a task per partition.
 
 use super::{Program, missing, rows_id, state_id};
-use crate::dstream::graph::{Graph, Node, NodeId, Op};
+use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
 use crate::error::Result;
 use crate::lineage::BatchStore;
 use crate::operators::Batch;
@@ -26,14 +26,14 @@ impl Tasks {
         let mut depth: Vec<usize> = Vec::new();
         for node in &graph.nodes {
             depth.push(node.inputs.iter().map(|i| depth[*i] + 1).max().unwrap_or(0));
-            let count = match node.op {
+            let count = match &node.op {
                 Op::Source(_) => 0,
                 Op::WindowRows(_) | Op::Closed(_) => 1,
-                Op::Stage(_) | Op::Panes(_) | Op::Windows(_) => partitions,
+                Op::Windows(windows) => keyed_partitions(Some(&windows.aggregation), partitions),
+                Op::Stage(_) | Op::Panes(_) => partitions,
             };
-            // Rows that are kept whole go to one partition: what reads them gathers anyway.
-            let target = match node.op {
-                Op::Panes(ref panes) if panes.aggregation.is_none() => 1,
+            let target = match &node.op {
+                Op::Panes(panes) => keyed_partitions(panes.aggregation.as_deref(), partitions),
                 _ => partitions,
             };
             let copy = |_| Ok(Arc::new(Mutex::new(Runtime::new(node, target, shop)?)));
@@ -78,6 +78,14 @@ impl Tasks {
             (Op::Stage(_) | Op::Panes(_), Some(input)) => self.partitions_of(graph, *input, entry),
             (Op::Stage(_) | Op::Panes(_), None) => 0,
         }
+    }
+}
+
+/// Without keys there is nothing to exchange by; and rows that are kept whole are gathered by what reads them.
+fn keyed_partitions(aggregation: Option<&Aggregation>, partitions: usize) -> usize {
+    match aggregation {
+        Some(aggregation) if aggregation.keys > 0 => partitions,
+        _ => 1,
     }
 }
 
