@@ -1,0 +1,163 @@
+//! Nexmark over Parquet files on disk: Waterwheel and plain DataFusion on the same files, turn by turn.
+//!
+//!     cargo bench --bench nexmark -- [--events 10000000] [--repeat 3] [--query q5]
+//!
+//! Owns: the measurement. Both sides run as processes of their own, start-up included; wall time is the median of the
+//! repetitions, and so is the CPU time. A query whose two sides disagree on the number of rows is a failure.
+//! Start reading at [`main`]; what is asked is in `queries`, what is read in `bids`.
+
+#[path = "nexmark/bids.rs"]
+mod bids;
+#[path = "nexmark/queries.rs"]
+mod queries;
+#[path = "nexmark/run.rs"]
+mod run;
+
+use queries::{QUERIES, Query};
+use run::Measured;
+use std::error::Error;
+use std::path::Path;
+
+/// DataFusion runs below this are so short that the intervals' own cost shows: it is taken off before comparing.
+const SHORT_RUN_S: f64 = 0.3;
+
+/// What an interval may cost by itself.
+const PER_INTERVAL_S: f64 = 0.0003;
+
+/// Fewer would be a batch by another name.
+const INTERVALS_MIN: u64 = 100;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, sql, files] = arguments.as_slice()
+        && flag == run::BATCH_FLAG
+    {
+        return run::batch(sql, files);
+    }
+    let wanted = Wanted::parse(&arguments)?;
+    let files = bids::on_disk(wanted.events)?;
+    println!(
+        "{} events, {} bids, in {}",
+        wanted.events,
+        files.bids,
+        files.folder.display()
+    );
+    println!(
+        "{:5} {:>10} {:>9} {:>9} {:>11}   {:>9} {:>9} {:>11}   {:>8} {:>8}",
+        "query", "intervals", "wall s", "cpu s", "rows/s", "batch s", "cpu s", "rows/s", "ours/df", "bar"
+    );
+    let mut failed = false;
+    for query in QUERIES
+        .iter()
+        .filter(|q| wanted.query.as_deref().is_none_or(|name| name == q.name))
+    {
+        let compared = compare(query, &files, wanted.repeat)?;
+        failed |= !compared.holds();
+        println!("{}", compared.line(query, files.bids));
+    }
+    if failed {
+        Err("a bar was missed, or the two sides disagree".into())
+    } else {
+        Ok(())
+    }
+}
+
+/// What the command line asks for.
+struct Wanted {
+    events: u64,
+    repeat: usize,
+    query: Option<String>,
+}
+
+impl Wanted {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut wanted = Wanted {
+            events: 10_000_000,
+            repeat: 3,
+            query: None,
+        };
+        // Cargo adds `--bench` to what the user gave.
+        let mut rest = arguments.iter().filter(|a| *a != "--bench");
+        while let Some(flag) = rest.next() {
+            let value = rest.next().ok_or_else(|| format!("{flag} needs a value"))?;
+            match flag.as_str() {
+                "--events" => wanted.events = value.replace('_', "").parse()?,
+                "--repeat" => wanted.repeat = value.parse::<usize>()?.max(1),
+                "--query" => wanted.query = Some(value.clone()),
+                _ => return Err(format!("no option {flag}; there are --events, --repeat, --query").into()),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// Both sides of one query.
+struct Compared {
+    ours: Measured,
+    batch: Measured,
+    /// Our wall time over DataFusion's, after what short runs are allowed.
+    ratio: f64,
+    bar: f64,
+}
+
+fn compare(query: &Query, files: &bids::Files, repeat: usize) -> Result<Compared> {
+    let script = write_script(query, files)?;
+    let folder = files.folder.to_str().ok_or("the folder's name is not text")?;
+    let (mut ours, mut batch) = (Vec::new(), Vec::new());
+    for _ in 0..repeat {
+        ours.push(run::waterwheel(&script)?);
+        batch.push(run::datafusion(query.batch, folder)?);
+    }
+    let (ours, batch) = (run::median(ours)?, run::median(batch)?);
+    let short = batch.wall_s < SHORT_RUN_S;
+    let allowed = if short {
+        PER_INTERVAL_S * ours.intervals as f64
+    } else {
+        0.0
+    };
+    Ok(Compared {
+        ratio: (ours.wall_s - allowed) / batch.wall_s,
+        bar: query.bar,
+        ours,
+        batch,
+    })
+}
+
+fn write_script(query: &Query, files: &bids::Files) -> Result<std::path::PathBuf> {
+    // As large as the default allows, and small enough for the least number of intervals.
+    let rows = (files.bids / (INTERVALS_MIN + INTERVALS_MIN / 10)).clamp(1, 65_536);
+    let text = queries::script(query, &files.folder, rows);
+    let path = Path::new(bids::FOLDER).join(format!("{}.sql", query.name));
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+impl Compared {
+    fn holds(&self) -> bool {
+        self.ratio <= self.bar && self.ours.rows == self.batch.rows && self.ours.intervals >= INTERVALS_MIN
+    }
+
+    fn line(&self, query: &Query, bids: u64) -> String {
+        let per_second = |side: &Measured| bids as f64 / side.wall_s;
+        let verdict = if self.holds() { "" } else { "  MISSED" };
+        let rows = match self.ours.rows == self.batch.rows {
+            true => String::new(),
+            false => format!("  rows {} against {}", self.ours.rows, self.batch.rows),
+        };
+        format!(
+            "{:5} {:>10} {:>9.3} {:>9.2} {:>11.0}   {:>9.3} {:>9.2} {:>11.0}   {:>8.3} {:>8.3}{verdict}{rows}",
+            query.name,
+            self.ours.intervals,
+            self.ours.wall_s,
+            self.ours.cpu_s,
+            per_second(&self.ours),
+            self.batch.wall_s,
+            self.batch.cpu_s,
+            per_second(&self.batch),
+            self.ratio,
+            self.bar,
+        )
+    }
+}

@@ -1,0 +1,108 @@
+//! What is asked: each query as a stream and as the batch that gives the same rows.
+
+use std::path::Path;
+
+pub struct Query {
+    pub name: &'static str,
+    /// Over the stream `bid`.
+    pub stream: &'static str,
+    /// Over the table `bid`, for plain DataFusion.
+    pub batch: &'static str,
+    /// Our time over DataFusion's may be so much.
+    pub bar: f64,
+}
+
+const Q0: &str = "SELECT auction, bidder, price, date_time, extra FROM bid";
+const Q1: &str = "SELECT auction, bidder, 0.908 * price AS price, date_time, extra FROM bid";
+const Q2: &str = "SELECT auction, price FROM bid WHERE auction % 123 = 0";
+
+pub static QUERIES: &[Query] = &[
+    Query {
+        name: "q0",
+        stream: Q0,
+        batch: Q0,
+        bar: 1.3,
+    },
+    Query {
+        name: "q1",
+        stream: Q1,
+        batch: Q1,
+        bar: 1.3,
+    },
+    Query {
+        name: "q2",
+        stream: Q2,
+        batch: Q2,
+        bar: 1.3,
+    },
+    Query {
+        name: "q5",
+        stream: "
+SELECT bids.window_start, bids.auction, bids.num
+FROM (
+  SELECT auction, count(*) AS num, window_start, window_end
+  FROM TABLE(HOP(TABLE bid, DESCRIPTOR(date_time), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+  GROUP BY auction, window_start, window_end
+) AS bids
+JOIN (
+  SELECT max(num) AS max_num, window_start, window_end
+  FROM (
+    SELECT auction, count(*) AS num, window_start, window_end
+    FROM TABLE(HOP(TABLE bid, DESCRIPTOR(date_time), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+    GROUP BY auction, window_start, window_end
+  ) AS counts
+  GROUP BY window_start, window_end
+) AS hottest
+ON bids.window_start = hottest.window_start
+  AND bids.window_end = hottest.window_end
+  AND bids.num >= hottest.max_num",
+        // The maximum by a window function and not by a second GROUP BY: DataFusion would unnest and count twice.
+        batch: "
+SELECT window_start, auction, num
+FROM (
+  SELECT window_start, auction, num, max(num) OVER (PARTITION BY window_start) AS max_num
+  FROM (
+    SELECT window_start, auction, count(*) AS num
+    FROM (
+      SELECT auction, unnest(make_array(
+        pane, pane - INTERVAL '2 seconds', pane - INTERVAL '4 seconds',
+        pane - INTERVAL '6 seconds', pane - INTERVAL '8 seconds')) AS window_start
+      FROM (SELECT auction, date_bin(INTERVAL '2 seconds', date_time) AS pane FROM bid)
+    )
+    GROUP BY window_start, auction
+  )
+)
+WHERE num >= max_num",
+        bar: 0.05,
+    },
+    Query {
+        name: "q12",
+        stream: "
+SELECT bidder, count(*) AS bid_count, window_start, window_end
+FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(date_time), INTERVAL '10' SECOND))
+GROUP BY bidder, window_start, window_end",
+        batch: "
+SELECT bidder, count(*) AS bid_count, date_bin(INTERVAL '10 seconds', date_time) AS window_start
+FROM bid
+GROUP BY bidder, window_start",
+        bar: 1.1,
+    },
+];
+
+/// The program that `waterwheel run` gets: files in, a sink that computes every column and keeps none.
+pub fn script(query: &Query, folder: &Path, rows_per_interval: u64) -> String {
+    format!(
+        "SET max_rows_per_interval = {rows_per_interval};
+SET parallelism = {threads};
+CREATE SOURCE bid (
+  auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, date_time TIMESTAMP(3), extra VARCHAR,
+  WATERMARK FOR date_time AS date_time - INTERVAL '4' SECOND
+) WITH (connector = 'file', path = '{folder}', format = 'parquet');
+CREATE SINK discard WITH (connector = 'blackhole');
+INSERT INTO discard {sql};
+",
+        threads = super::run::THREADS,
+        folder = folder.display(),
+        sql = query.stream,
+    )
+}
