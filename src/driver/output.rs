@@ -118,10 +118,10 @@ impl Outputs {
 
 /// Windows come from several partitions: in the order of their ends, and within one in the order of partitions.
 fn in_order(batches: Vec<RecordBatch>, output: &Output) -> Result<Vec<RecordBatch>> {
-    let (Some(column), true) = (output.order_by, batches.len() > 1) else {
+    let (Some(column), Some(first)) = (output.order_by, batches.first()) else {
         return renamed(batches, output);
     };
-    let all = concat_batches(&batches[0].schema(), &batches).map_err(|e| failed(e.into()))?;
+    let all = concat_batches(&first.schema(), &batches).map_err(|e| failed(e.into()))?;
     let places = UInt32Array::from_iter_values(0..all.num_rows() as u32);
     let keys = [
         SortColumn {
