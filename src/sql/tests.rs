@@ -252,7 +252,10 @@ fn mistakes_have_place_and_help() {
                 "1:10 syntax this comment is not closed: `*/` is missing ? close it, or double a quote that is part of the text",
             ],
         ),
-        ("CREATE TABLE t (a INT b INT)", &["1:23 syntax expected `)`, found `b`"]),
+        (
+            "CREATE TABLE t (a INT b INT)",
+            &["1:23 syntax expected `,` or `)`, found `b`"],
+        ),
         (
             "CREATE TABLE t (a INT) WITH (format = json)",
             &[
@@ -316,6 +319,29 @@ fn mistakes_have_place_and_help() {
             &["1:1 unsupported `FOR UPDATE` is not supported ? leave it out"],
         ),
         (
+            "SELECT 1 FROM t EMIT ONCE",
+            &[
+                "1:22 syntax expected `ON WINDOW CLOSE`, `CHANGES` or `EVERY`, found `ONCE` ? EMIT ON WINDOW CLOSE gives each window once, when it is final",
+            ],
+        ),
+        ("SELECT 1 FROM t GROUP a", &["1:23 syntax expected `BY`, found `a`"]),
+        (
+            "SELECT CASE WHEN a THEN b FROM t",
+            &["1:18 syntax expected `;` or the end of the statement, found `a` ? is `END` missing behind `CASE`?"],
+        ),
+        (
+            "CREATE TABLE t (a INT NOT NUL)",
+            &["1:27 syntax expected `NULL`, found `NUL` ? did you mean `NULL`?"],
+        ),
+        (
+            "CREATE TABLE t (ts TIMESTAMP, WATERMARK ts AS ts)",
+            &["1:41 syntax expected `FOR`, found `ts`"],
+        ),
+        (
+            "CREATE TABLE t (order INT)",
+            &["1:17 syntax expected the name of a column, found `order` ? to use it as a name, quote it: \"order\""],
+        ),
+        (
             "EXPLAIN PLANS SELECT 1",
             &["1:9 unknown_explain EXPLAIN has no kind `PLANS`"],
         ),
@@ -371,6 +397,7 @@ fn texts_are_split_at_semicolons_only() {
         ("SELECT ';", false),
         ("SELECT $$ ;", false),
         ("/* ;", false),
+        ("SELECT E'\\u12';", true),
         ("SELECT \"a;", false),
         ("SELECT 1; SELECT", false),
     ];
@@ -446,6 +473,10 @@ fn group_windows_become_table_functions() {
         (
             "SELECT 1 FROM bid, auction GROUP BY tumble(INTERVAL '1' SECOND)",
             "no_event_time Some(36..55) `tumble` in GROUP BY windows by the event time of FROM, but several relations of FROM have an event time",
+        ),
+        (
+            "SELECT hop(INTERVAL '1' DAY) FROM bid GROUP BY tumble(INTERVAL '1' DAY)",
+            "window_not_grouped Some(7..23) this `hop` is not among the keys of GROUP BY",
         ),
         (
             "SELECT tumble(a) FROM bid GROUP BY tumble(a)",
