@@ -5,6 +5,7 @@ use super::cursor::Cursor;
 use super::parser::not_yet;
 use super::statement::{ColumnDef, ColumnKind, Name, WatermarkDef};
 use super::type_syntax;
+use super::types::TYPE_NAMES;
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -22,14 +23,14 @@ pub(super) fn table_elements(cursor: &mut Cursor) -> Parsed<TableElements> {
     let mut elements = TableElements::default();
     if cursor.eat(&Token::LParen) {
         cursor.list(|c| element(c, &mut elements))?;
-        cursor.expect(&Token::RParen)?;
+        cursor.close_list()?;
     }
     Ok(elements)
 }
 
 fn element(cursor: &mut Cursor, into: &mut TableElements) -> Parsed<()> {
     let start = cursor.at;
-    if cursor.are_words(&["WATERMARK", "FOR"]) {
+    if cursor.is_word(0, "WATERMARK") && is_watermark(cursor) {
         let watermark = watermark(cursor)?;
         if into.watermark.is_some() {
             return Err(twice("WATERMARK", cursor, start, "a table has one event time"));
@@ -48,6 +49,12 @@ fn element(cursor: &mut Cursor, into: &mut TableElements) -> Parsed<()> {
         column(cursor, into)?;
     }
     Ok(())
+}
+
+/// A column may be called `watermark`, but `WATERMARK ts AS …` is one without its FOR.
+fn is_watermark(cursor: &Cursor) -> bool {
+    let is_type = |word: &str| TYPE_NAMES.iter().any(|name| name.eq_ignore_ascii_case(word));
+    cursor.is_word(1, "FOR") || (cursor.is_word(2, "AS") && cursor.word(1).is_some_and(|word| !is_type(word)))
 }
 
 /// `WATERMARK FOR column AS expr`.
@@ -124,7 +131,8 @@ fn constraints(cursor: &mut Cursor, name: &Name, into: &mut TableElements) -> Pa
     let mut nullable = true;
     loop {
         let start = cursor.at;
-        if cursor.eat_words(&["NOT", "NULL"]) {
+        if cursor.eat_word("NOT") {
+            cursor.expect_words(&["NULL"])?;
             nullable = false;
         } else if cursor.eat_words(&["PRIMARY", "KEY"]) {
             set_key(cursor, start, vec![name.clone()], into)?;

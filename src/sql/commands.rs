@@ -142,6 +142,7 @@ pub(super) fn show(cursor: &mut Cursor) -> Parsed<Statement> {
             let diagnostic = Diagnostic::error("unsupported", message).at(cursor.span());
             Err(Box::new(diagnostic.help(format!("write {help}"))))
         }
+        "" if cursor.is_done() => Err(cursor.expected("`TABLES`, `CREATE TABLE`, `ALL` or the name of a setting")),
         _ => Ok(Statement::Show(Some(setting(cursor)?))),
     }
 }

@@ -186,7 +186,10 @@ fn sink(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statement
         options = options::with_clause(cursor)?;
     }
     if options.is_empty() {
-        return Err(cursor.expected("`AS SELECT …`, `FROM` or `WITH (…)`"));
+        return Err(cursor.expected(match from {
+            SinkInput::Nothing => "`AS SELECT …`, `FROM` or `WITH (…)`",
+            _ => "`WITH (…)`",
+        }));
     }
     let text = text_from(cursor, head.start);
     let Head {

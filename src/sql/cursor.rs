@@ -35,6 +35,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The same part, one token earlier (at its beginning: the same).
+    pub fn back(&self) -> Self {
+        let at = self.at.saturating_sub(1).max(self.first);
+        Cursor { at, ..self.clone() }
+    }
+
     pub fn is_done(&self) -> bool {
         self.at >= self.end
     }
@@ -126,6 +132,10 @@ impl<'a> Cursor<'a> {
                 value: w.value.to_lowercase(),
                 span: self.span(),
             },
+            Some(Token::Word(w)) => {
+                let help = format!("to use it as a name, quote it: \"{}\"", w.value);
+                return Err(Box::new(self.expected(what).help(help)));
+            }
             _ => return Err(self.expected(what)),
         };
         self.at += 1;
@@ -161,8 +171,17 @@ impl<'a> Cursor<'a> {
     pub fn name_list(&mut self, what: &str) -> Parsed<Vec<Name>> {
         self.expect(&Token::LParen)?;
         let names = self.list(|c| c.name(what))?;
-        self.expect(&Token::RParen)?;
+        self.close_list()?;
         Ok(names)
+    }
+
+    /// The `)` behind a list.
+    pub fn close_list(&mut self) -> Parsed<()> {
+        if self.eat(&Token::RParen) {
+            Ok(())
+        } else {
+            Err(self.expected("`,` or `)`"))
+        }
     }
 
     /// The first token from here on, outside all brackets, for which `stop` holds; the end when there is none.

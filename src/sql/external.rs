@@ -105,6 +105,6 @@ fn option_list(cursor: &mut Cursor) -> Parsed<Vec<OptionDef>> {
         c.eat(&Token::Eq);
         options::value(c, key)
     })?;
-    cursor.expect(&Token::RParen)?;
+    cursor.close_list()?;
     Ok(options)
 }

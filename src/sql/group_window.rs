@@ -55,6 +55,24 @@ impl VisitorMut for CteNames {
     }
 }
 
+/// The first window call, with its name.
+#[derive(Default)]
+struct Calls(Option<(String, Span)>);
+
+impl VisitorMut for Calls {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match window_call(expr) {
+            Some(call) => {
+                self.0 = Some((function_name(call).unwrap_or_default(), call.span()));
+                ControlFlow::Break(())
+            }
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
 struct Rewriter<'a> {
     has_event_time: &'a dyn Fn(&str) -> bool,
     ctes: BTreeSet<String>,
@@ -96,7 +114,7 @@ impl Rewriter<'_> {
 
     fn select(&self, select: &mut Select, order_by: Option<&mut OrderByKind>) -> Step {
         let Some(call) = self.take_call(select)? else {
-            return Ok(());
+            return self.no_call_left(select);
         };
         self.wrap_relation(select, &call)?;
         let mut values = Values { call: &call };
@@ -108,7 +126,24 @@ impl Rewriter<'_> {
         if let Some(OrderByKind::Expressions(keys)) = order_by {
             let _ = keys.visit(&mut values);
         }
-        Ok(())
+        self.no_call_left(select)
+    }
+
+    /// A window call among the values is that of GROUP BY, or a mistake.
+    fn no_call_left(&self, select: &mut Select) -> Step {
+        let mut calls = Calls::default();
+        let _ = select.projection.visit(&mut calls);
+        let _ = select.having.visit(&mut calls);
+        match calls.0 {
+            None => Ok(()),
+            Some((name, span)) => {
+                let message = format!("this `{name}` is not among the keys of GROUP BY");
+                let diagnostic = Diagnostic::error("window_not_grouped", message)
+                    .maybe_at(self.lines.span(span))
+                    .help("write the same call, with the same intervals, into GROUP BY");
+                Err(Box::new(diagnostic))
+            }
+        }
     }
 
     /// Replaces the one window call of GROUP BY (written there, or named by an alias or a position of SELECT) by

@@ -21,7 +21,7 @@ pub(super) fn with_clause(cursor: &mut Cursor) -> Parsed<Vec<OptionDef>> {
         c.expect(&Token::Eq)?;
         value(c, key)
     })?;
-    cursor.expect(&Token::RParen)?;
+    cursor.close_list()?;
     no_duplicates(&options)?;
     Ok(options)
 }
@@ -93,12 +93,8 @@ fn bare_value(cursor: &Cursor, start: usize) -> Box<Diagnostic> {
     let diagnostic = cursor.expected("a string in quotes, a number, `true` or `false`");
     let end = cursor.find(|c| c.peek(0) == Some(&Token::Comma));
     let written: Range<usize> = cursor.script.bytes_of(&(start..end));
-    match cursor
-        .script
-        .text
-        .get(written)
-        .filter(|text| !text.is_empty() && !text.contains(['\'', '\n']))
-    {
+    let text = cursor.script.text.get(written).map(|text| text.trim_matches('"'));
+    match text.filter(|text| !text.is_empty() && !text.contains(['\'', '\n'])) {
         Some(text) => Box::new(diagnostic.help(format!("put it into quotes: '{text}'"))),
         None => diagnostic,
     }

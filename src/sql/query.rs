@@ -38,7 +38,11 @@ pub(super) fn stream_query(cursor: &mut Cursor) -> Parsed<StreamQuery> {
         });
     let query = match read {
         Ok(query) => query,
-        Err(outer) => return Err(inner_mistake(&cursor.until(end), before).unwrap_or(outer)),
+        Err(outer) => {
+            let whole = cursor.until(end);
+            let innermost = inner_mistake(&whole, before).unwrap_or(outer);
+            return Err(with_case_help(innermost, &whole));
+        }
     };
     refuse::syntax(&query, &body, before)?;
     cursor.at = body.at;
@@ -46,11 +50,38 @@ pub(super) fn stream_query(cursor: &mut Cursor) -> Parsed<StreamQuery> {
     Ok(StreamQuery { query, clauses })
 }
 
+/// The mistake at the token where the query ended too early.
 fn leftover(body: &Cursor) -> Box<Diagnostic> {
+    let before = body.back();
+    if before.is_word(0, "EMIT") {
+        return unknown_emit(body);
+    }
+    if (body.is_word(0, "GROUP") || body.is_word(0, "ORDER")) && !body.is_word(1, "BY") {
+        return Box::new(body.expected_at("`BY`", body.at + 1));
+    }
     match body.finish() {
         Err(diagnostic) => diagnostic,
         Ok(()) => body.expected("the end of the query"),
     }
+}
+
+/// sqlparser takes a CASE that it cannot read for a column of that name, and stumbles over what follows.
+fn with_case_help(mut diagnostic: Box<Diagnostic>, body: &Cursor) -> Box<Diagnostic> {
+    let count = |word: &str| {
+        (body.at..body.end)
+            .filter(|at| {
+                Cursor {
+                    at: *at,
+                    ..body.clone()
+                }
+                .is_word(0, word)
+            })
+            .count()
+    };
+    if count("CASE") > count("END") {
+        diagnostic.help.push("is `END` missing behind `CASE`?".to_string());
+    }
+    diagnostic
 }
 
 /// sqlparser tries several readings of a parenthesis and reports the last, so a mistake in a subquery is shown at
@@ -103,10 +134,7 @@ pub(super) fn clause_starts(cursor: &Cursor) -> bool {
     if !CLAUSES.iter().any(|words| cursor.are_words(words)) || cursor.at == cursor.first {
         return false;
     }
-    let before = Cursor {
-        at: cursor.at - 1,
-        ..cursor.clone()
-    };
+    let before = cursor.back();
     let operand_expected = ["SELECT", "WHERE", "BY", "FROM", "AND", "OR", "NOT", "ON", "AS", "JOIN"];
     !matches!(before.peek(0), Some(Token::Comma | Token::Eq | Token::Period))
         && !operand_expected.iter().any(|word| before.is_word(0, word))
@@ -170,10 +198,7 @@ fn clause(cursor: &mut Cursor) -> Parsed<ClauseKind> {
         return Ok(ClauseKind::EmitOnWindowClose);
     }
     if !cursor.eat_word("EVERY") {
-        let diagnostic = cursor.expected("`ON WINDOW CLOSE`, `CHANGES` or `EVERY`");
-        return Err(Box::new(
-            diagnostic.help("EMIT ON WINDOW CLOSE gives each window once, when it is final"),
-        ));
+        return Err(unknown_emit(cursor));
     }
     let Some(Token::Number(number, _)) = cursor.peek(0) else {
         return Ok(ClauseKind::EmitEvery(interval(cursor)?));
@@ -190,6 +215,11 @@ fn clause(cursor: &mut Cursor) -> Parsed<ClauseKind> {
         ));
     }
     Ok(ClauseKind::EmitEveryRows(rows))
+}
+
+fn unknown_emit(cursor: &Cursor) -> Box<Diagnostic> {
+    let diagnostic = cursor.expected("`ON WINDOW CLOSE`, `CHANGES` or `EVERY`");
+    Box::new(diagnostic.help("EMIT ON WINDOW CLOSE gives each window once, when it is final"))
 }
 
 fn interval(cursor: &mut Cursor) -> Parsed<datafusion::sql::sqlparser::ast::Expr> {

@@ -166,6 +166,9 @@ impl Broken {
             "this comment is not closed: `*/` is missing".to_string()
         } else if unread.starts_with(['"', '`']) {
             "this quoted name is not closed".to_string()
+        } else if unread.starts_with(['e', 'E', 'u', 'U']) && unread[1..].matches('\'').count() > 1 {
+            // Such a string is given up at a wrong escape too: no further line could mend it.
+            "this string has an escape that is not known, or is not closed".to_string()
         } else if error.message.starts_with("Untermin") || error.message.contains("EOF") {
             "this string is not closed".to_string()
         } else {
@@ -175,7 +178,7 @@ impl Broken {
             }
             message
         };
-        let unfinished = message.contains("not closed");
+        let unfinished = message.starts_with("this") && !message.contains("escape");
         Broken {
             message,
             at: walk.byte + (rest.len() - unread.len()),

@@ -171,7 +171,7 @@ fn damaged(text: &str, damages: &[Damage]) -> String {
 fn runner(cases: u32) -> TestRunner {
     let long = std::env::var_os("WATERWHEEL_LONG").is_some();
     let config = Config {
-        cases: if long { cases * 100 } else { cases },
+        cases: if long { cases * 20 } else { cases },
         failure_persistence: None,
         ..Config::default()
     };
