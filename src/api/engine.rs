@@ -248,6 +248,18 @@ impl Engine {
         }
     }
 
+    /// Declares standard input as the table `stdin`: JSON lines when it begins with `{`, else text lines in one column
+    /// `line`. Waits for its first line. For programs whose user named `stdin` and declared nothing.
+    ///
+    /// Errors: standard input cannot be read, or has been read already.
+    pub async fn declare_stdin(&self) -> Result<()> {
+        let format = crate::connectors::stdin::sniff()?.format;
+        self.execute(&format!(
+            "CREATE SOURCE stdin WITH (connector = 'stdin', format = '{format}')"
+        ))
+        .await
+    }
+
     /// The settings that hold for the next statement.
     pub fn settings(&self) -> Settings {
         self.lock().settings.clone()
