@@ -2,7 +2,7 @@
 use futures::StreamExt;
 #[tokio::main]
 async fn main() {
-    let path = std::env::args().nth(1).unwrap_or_default();
+    let path = std::env::args().filter(|a| a != "run").nth(1).unwrap_or_default();
     let text = std::fs::read_to_string(&path).unwrap_or(path);
     let engine = waterwheel::Engine::in_memory().unwrap();
     let mut script = match engine.script(&text) {
@@ -38,6 +38,10 @@ async fn main() {
         }
     }
     for q in started {
-        eprintln!("{:?}", q.wait().await);
+        let m = q.wait().await.unwrap();
+        eprintln!(
+            "done: intervals={} rows_in={} rows_out={} busy={}",
+            m.intervals, m.rows_in, m.rows_out, m.busy_us
+        );
     }
 }

@@ -13,6 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How many items of one lane wait at most: a row group is decoded a little ahead, not as a whole.
 const LANE_ITEMS: usize = 4;
 
+/// How many of the lane that is being read: about two intervals of 8,192-row pieces, so that decoding goes on while an
+/// interval is computed.
+const FRONT_ITEMS: usize = 16;
+
 /// How many lanes all splits of a source keep ahead together, for each worker thread.
 const AHEAD_PER_THREAD: usize = 4;
 
@@ -145,7 +149,7 @@ impl<L: Lanes + 'static> Prefetch<L> {
                 break if done { Ok(Front::Ended) } else { Ok(Front::Pending) };
             };
             let item = slot.items.pop_front();
-            if slot.items.len() <= LANE_ITEMS / 2
+            if slot.items.len() <= FRONT_ITEMS / 2
                 && let Some(lane) = slot.parked.take()
             {
                 let shared = self.shared.clone();
@@ -167,7 +171,11 @@ impl<L: Lanes + 'static> Prefetch<L> {
 
     /// Sees to it that enough lanes are open or being opened.
     fn open_ahead(&self, queue: &mut Queue<L>, jobs: &mut Vec<Job>) {
-        let wanted = if self.given == 0 { 1 } else { self.workers.threads + 1 };
+        let wanted = if self.given == 0 {
+            1
+        } else {
+            2 * self.workers.threads + 1
+        };
         while !queue.exhausted && queue.slots.len() + queue.opening < wanted {
             // One lane is not ahead: every split may have that.
             let is_ahead = queue.slots.len() + queue.opening > 0;
@@ -248,7 +256,7 @@ impl<L: Lanes + 'static> Shared<L> {
             let more = matches!(item, Ok(Some(_)));
             slot.items.extend(item.transpose());
             slot.ended = !more;
-            let full = slot.items.len() >= LANE_ITEMS;
+            let full = slot.items.len() >= if is_front { FRONT_ITEMS } else { LANE_ITEMS };
             if more && !full {
                 drop(queue);
                 self.ring_if(is_front);

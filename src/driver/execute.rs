@@ -5,6 +5,7 @@ use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
 use crate::error::Result;
 use crate::lineage::BatchStore;
 use crate::operators::Batch;
+use crate::operators::closed;
 use crate::operators::fragment::Workshop;
 use crate::operators::runtime::{InputBatches, Runtime, State};
 use crate::storage::Entry;
@@ -28,7 +29,8 @@ impl Tasks {
             depth.push(node.inputs.iter().map(|i| depth[*i] + 1).max().unwrap_or(0));
             let count = match &node.op {
                 Op::Source(_) => 0,
-                Op::WindowRows(_) | Op::Closed(_) => 1,
+                Op::WindowRows(_) => 1,
+                Op::Closed(closed) => closed::partitions_of(closed, partitions),
                 Op::Windows(windows) => keyed_partitions(Some(&windows.aggregation), partitions),
                 Op::Stage(_) | Op::Panes(_) => partitions,
             };

@@ -15,21 +15,39 @@ use crate::operators::panes::as_i64;
 use crate::state::held::Held;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
+use datafusion::logical_expr::LogicalPlan;
 use std::collections::BTreeMap;
 
-/// The one copy of a [`ClosedNode`]: it runs as a single partition.
+/// One partition's copy of a [`ClosedNode`]: windows are dealt out to partitions by their ends.
 pub struct Closed {
     fragment: Fragment,
     closes: Closes,
     inputs: usize,
+    partitions: usize,
+}
+
+/// How many partitions a node runs in: one where rows of different windows meet (ORDER BY, or at the end).
+pub fn partitions_of(node: &ClosedNode, partitions: usize) -> usize {
+    match (&node.closes, &node.plan) {
+        (Closes::AtEnd, _) | (_, LogicalPlan::Sort(_)) => 1,
+        (Closes::PerWindow(_), _) => partitions,
+    }
+}
+
+/// The partition that owns a window: by a multiplicative hash of its end (Knuth, TAOCP 3, §6.4), since ends are multiples
+/// of the slide.
+fn owner(end_ns: i64, partitions: usize) -> usize {
+    let mixed = (end_ns as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    mixed as usize % partitions
 }
 
 impl Closed {
-    pub fn new(node: &ClosedNode, inputs: usize, shop: &Workshop) -> Result<Closed> {
+    pub fn new(node: &ClosedNode, inputs: usize, partitions: usize, shop: &Workshop) -> Result<Closed> {
         Ok(Closed {
             fragment: Fragment::new(&node.plan, shop)?,
             closes: node.closes.clone(),
             inputs,
+            partitions: partitions_of(node, partitions),
         })
     }
 
@@ -37,14 +55,22 @@ impl Closed {
         Held::new(self.inputs)
     }
 
-    /// Keeps one interval's rows of input `input`.
-    pub fn fold(&mut self, state: &mut Held, interval: u64, input: usize, batches: Vec<RecordBatch>) -> Result<()> {
+    /// Keeps one interval's rows of input `input`: of the windows that partition `partition` owns.
+    pub fn fold(
+        &mut self,
+        state: &mut Held,
+        partition: usize,
+        interval: u64,
+        input: usize,
+        batches: Vec<RecordBatch>,
+    ) -> Result<()> {
         for batch in batches {
             match &self.closes {
                 Closes::AtEnd => state.push(input, ENDED, batch, interval),
                 Closes::PerWindow(keys) => {
                     let Some(key) = keys.get(input) else { continue };
-                    for (end, rows) in by_window(&batch, key)? {
+                    let owned = |end: i64| owner(end, self.partitions) == partition;
+                    for (end, rows) in by_window(&batch, key, owned)? {
                         state.push(input, end, rows, interval);
                     }
                 }
@@ -70,18 +96,28 @@ impl Closed {
 }
 
 /// The rows of a batch by the end of their window, in nanoseconds.
-fn by_window(batch: &RecordBatch, key: &WindowKey) -> Result<Vec<(i64, RecordBatch)>> {
+fn by_window(batch: &RecordBatch, key: &WindowKey, owned: impl Fn(i64) -> bool) -> Result<Vec<(i64, RecordBatch)>> {
     let numbers = as_i64(batch.column(key.column))?;
     let end_ns = |n: i64| n.saturating_add(key.to_end).saturating_mul(unit_ns(key.unit));
     let Some(first) = numbers.values().first() else {
         return Ok(Vec::new());
     };
     if numbers.values().iter().all(|n| n == first) {
-        return Ok(vec![(end_ns(*first), batch.clone())]);
+        let end = end_ns(*first);
+        return Ok(if owned(end) {
+            vec![(end, batch.clone())]
+        } else {
+            Vec::new()
+        });
     }
     let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-    for (row, n) in numbers.values().iter().enumerate() {
-        rows.entry(end_ns(*n)).or_default().push(row as u32);
+    let mut row = 0u32;
+    for run in numbers.values().chunk_by(|a, b| a == b) {
+        let end = end_ns(run[0]);
+        if owned(end) {
+            rows.entry(end).or_default().extend(row..row + run.len() as u32);
+        }
+        row += run.len() as u32;
     }
     let take = |(end, rows)| {
         let taken = take_record_batch(batch, &UInt32Array::from(rows)).map_err(|e| failed(e.into()))?;

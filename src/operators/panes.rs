@@ -29,10 +29,18 @@ pub struct Panes {
     partitions: usize,
 }
 
+/// The partial aggregation: rows to states by pane and key.
 struct Partial {
-    fragment: Fragment,
+    by_pane_and_key: Fragment,
+    /// For rows of one pane: grouping by one column less is much cheaper, above all when one is left.
+    by_key: Fragment,
     keys: usize,
 }
+
+/// Rows of an interval are mostly in the order of time, so a batch falls into a few long runs of one pane each. Up to so
+/// many runs are aggregated one by one, if they are long enough to be worth a run of a plan.
+const RUNS_MAX: usize = 8;
+const RUN_ROWS_MIN: usize = 1_024;
 
 impl Panes {
     pub fn new(node: &PanesNode, partitions: usize, shop: &Workshop) -> Result<Panes> {
@@ -142,7 +150,7 @@ impl Panes {
 
     fn aggregated(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
         match &mut self.partial {
-            Some(partial) => partial.fragment.run(vec![batches]),
+            Some(partial) => partial.run(batches),
             None => Ok(batches),
         }
     }
@@ -156,12 +164,53 @@ impl Panes {
 
 impl Partial {
     fn new(aggregation: &Aggregation, shop: &Workshop) -> Result<Partial> {
-        let fragment = Aggregates::new(aggregation, shop)?.partial;
+        let Aggregates {
+            partial,
+            partial_by_key,
+            ..
+        } = Aggregates::new(aggregation, shop)?;
         Ok(Partial {
-            fragment,
+            by_pane_and_key: partial,
+            by_key: partial_by_key,
             keys: aggregation.keys,
         })
     }
+
+    fn run(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        let Some(runs) = runs_of_one_pane(&batches) else {
+            return self.by_pane_and_key.run(vec![batches]);
+        };
+        let schema = self.by_pane_and_key.schema();
+        let mut states = Vec::new();
+        for (pane, rows) in runs {
+            for batch in self.by_key.run(vec![rows])? {
+                let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_value(pane, batch.num_rows()))];
+                columns.extend_from_slice(batch.columns());
+                states.push(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|e| failed(e.into()))?);
+            }
+        }
+        Ok(states)
+    }
+}
+
+/// The rows cut where the pane changes, pieces of one pane together; `None` when that gives too many or too short ones.
+fn runs_of_one_pane(batches: &[RecordBatch]) -> Option<BTreeMap<i64, Vec<RecordBatch>>> {
+    let mut runs: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
+    let (mut pieces, mut rows) = (0, 0);
+    for batch in batches {
+        let panes = batch.column(0).as_primitive::<Int64Type>().values();
+        rows += panes.len();
+        let mut at = 0;
+        for run in panes.chunk_by(|a, b| a == b) {
+            pieces += 1;
+            if pieces > RUNS_MAX + 2 * batches.len() {
+                return None;
+            }
+            runs.entry(run[0]).or_default().push(batch.slice(at, run.len()));
+            at += run.len();
+        }
+    }
+    (runs.len() == 1 || (runs.len() <= RUNS_MAX && rows / runs.len() >= RUN_ROWS_MIN)).then_some(runs)
 }
 
 enum Verdict {

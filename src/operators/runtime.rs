@@ -56,7 +56,7 @@ impl Runtime {
             Op::Panes(panes) => Runtime::Panes(Box::new(Panes::new(panes, partitions, shop)?)),
             Op::Windows(w) => Runtime::Windows(Box::new(Windows::values(w, Arc::clone(&node.schema), shop)?)),
             Op::WindowRows(w) => Runtime::Windows(Box::new(Windows::rows(w, Arc::clone(&node.schema), shop)?)),
-            Op::Closed(closed) => Runtime::Closed(Box::new(Closed::new(closed, node.inputs.len(), shop)?)),
+            Op::Closed(closed) => Runtime::Closed(Box::new(Closed::new(closed, node.inputs.len(), partitions, shop)?)),
         })
     }
 
@@ -94,7 +94,7 @@ impl Runtime {
             (Runtime::Closed(closed), State::Held(held)) => {
                 for (input, batches) in inputs.iter().enumerate() {
                     let rows = batches.iter().flat_map(|b| b.record_batches()).collect();
-                    closed.fold(held, interval, input, rows)?;
+                    closed.fold(held, partition, interval, input, rows)?;
                 }
                 Ok(())
             }

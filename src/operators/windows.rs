@@ -26,6 +26,8 @@ use std::sync::Arc;
 pub struct Aggregates {
     /// Rows to partial states.
     pub partial: Fragment,
+    /// The same without the pane, for rows of one pane.
+    pub partial_by_key: Fragment,
     /// Partial states to fewer partial states.
     pub merge: Fragment,
     /// Partial states to values.
@@ -59,6 +61,13 @@ impl Aggregates {
             )?),
             false => None,
         };
+        let keys = PhysicalGroupBy::new_single(group.expr().iter().skip(1).cloned().collect());
+        let partial_by_key = make(
+            AggregateMode::Partial,
+            keys,
+            filters.clone(),
+            Arc::clone(template.input()),
+        )?;
         let partial = make(
             AggregateMode::Partial,
             group.clone(),
@@ -77,6 +86,7 @@ impl Aggregates {
         let last = make(AggregateMode::Final, group.as_final(), none, leaf)?;
         Ok(Aggregates {
             partial: Fragment::of(Arc::new(partial), shop),
+            partial_by_key: Fragment::of(Arc::new(partial_by_key), shop),
             merge: Fragment::of(Arc::new(merge), shop),
             last: Fragment::of(Arc::new(last), shop),
             nothing: nothing.map(|plan| Fragment::of(Arc::new(plan), shop)),

@@ -45,6 +45,7 @@ pub fn compile(queries: &[QueryPlan]) -> Result<Graph> {
         used,
         timed,
         source_ids: BTreeMap::new(),
+        windows: Vec::new(),
     };
     for query in queries {
         builder.query(query)?;
@@ -58,11 +59,14 @@ struct Builder {
     /// Some operator of the program uses time.
     timed: bool,
     source_ids: BTreeMap<String, NodeId>,
+    /// Window aggregates of the query that is compiled: one that stands in it twice runs once.
+    windows: Vec<(Aggregate, NodeId)>,
 }
 
 impl Builder {
     fn query(&mut self, query: &QueryPlan) -> Result<()> {
         let output = self.graph.outputs.len();
+        self.windows.clear();
         let (plan, skip, fetch) = without_limit(&query.plan)?;
         let Facts { class, tags, .. } = facts(&plan);
         let tables = stream_tables(&plan);
@@ -255,6 +259,9 @@ impl Builder {
 
     /// Panes (one node per branch) and the windows over them.
     fn window_aggregate(&mut self, aggregate: &Aggregate, form: PaneForm, output: usize) -> Result<NodeId> {
+        if let Some((_, id)) = self.windows.iter().find(|(known, _)| known == aggregate) {
+            return Ok(*id);
+        }
         let (window, name) = windowing(&aggregate.input)?;
         let aggregation = Arc::new(form.aggregation);
         let mut inputs = Vec::new();
@@ -262,7 +269,9 @@ impl Builder {
             inputs.push(self.panes(&branch, window, Some(Arc::clone(&aggregation)), output)?);
         }
         let plan = LogicalPlan::Aggregate(aggregate.clone());
-        Ok(self.add(name, inputs, Op::Windows(WindowsNode { window, aggregation }), &plan))
+        let id = self.add(name, inputs, Op::Windows(WindowsNode { window, aggregation }), &plan);
+        self.windows.push((aggregate.clone(), id));
+        Ok(id)
     }
 
     fn panes(
