@@ -1,2 +1,4 @@
-#[test]
-fn t() {}
+//! The integration tests: one binary, a module per subject.
+
+mod parser;
+mod slt;
