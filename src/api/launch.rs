@@ -276,11 +276,7 @@ impl Build {
     /// All rows of a static table, by running a small program to its end on this thread.
     fn static_rows(&self, spec: &Arc<TableSpec>, state: &State) -> Result<Vec<RecordBatch>> {
         let plan = Planning::new(state.clone(), "").whole_table(spec).map_err(failed)?;
-        let graph = compile(&[QueryPlan {
-            name: spec.name.clone(),
-            plan,
-        }])
-        .map_err(failed)?;
+        let graph = compile(&[QueryPlan::new(spec.name.clone(), plan)]).map_err(failed)?;
         let rows = Arc::new(Mutex::new(Vec::new()));
         let collect = Box::new(ToMemory(Arc::clone(&rows)));
         let build = Build {

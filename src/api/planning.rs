@@ -10,7 +10,7 @@ use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Class, facts};
-use crate::plan::session::Names;
+use crate::plan::session::{Names, refuse_clocks};
 use crate::sql::statement::*;
 use crate::sql::{Lines, group_window, parse_script};
 use datafusion::common::DataFusionError;
@@ -225,10 +225,7 @@ impl<'a> Planning<'a> {
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
-            plan: QueryPlan {
-                name: create.name.value.clone(),
-                plan,
-            },
+            plan: QueryPlan::new(create.name.value.clone(), plan),
             target: Target::Sink(spec),
         }))
     }
@@ -276,11 +273,10 @@ impl<'a> Planning<'a> {
     pub fn query(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<Routed> {
         let plan = self.optimised(self.logical(query, span)?, span)?;
         self.state.unnamed += 1;
+        let mut plan = QueryPlan::new(format!("q{}", self.state.unnamed), plan);
+        plan.titles = titles(&query.query);
         Ok(Routed {
-            plan: QueryPlan {
-                name: format!("q{}", self.state.unnamed),
-                plan,
-            },
+            plan,
             target: Target::Reader,
         })
     }
@@ -313,10 +309,7 @@ impl<'a> Planning<'a> {
         };
         let plan = self.optimised(plan, span)?;
         Ok(Routed {
-            plan: QueryPlan {
-                name: insert.target.value.clone(),
-                plan,
-            },
+            plan: QueryPlan::new(insert.target.value.clone(), plan),
             target,
         })
     }
@@ -399,13 +392,7 @@ impl<'a> Planning<'a> {
         for routed in queries {
             self.check_target(routed, span)?;
         }
-        let plans: Vec<QueryPlan> = queries
-            .iter()
-            .map(|q| QueryPlan {
-                name: q.plan.name.clone(),
-                plan: q.plan.plan.clone(),
-            })
-            .collect();
+        let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
         compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
@@ -463,9 +450,10 @@ impl<'a> Planning<'a> {
         let names = self.names();
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
-        planner
+        let planned = planner
             .statement_to_plan(statement)
-            .map_err(|e| vec![self.diagnosed(&e, span)])
+            .and_then(|plan| refuse_clocks(&plan).map(|()| plan));
+        planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
     fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
@@ -538,4 +526,24 @@ pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
         .filter(|d| d.severity == Severity::Error)
         .all(|d| d.code.starts_with("no_"));
     Error::from_diagnostics(if refused { Kind::Refused } else { Kind::Sql }, found)
+}
+
+/// What columns without a name of their own are called: as they are written, not as the planner spells them.
+fn titles(query: &ast::Query) -> Vec<Option<String>> {
+    let ast::SetExpr::Select(select) = query.body.as_ref() else {
+        return Vec::new();
+    };
+    let title = |item: &ast::SelectItem| match item {
+        ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)) => Some(None),
+        ast::SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
+        ast::SelectItem::ExprWithAlias { .. } => Some(None),
+        _ => None,
+    };
+    // A wildcard stands for several columns: then nothing is known of places.
+    select
+        .projection
+        .iter()
+        .map(title)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
 }

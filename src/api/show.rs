@@ -6,11 +6,12 @@ use crate::config::SETTINGS;
 use crate::dstream::graph::Graph;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
+use crate::formats::type_name;
 use crate::plan::explain;
 use crate::plan::window_tables::human;
 use crate::sql::statement::Statement;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 
 /// The graph, a line a row.
@@ -91,63 +92,7 @@ fn described(spec: &TableSpec) -> Vec<Vec<String>> {
 
 fn column(name: &str, data_type: &DataType, nullable: bool, extra: String) -> Vec<String> {
     let nullable = if nullable { "yes" } else { "no" };
-    vec![name.to_string(), sql_type(data_type), nullable.to_string(), extra]
-}
-
-/// A type as SQL writes it.
-pub fn sql_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".into(),
-        DataType::Int8 => "TINYINT".into(),
-        DataType::Int16 => "SMALLINT".into(),
-        DataType::Int32 => "INT".into(),
-        DataType::Int64 => "BIGINT".into(),
-        DataType::UInt8 => "TINYINT UNSIGNED".into(),
-        DataType::UInt16 => "SMALLINT UNSIGNED".into(),
-        DataType::UInt32 => "INT UNSIGNED".into(),
-        DataType::UInt64 => "BIGINT UNSIGNED".into(),
-        DataType::Float32 => "FLOAT".into(),
-        DataType::Float64 => "DOUBLE".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "VARBINARY".into(),
-        DataType::Date32 | DataType::Date64 => "DATE".into(),
-        DataType::Time32(_) | DataType::Time64(_) => "TIME".into(),
-        DataType::Interval(_) => "INTERVAL".into(),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
-            format!("DECIMAL({p}, {s})")
-        }
-        DataType::Decimal256(p, s) => format!("DECIMAL({p}, {s})"),
-        DataType::Timestamp(unit, zone) => {
-            let digits = match unit {
-                TimeUnit::Second => "(0)",
-                TimeUnit::Millisecond => "(3)",
-                TimeUnit::Microsecond => "(6)",
-                TimeUnit::Nanosecond => "",
-            };
-            format!(
-                "TIMESTAMP{digits}{}",
-                if zone.is_some() { " WITH TIME ZONE" } else { "" }
-            )
-        }
-        DataType::List(item) | DataType::LargeList(item) => format!("{}[]", sql_type(item.data_type())),
-        DataType::Struct(fields) => {
-            let fields = fields
-                .iter()
-                .map(|f| format!("{} {}", f.name(), sql_type(f.data_type())));
-            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) if fields.len() == 2 => {
-                format!(
-                    "MAP<{}, {}>",
-                    sql_type(fields[0].data_type()),
-                    sql_type(fields[1].data_type())
-                )
-            }
-            other => format!("MAP<{}>", sql_type(other)),
-        },
-        other => other.to_string().to_uppercase(),
-    }
+    vec![name.to_string(), type_name(data_type), nullable.to_string(), extra]
 }
 
 /// One setting, or all.

@@ -6,11 +6,12 @@ use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
 use crate::plan::window_tables::WindowTables;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
-use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 use std::borrow::Cow;
@@ -164,4 +165,35 @@ impl ContextProvider for Names<'_> {
     fn udwf_names(&self) -> Vec<String> {
         self.session.window_functions().keys().cloned().collect()
     }
+}
+
+/// Functions whose value is not that of their arguments: a stage that runs again would give another.
+const CLOCKS_AND_CHANCE: [&str; 8] = [
+    "now",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "today",
+    "random",
+    "rand",
+    "uuid",
+];
+
+/// Refuses what reads the clock or makes random numbers: replaying an interval must give the same rows.
+pub fn refuse_clocks(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| match e {
+                Expr::ScalarFunction(function) if CLOCKS_AND_CHANCE.contains(&function.name()) => {
+                    let message = format!("{}() is not built yet", function.name());
+                    let refusal = Refusal::new("not_yet", message);
+                    Err(refusal
+                        .help("give the time or the number with the rows, as a column")
+                        .into())
+                }
+                _ => Ok(TreeNodeRecursion::Continue),
+            })
+        })
+    })?;
+    Ok(())
 }
