@@ -202,6 +202,7 @@ impl Build {
         let shop = Workshop {
             session: Arc::clone(&state.session),
             tables: Arc::new(tables),
+            lookups: Arc::default(),
         };
         let tasks = Tasks::new(&graph, settings.threads(), &shop)?;
         let mut intakes = Vec::new();
