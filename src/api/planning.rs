@@ -3,8 +3,9 @@
 use super::engine::State;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::CONNECTORS;
-use crate::dstream::graph::Graph;
-use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
+use crate::dstream::graph::{Graph, Op};
+use crate::dstream::system;
+use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
@@ -13,6 +14,7 @@ use crate::plan::facts::{Class, facts};
 use crate::plan::session::{Names, refuse_clocks};
 use crate::sql::statement::*;
 use crate::sql::{Lines, group_window, parse_script};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
@@ -131,12 +133,8 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
-        let spec = self.with_creation(span, |creation| creation.table(create))?;
+        let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
-        let spec = match (create.columns.is_empty(), connector) {
-            (true, Some(connector)) => self.inferred(spec, connector, create)?,
-            _ => spec,
-        };
         let bounded = connector.is_none_or(|c| (c.ends)(&spec));
         let replayable = !matches!(spec.connector.as_deref(), Some("stdin" | "push"));
         self.state.catalog.put(Relation::Table(Table {
@@ -145,29 +143,6 @@ impl<'a> Planning<'a> {
             replayable,
         }));
         Ok(())
-    }
-
-    /// The spec with the columns that its data has.
-    fn inferred(
-        &self,
-        mut spec: TableSpec,
-        connector: &crate::connectors::Connector,
-        create: &CreateTable,
-    ) -> Planned<TableSpec> {
-        let at = |d: Diagnostic| vec![d.at(create.name.span.clone())];
-        let Some(infer) = connector.infer else {
-            let message = format!("the columns of `{}` must be declared", spec.name);
-            return Err(at(Diagnostic::error("no_columns", message)));
-        };
-        let schema = infer(&spec).map_err(|e| at(Diagnostic::error("cannot_infer", e.message)))?;
-        let column = |f: &Arc<datafusion::arrow::datatypes::Field>| Column {
-            name: f.name().clone(),
-            data_type: f.data_type().clone(),
-            nullable: f.is_nullable(),
-            computed: None,
-        };
-        spec.columns = schema.fields().iter().map(column).collect();
-        Ok(spec)
     }
 
     fn create_view(&mut self, create: &CreateView, span: &Range<usize>) -> Planned<()> {
@@ -388,12 +363,21 @@ impl<'a> Planning<'a> {
     }
 
     /// The operator graph of queries that start together.
-    pub fn graph(&self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
+    pub fn graph(&mut self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
         for routed in queries {
             self.check_target(routed, span)?;
         }
         let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
-        compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])
+        let graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
+        for node in &graph.nodes {
+            if let Op::Panes(panes) = &node.op
+                && let (Op::Source(source), output) = (&graph.nodes[panes.source].op, &graph.outputs[panes.output])
+            {
+                let late = system::late_rows(&output.name, source.table.physical_schema(), panes.window.unit);
+                self.state.catalog.put_late_rows(&output.name, late);
+            }
+        }
+        Ok(graph)
     }
 
     /// An aggregate without a window over a stream changes its rows, which no sink takes yet.
@@ -546,4 +530,20 @@ fn titles(query: &ast::Query) -> Vec<Option<String>> {
         .map(title)
         .collect::<Option<_>>()
         .unwrap_or_default()
+}
+
+/// The columns of a table that declares none, from its data.
+fn infer(spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
+    let infer = spec
+        .connector
+        .as_deref()
+        .and_then(crate::connectors::find)
+        .and_then(|c| c.infer);
+    match infer {
+        Some(infer) => infer(spec).map_err(|e| Diagnostic::error("cannot_infer", e.message)),
+        None => Err(Diagnostic::error(
+            "no_columns",
+            format!("the columns of `{}` must be declared", spec.name),
+        )),
+    }
 }

@@ -2,12 +2,13 @@
 //! once per interval.
 
 use crate::catalog::{Catalog, Relation, Table};
+use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
 use crate::plan::window_tables::WindowTables;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, TableReference, plan_err};
+use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
@@ -55,6 +56,27 @@ pub fn new_session(time_zone: &str) -> Result<SessionState> {
 pub struct Names<'a> {
     pub session: &'a SessionState,
     pub catalog: &'a Catalog,
+}
+
+impl Names<'_> {
+    /// A relation that the engine fills.
+    fn system(&self, function: &str, of: &str) -> Result<Arc<TableSpec>> {
+        let unknown = |what: &str, known: Vec<&str>| {
+            let mut refusal = Refusal::new("unknown_table", format!("there is no {what} `{of}`"));
+            if let Some(best) = crate::error::nearest(of, known).first() {
+                refusal = refusal.help(format!("did you mean '{best}'?"));
+            }
+            refusal
+        };
+        if function == DEAD_LETTERS {
+            return match self.catalog.get(of) {
+                Some(Relation::Table(_)) => Ok(Arc::new(system::dead_letters(of))),
+                _ => Err(unknown("source", self.catalog.names().collect()).into()),
+            };
+        }
+        let spec = self.catalog.late_rows(of).cloned();
+        spec.ok_or_else(|| unknown("query with windows called", self.catalog.queries().collect()).into())
+    }
 }
 
 /// A table of ours in a logical plan.
@@ -112,6 +134,26 @@ impl ContextProvider for Names<'_> {
             }
             None => plan_err!("table '{}' not found", name.table()),
         }
+    }
+
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
+        let spec = match (name, &args[..]) {
+            (LATE_ROWS | DEAD_LETTERS, [Expr::Literal(ScalarValue::Utf8(Some(of)), _)]) => self.system(name, of)?,
+            (LATE_ROWS, _) => {
+                let refusal = Refusal::new("arguments", "late_rows takes the name of a query");
+                return Err(refusal.help("write: late_rows('q1')").into());
+            }
+            (DEAD_LETTERS, _) => {
+                let refusal = Refusal::new("arguments", "dead_letters takes the name of a source");
+                return Err(refusal.help("write: dead_letters('clicks')").into());
+            }
+            _ => return plan_err!("table function '{name}' not found"),
+        };
+        Ok(Arc::new(TableScanned {
+            spec,
+            bounded: true,
+            replayable: true,
+        }))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
