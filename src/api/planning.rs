@@ -5,7 +5,7 @@ use crate::catalog::{Relation, Table, View};
 use crate::connectors::CONNECTORS;
 use crate::dstream::graph::{Graph, Op};
 use crate::dstream::system;
-use crate::dstream::table::{ConnectorSpec, TableSpec};
+use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
@@ -20,7 +20,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// Plans the statements of one text, one after the other, changing `state` as they would.
@@ -187,13 +187,13 @@ impl<'a> Planning<'a> {
         let spec = Arc::new(self.with_creation(span, |creation| creation.sink(create))?);
         let plan = match &create.from {
             SinkInput::Nothing => None,
-            SinkInput::Query(query) => Some(self.optimised(self.logical(query, span)?, span)?),
+            SinkInput::Query(query) => Some(self.planned(query, span)?),
             SinkInput::Relation(name) => {
                 self.relation(name)?;
                 let text = format!("SELECT * FROM \"{}\"", name.value.replace('"', "\"\""));
                 let (statements, _) = parse_script(&text);
                 match statements.first().map(|s| &s.statement) {
-                    Some(Statement::Query(query)) => Some(self.optimised(self.logical(query, span)?, span)?),
+                    Some(Statement::Query(query)) => Some(self.planned(query, span)?),
                     _ => None,
                 }
             }
@@ -246,7 +246,7 @@ impl<'a> Planning<'a> {
 
     /// A SELECT, named by its place.
     pub fn query(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<Routed> {
-        let plan = self.optimised(self.logical(query, span)?, span)?;
+        let plan = self.planned(query, span)?;
         self.state.unnamed += 1;
         let mut plan = QueryPlan::new(format!("q{}", self.state.unnamed), plan);
         plan.titles = titles(&query.query);
@@ -415,7 +415,12 @@ impl<'a> Planning<'a> {
         LogicalPlanBuilder::scan("t", Arc::new(scanned), None)?.build()
     }
 
-    fn logical(&self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+    fn planned(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let plan = self.logical(query, span)?;
+        self.optimised(plan, span)
+    }
+
+    fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
         let unsupported = query
             .clauses
             .iter()
@@ -425,6 +430,7 @@ impl<'a> Planning<'a> {
             return Err(unsupported);
         }
         let mut ast_query = query.query.as_ref().clone();
+        self.declare_files(&ast_query)?;
         let has_time = |name: &str| match self.state.catalog.get(name) {
             Some(Relation::Table(table)) => table.spec.watermark.is_some(),
             Some(Relation::View(view)) => facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime),
@@ -438,6 +444,42 @@ impl<'a> Planning<'a> {
             .statement_to_plan(statement)
             .and_then(|plan| refuse_clocks(&plan).map(|()| plan));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.
+    fn declare_files(&mut self, query: &ast::Query) -> Planned<()> {
+        let mut paths = Vec::new();
+        let _: ControlFlow<()> = ast::visit_relations(query, |name| {
+            if let [ast::ObjectNamePart::Identifier(ident)] = &name.0[..]
+                && ident.quote_style == Some('\'')
+            {
+                paths.push((ident.value.clone(), self.lines.span(ident.span)));
+            }
+            ControlFlow::Continue(())
+        });
+        for (path, span) in paths {
+            if self.state.catalog.get(&path).is_some() {
+                continue;
+            }
+            let mut spec = TableSpec {
+                name: path.clone(),
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+                watermark: None,
+                connector: Some("file".to_string()),
+                options: [("path".to_string(), path.clone())].into(),
+                is_static: false,
+                definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
+            };
+            let schema = infer(&spec).map_err(|d| vec![d.maybe_at(span)])?;
+            spec.columns = schema.fields().iter().map(|field| Column::physical(field)).collect();
+            self.state.catalog.put(Relation::Table(Table {
+                spec: Arc::new(spec),
+                bounded: true,
+                replayable: true,
+            }));
+        }
+        Ok(())
     }
 
     fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {

@@ -8,7 +8,6 @@ use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
 use crate::formats::type_name;
 use crate::plan::explain;
-use crate::plan::window_tables::human;
 use crate::sql::statement::Statement;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -76,7 +75,7 @@ fn described(spec: &TableSpec) -> Vec<Vec<String>> {
         if let Some(watermark) = spec.watermark.filter(|w| w.column == index) {
             extra.push(match watermark.delay_ns {
                 0 => format!("event time, watermark {}", c.name),
-                delay => format!("event time, watermark {} - {}", c.name, human(delay)),
+                delay => format!("event time, watermark {} - {}", c.name, interval(delay)),
             });
         }
         if spec.primary_key.contains(&index) {
@@ -90,8 +89,21 @@ fn described(spec: &TableSpec) -> Vec<Vec<String>> {
     spec.columns.iter().enumerate().map(one).collect()
 }
 
+/// Nanoseconds as SQL writes them.
+fn interval(ns: i64) -> String {
+    let units = [
+        (86_400_000_000_000, "DAY"),
+        (3_600_000_000_000, "HOUR"),
+        (60_000_000_000, "MINUTE"),
+    ];
+    match units.into_iter().find(|(width, _)| ns % width == 0) {
+        Some((width, unit)) => format!("INTERVAL '{}' {unit}", ns / width),
+        None => format!("INTERVAL '{}' SECOND", ns as f64 / 1e9),
+    }
+}
+
 fn column(name: &str, data_type: &DataType, nullable: bool, extra: String) -> Vec<String> {
-    let nullable = if nullable { "yes" } else { "no" };
+    let nullable = if nullable { "YES" } else { "NO" };
     vec![name.to_string(), type_name(data_type), nullable.to_string(), extra]
 }
 

@@ -156,12 +156,7 @@ impl Creation<'_> {
             .flat_map(|s| s.fields())
             .map(|f| f.as_ref().clone())
             .collect();
-        columns.extend(fields.iter().map(|f| Column {
-            name: f.name().clone(),
-            data_type: f.data_type().clone(),
-            nullable: f.is_nullable(),
-            computed: None,
-        }));
+        columns.extend(fields.iter().map(Column::physical));
         for def in &create.columns {
             if let ColumnKind::Typed {
                 data_type,
