@@ -159,7 +159,7 @@ impl<'a> Planning<'a> {
             plan,
             definition: create.text.clone(),
         };
-        self.state.catalog.put(Relation::View(view));
+        self.state.catalog.put(Relation::View(Box::new(view)));
         Ok(())
     }
 

@@ -27,7 +27,7 @@ pub enum Relation {
     Table(Table),
     /// `CREATE SINK`: can only be written to.
     Sink(Arc<TableSpec>),
-    View(View),
+    View(Box<View>),
 }
 
 #[derive(Debug, Clone)]

@@ -51,6 +51,7 @@ struct SplitIntake {
 }
 
 /// Rows taken for an interval, before they are dealt out to partitions.
+#[derive(Default)]
 pub struct Taken {
     pub slices: Vec<TakenSlice>,
     pub bad: Vec<BadRecord>,
