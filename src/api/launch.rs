@@ -227,6 +227,7 @@ impl Build {
             clock: Box::new(SystemClock),
             next: 0,
             clock_ns: i64::MIN,
+            oldest_needed: None,
         })
     }
 

@@ -3,7 +3,6 @@
 use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
 use crate::error::Result;
-use crate::lineage::BatchStore;
 use crate::operators::Batch;
 use crate::operators::closed;
 use crate::operators::fragment::Workshop;
@@ -63,14 +62,6 @@ impl Tasks {
         copy.cloned().ok_or_else(|| missing("a task"))
     }
 
-    /// All batches of a node in the interval.
-    pub fn batches(&self, graph: &Graph, store: &BatchStore, node: NodeId, entry: &Entry) -> Vec<Arc<Batch>> {
-        let t = entry.record.interval;
-        (0..self.partitions_of(graph, node, entry))
-            .filter_map(|p| store.get(&rows_id(node, t, p)))
-            .collect()
-    }
-
     /// How many partitions a node's batch of an interval has.
     pub fn partitions_of(&self, graph: &Graph, node: NodeId, entry: &Entry) -> usize {
         let Some(spec) = graph.nodes.get(node) else { return 0 };
@@ -102,6 +93,7 @@ pub type Folded = (Batch, Option<State>);
 impl Program {
     /// Runs all nodes of the interval; their batches are in the store afterwards.
     pub(super) fn run_nodes(&mut self, entry: &Arc<Entry>, inline: bool) -> Result<()> {
+        self.oldest_needed = None;
         for level in 0..self.tasks.levels().len() {
             let mut jobs: Vec<Box<dyn FnOnce() -> Result<Folded> + Send>> = Vec::new();
             let mut names = Vec::new();
@@ -120,6 +112,9 @@ impl Program {
                 let t = entry.record.interval;
                 self.store.put(rows_id(node, t, partition), Arc::new(batch));
                 if let Some(state) = state {
+                    // Noted here and not asked of the store, from which states may have been lost by then.
+                    let since = state.oldest_interval();
+                    self.oldest_needed = self.oldest_needed.into_iter().chain(since).min();
                     self.store.put_state(state_id(node, t, partition), state);
                 }
             }
@@ -153,16 +148,18 @@ impl Program {
 
     /// Per input of a node, the batches of all its partitions.
     pub(super) fn gathered(&mut self, spec: &Node, entry: &Arc<Entry>) -> Result<Vec<InputBatches>> {
-        let t = entry.record.interval;
         let mut inputs = Vec::new();
         for input in &spec.inputs {
-            let partitions = self.tasks.partitions_of(&self.graph, *input, entry);
-            let batches = (0..partitions)
-                .map(|p| self.batch(*input, t, p))
-                .collect::<Result<Vec<_>>>()?;
-            inputs.push(batches);
+            inputs.push(self.all_batches(*input, entry)?);
         }
         Ok(inputs)
+    }
+
+    /// All batches of a node in the interval that runs.
+    pub(super) fn all_batches(&mut self, node: NodeId, entry: &Entry) -> Result<Vec<Arc<Batch>>> {
+        let partitions = self.tasks.partitions_of(&self.graph, node, entry);
+        let t = entry.record.interval;
+        (0..partitions).map(|p| self.batch(node, t, p)).collect()
     }
 
     /// A batch of the interval that runs, made again when it has been lost.

@@ -45,6 +45,8 @@ pub struct Program {
     pub clock: Box<dyn Clock>,
     pub next: u64,
     pub clock_ns: i64,
+    /// The first interval that any state is made of.
+    pub oldest_needed: Option<u64>,
 }
 
 /// Where "now" comes from: the one clock that answers may depend on. It is read once per interval, and recorded.
@@ -125,11 +127,8 @@ impl Program {
         let rows: usize = taken.iter().map(|t| t.rows).sum();
         let entry = self.freeze(t, taken)?;
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS)?;
-        let (tasks, graph, store) = (&self.tasks, &self.graph, &self.store);
-        let given = self
-            .outputs
-            .prepare(t, graph, &|node| tasks.batches(graph, store, node, &entry))?;
-        self.count_late(t, &entry)?;
+        let given = self.prepare_outputs(t, &entry)?;
+        self.count_late(&entry)?;
         let wanted = self.outputs.commit(t)?;
         self.release(t);
         self.metrics.interval(t, rows as u64, given as u64, watch);
@@ -138,6 +137,20 @@ impl Program {
             return Ok(Turn::Done);
         }
         Ok(Turn::Ran)
+    }
+
+    /// Hands the interval's rows to the outputs; gives how many there were.
+    fn prepare_outputs(&mut self, t: u64, entry: &Entry) -> Result<usize> {
+        let graph = Arc::clone(&self.graph);
+        let mut batches = Vec::new();
+        for output in &graph.outputs {
+            let mut of_output = Vec::new();
+            for node in &output.nodes {
+                of_output.extend(self.all_batches(*node, entry)?);
+            }
+            batches.push(of_output);
+        }
+        self.outputs.prepare(t, &graph, &batches)
     }
 
     /// Closes the interval: slices, partitions, watermarks and the clock go into its record.
@@ -189,7 +202,7 @@ impl Program {
     /// Forgets what nothing open is made of any more.
     fn release(&mut self, t: u64) {
         self.store.release_before(t);
-        let oldest = self.store.oldest_needed().unwrap_or(t + 1).min(t + 1);
+        let oldest = self.oldest_needed.unwrap_or(t + 1).min(t + 1);
         if self.journal.first().is_some_and(|first| first < oldest) {
             self.journal.release_before(oldest);
         }
@@ -198,18 +211,18 @@ impl Program {
     }
 
     /// Late rows and what else the tasks noticed, counted once per interval.
-    fn count_late(&mut self, t: u64, entry: &Entry) -> Result<()> {
-        for node in &self.graph.nodes {
+    fn count_late(&mut self, entry: &Entry) -> Result<()> {
+        let graph = Arc::clone(&self.graph);
+        for node in &graph.nodes {
             let Op::Panes(panes) = &node.op else { continue };
-            for partition in 0..entry.record.partitions {
-                if let Some(batch) = self.store.get(&rows_id(node.id, t, partition)) {
-                    let source = self.graph.sources.iter().position(|s| *s == panes.source);
-                    let intake = source.and_then(|s| self.intakes.get(s).map(|i| (s, i)));
-                    if let Some((source, intake)) = intake {
-                        self.late
-                            .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
-                    }
-                }
+            let batches = self.all_batches(node.id, entry)?;
+            let source = graph.sources.iter().position(|s| *s == panes.source);
+            let Some((source, intake)) = source.and_then(|s| self.intakes.get(s).map(|i| (s, i))) else {
+                continue;
+            };
+            for batch in batches {
+                self.late
+                    .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
             }
         }
         Ok(())

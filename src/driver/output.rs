@@ -1,6 +1,6 @@
 //! Outputs of a program: rows of an interval go to each, in order, are prepared and then committed.
 
-use crate::dstream::graph::{Graph, NodeId, Output};
+use crate::dstream::graph::{Graph, Output};
 use crate::error::{Error, Result};
 use crate::operators::Batch;
 use crate::operators::fragment::failed;
@@ -51,20 +51,15 @@ impl Outputs {
         }
     }
 
-    /// Hands each output its rows of the interval; gives how many there were.
-    pub fn prepare(
-        &mut self,
-        interval: u64,
-        graph: &Graph,
-        batches_of: &dyn Fn(NodeId) -> Vec<Arc<Batch>>,
-    ) -> Result<usize> {
+    /// Hands each output its rows of the interval (`batches`, per output); gives how many there were.
+    pub fn prepare(&mut self, interval: u64, graph: &Graph, batches: &[Vec<Arc<Batch>>]) -> Result<usize> {
         let mut rows = 0;
-        for (output, delivered) in graph.outputs.iter().zip(&mut self.all) {
+        for ((output, delivered), batches) in graph.outputs.iter().zip(&mut self.all).zip(batches) {
             if delivered.done {
                 continue;
             }
-            let batches = output.nodes.iter().flat_map(|node| batches_of(*node));
             let batches = batches
+                .iter()
                 .flat_map(|b| b.record_batches())
                 .filter(|b| b.num_rows() > 0)
                 .collect();

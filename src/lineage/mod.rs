@@ -66,11 +66,7 @@ impl BatchStore {
         self.lock().rows.retain(|id, _| id.interval >= interval);
     }
 
-    /// The first interval that any state is made of, and the rows kept in all of them.
-    pub fn oldest_needed(&self) -> Option<u64> {
-        self.lock().states.values().filter_map(State::oldest_interval).min()
-    }
-
+    /// Rows, or groups, kept in all states.
     pub fn state_rows(&self) -> usize {
         self.lock().states.values().map(State::num_rows).sum()
     }

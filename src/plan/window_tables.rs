@@ -255,6 +255,13 @@ impl Call {
             }
         };
         let unit = self.time_unit(input, index, time)?;
+        if tags[index] == Tag::WindowTime {
+            let message = "a window over `window_time`, that is over windows, is not built yet";
+            let refusal = Refusal::new("not_yet", message).at(time.span());
+            let help =
+                "aggregate once more by window_start, window_end; or insert the windows into a table, and window that";
+            return Err(refusal.help(help).into());
+        }
         if tags[index] != Tag::EventTime {
             let name = input.schema().field(index).name();
             let message = format!("`{name}` is not the event time of its source");

@@ -1,6 +1,6 @@
 //! Runs every `tests/slt/*.slt` over the library: one engine per file, statements in order.
 //!
-//! A row is shown as text: NULL, times as `2024-01-01T10:00:00`, floats as DataFusion casts them, lists as Arrow shows
+//! A row is shown as text: NULL, `(empty)` for empty text, times as `2024-01-01T10:00:00`, floats as DataFusion casts them, lists as Arrow shows
 //! them. Sort modes are those of sqllogictest.
 
 use async_trait::async_trait;
@@ -54,7 +54,10 @@ fn rows(batch: &RecordBatch) -> Vec<Vec<String>> {
         .collect();
     let cell = |row: usize, c: usize| match batch.column(c).is_null(row) {
         true => "NULL".to_string(),
-        false => columns[c].value(row).to_string(),
+        false => match columns[c].value(row).to_string() {
+            empty if empty.is_empty() => "(empty)".to_string(),
+            text => text,
+        },
     };
     (0..batch.num_rows())
         .map(|row| (0..columns.len()).map(|c| cell(row, c)).collect())
