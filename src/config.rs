@@ -120,14 +120,14 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "time_zone",
-        doc: "the zone of calendar functions (windows are aligned in UTC)",
+        doc: "the zone of calendar functions and of windows of days",
         get: |s| s.time_zone.clone(),
-        set: |s, v| match v.parse::<datafusion::arrow::array::timezone::Tz>() {
-            Ok(_) => {
-                s.time_zone = v.to_string();
+        set: |s, v| match v.eq_ignore_ascii_case("UTC") {
+            true => {
+                s.time_zone = "UTC".to_string();
                 Ok(())
             }
-            Err(_) => Err("a time zone such as UTC, Europe/Berlin or +02:00"),
+            false => Err("UTC (other zones are not built yet)"),
         },
     },
 ];

@@ -50,8 +50,10 @@ pub fn create(relation: &Relation) -> Result<RecordBatch> {
         Relation::Sink(spec) => &spec.definition,
         Relation::View(view) => &view.definition,
     };
-    let text = format!("{};", text.trim().trim_end_matches(';'));
-    rows(&["name", "statement"], vec![vec![relation.name().to_string(), text]])
+    rows(
+        &["statement"],
+        vec![vec![text.trim().trim_end_matches(';').to_string()]],
+    )
 }
 
 /// Columns, types, and what is special about them.

@@ -120,7 +120,7 @@ impl Options {
                 .ok_or_else(|| Error::refused(format!("--set takes NAME=VALUE, not `{pair}`")))?;
             engine = engine.set(name.trim(), value)?;
         }
-        engine.build()
+        Ok(engine.build())
     }
 
     pub fn style(&self) -> Style {
