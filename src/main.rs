@@ -10,5 +10,7 @@ mod repl;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A panic in a task is caught and told as an error in words; its trace is for whoever asked for logs.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a task broke off")));
     cli::main()
 }

@@ -70,7 +70,12 @@ impl Delivery for ToSink {
     }
 
     fn commit(&mut self, interval: u64) -> Result<bool> {
-        self.0.commit(interval).map(|()| true)
+        match self.0.commit(interval) {
+            Ok(()) => Ok(true),
+            // Whoever read the other end wants no more: that is no failure.
+            Err(error) if is_closed_pipe(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -82,6 +87,11 @@ impl Delivery for ToSink {
             tracing::warn!(error = %shared(&Arc::new(error)), "a sink could not be put back");
         }
     }
+}
+
+fn is_closed_pipe(error: &Error) -> bool {
+    let cause = error.source.as_deref().and_then(|e| e.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Into a table without connector.

@@ -258,6 +258,9 @@ impl<'a> Planning<'a> {
 
     /// An INSERT: the query's columns are those of the target.
     pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
+        if insert.target.value == "stdout" && self.state.catalog.get("stdout").is_none() {
+            self.declare_stdout();
+        }
         let target = self.relation(&insert.target)?.clone();
         let plan = self.logical(&insert.query, span)?;
         let (plan, target) = match target {
@@ -444,6 +447,21 @@ impl<'a> Planning<'a> {
             .statement_to_plan(statement)
             .and_then(|plan| refuse_clocks(&plan).map(|()| plan));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    /// `INSERT INTO stdout`: standard output needs no declaration.
+    fn declare_stdout(&mut self) {
+        let spec = TableSpec {
+            name: "stdout".to_string(),
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            watermark: None,
+            connector: Some("stdout".to_string()),
+            options: Default::default(),
+            is_static: false,
+            definition: "CREATE SINK stdout WITH (connector = 'stdout')".to_string(),
+        };
+        self.state.catalog.put(Relation::Sink(Arc::new(spec)));
     }
 
     /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.

@@ -15,6 +15,7 @@ mod nexmark;
 mod prefetch;
 pub mod push;
 pub mod stdin;
+mod stdout;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::Result;
@@ -171,6 +172,7 @@ pub static CONNECTORS: &[Connector] = &[
     nexmark::CONNECTOR,
     push::CONNECTOR,
     blackhole::CONNECTOR,
+    stdout::CONNECTOR,
 ];
 
 /// The connector of that name.

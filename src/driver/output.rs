@@ -75,7 +75,10 @@ impl Outputs {
         let mut wanted = false;
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
             let more = delivered.to.commit(interval)?;
-            if !more || delivered.left == Some(0) {
+            if !more {
+                delivered.done = true;
+                delivered.to.stop(None);
+            } else if delivered.left == Some(0) {
                 delivered.done = true;
                 delivered.to.finish()?;
             }

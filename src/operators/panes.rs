@@ -210,7 +210,8 @@ fn runs_of_one_pane(batches: &[RecordBatch]) -> Option<BTreeMap<i64, Vec<RecordB
             at += run.len();
         }
     }
-    (runs.len() == 1 || (runs.len() <= RUNS_MAX && rows / runs.len() >= RUN_ROWS_MIN)).then_some(runs)
+    let long = runs.len() <= RUNS_MAX && rows >= runs.len() * RUN_ROWS_MIN;
+    (runs.len() <= 1 || long).then_some(runs)
 }
 
 enum Verdict {

@@ -1,0 +1,107 @@
+//! Standard output as a sink: the rows of an interval are written at once when it commits.
+//!
+//! Owns: the sink `stdout`. Guarantees: whole rows, in the order of intervals, flushed after each; a pipe that has been
+//! closed ends the query quietly. Does **not** guarantee: exactly once after a restart (a terminal takes nothing back).
+//! Depends on `formats`. Start reading at [`open`].
+
+use super::{Connector, Sink};
+use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
+use crate::error::{Error, Result};
+use crate::formats::{CsvFormat, Encoder, Format};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "stdout",
+    doc: "Rows to standard output, an interval at a time",
+    reads: false,
+    writes: true,
+    options: &[OptionSpec {
+        name: "format",
+        kind: OptionKind::OneOf(&["json", "csv"]),
+        default: Some("json"),
+        doc: "json: one object per line; csv: with a header",
+    }],
+};
+
+/// The line of the registry.
+pub const CONNECTOR: Connector = Connector {
+    spec: &SPEC,
+    infer: None,
+    source: None,
+    sink: Some(open),
+    ends: |_| true,
+};
+
+/// Opens standard output for rows of the given columns.
+pub fn open(spec: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {
+    let format = match spec.option(&SPEC, "format") {
+        Some("csv") => Format::Csv(CsvFormat {
+            delimiter: b',',
+            header: true,
+            null_value: String::new(),
+        }),
+        _ => Format::Json,
+    };
+    let encoded = Encoded::default();
+    let encoder = Encoder::new(&format, schema, encoded.clone())?;
+    Ok(Box::new(Stdout {
+        encoder,
+        encoded,
+        out: Box::new(io::stdout()),
+    }))
+}
+
+struct Stdout {
+    encoder: Encoder<Encoded>,
+    encoded: Encoded,
+    out: Box<dyn Write + Send>,
+}
+
+/// Bytes that wait for their interval to commit.
+#[derive(Clone, Default)]
+struct Encoded(Arc<Mutex<Vec<u8>>>);
+
+impl Encoded {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Encoded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Stdout {
+    fn prepare(&mut self, _interval: u64, batches: &[RecordBatch]) -> Result<()> {
+        batches.iter().try_for_each(|batch| self.encoder.write(batch))
+    }
+
+    fn commit(&mut self, _interval: u64) -> Result<()> {
+        let bytes = self.encoded.take();
+        let written = self.out.write_all(&bytes).and_then(|()| self.out.flush());
+        written.map_err(|e| Error::connector(format!("stdout cannot be written: {e}")).because(e))
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        self.encoded.take();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        // The header of a CSV without rows.
+        self.commit(0)
+    }
+}
