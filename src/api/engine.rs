@@ -16,6 +16,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// A streaming SQL engine inside this process. Cheap to clone; all clones are the same engine.
@@ -75,25 +76,24 @@ impl EngineBuilder {
     }
 
     /// Starts the engine's threads.
-    ///
-    /// Errors: a thread could not be started.
-    pub fn build(self) -> Result<Engine> {
+    pub fn build(self) -> Engine {
         let threads = self.settings.threads();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_time()
             .build();
-        let runtime = runtime.map_err(|e| Error::internal("the engine's threads could not be started").because(e))?;
-        let handle = runtime.handle().clone();
-        let tasks = Pool::new("waterwheel-task", threads, move || {
-            // Held for the life of the thread: operators that spawn find the engine's runtime.
-            let handle: &'static tokio::runtime::Handle = Box::leak(Box::new(handle.clone()));
-            Box::new(handle.enter())
-        })?;
-        let readers = Pool::new("waterwheel-read", threads, || Box::new(()))?;
-        let session = new_session(&self.settings.time_zone).map_err(crate::operators::fragment::failed)?;
+        let runtime = runtime
+            .inspect_err(|error| tracing::warn!(%error, "operators that spawn will not run"))
+            .ok();
+        let handle = runtime.as_ref().map(|r| r.handle().clone());
+        let tasks = Pool::new("waterwheel-task", threads, move |work| {
+            // Operators that spawn find the engine's runtime.
+            let _entered = handle.as_ref().map(Handle::enter);
+            work();
+        });
+        let readers = Pool::new("waterwheel-read", threads, |work| work());
         let state = State {
-            session: Arc::new(session),
+            session: Arc::new(new_session()),
             catalog: Catalog::default(),
             settings: self.settings,
             memory: BTreeMap::new(),
@@ -106,24 +106,20 @@ impl EngineBuilder {
             tasks,
             readers,
             manual: self.manual,
-            runtime: Some(runtime),
+            runtime,
         };
-        Ok(Engine { inner: Arc::new(inner) })
+        Engine { inner: Arc::new(inner) }
     }
 }
 
 impl Engine {
     /// An engine that keeps everything in memory.
-    ///
-    /// Errors: its threads could not be started.
-    pub fn in_memory() -> Result<Engine> {
+    pub fn in_memory() -> Engine {
         Engine::builder().build()
     }
 
     /// An engine without timer: see [`Engine::step`].
-    ///
-    /// Errors: its threads could not be started.
-    pub fn manual() -> Result<Engine> {
+    pub fn manual() -> Engine {
         Engine::builder().manual().build()
     }
 
@@ -246,6 +242,18 @@ impl Engine {
             // The sender goes only when the program has ended.
             let _ = ended.wait_for(Option::is_some).await;
         }
+    }
+
+    /// Declares standard input as the table `stdin`: JSON lines when it begins with `{`, else text lines in one column
+    /// `line`. Waits for its first line. For programs whose user named `stdin` and declared nothing.
+    ///
+    /// Errors: standard input cannot be read, or has been read already.
+    pub async fn declare_stdin(&self) -> Result<()> {
+        let format = crate::connectors::stdin::sniff()?.format;
+        self.execute(&format!(
+            "CREATE SOURCE stdin WITH (connector = 'stdin', format = '{format}')"
+        ))
+        .await
     }
 
     /// The settings that hold for the next statement.

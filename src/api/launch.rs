@@ -14,6 +14,7 @@ use crate::driver::late::LateLog;
 use crate::driver::output::{Delivery, Outputs};
 use crate::driver::{Clock, Program};
 use crate::dstream::graph::{Graph, Op, SourceNode};
+use crate::dstream::system::{DEAD_LETTERS, LATE_ROWS, OF};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Kind, Result};
 use crate::lineage::BatchStore;
@@ -202,6 +203,7 @@ impl Build {
         let shop = Workshop {
             session: Arc::clone(&state.session),
             tables: Arc::new(tables),
+            lookups: Arc::default(),
         };
         let tasks = Tasks::new(&graph, settings.threads(), &shop)?;
         let mut intakes = Vec::new();
@@ -276,12 +278,11 @@ impl Build {
 
     /// All rows of a static table, by running a small program to its end on this thread.
     fn static_rows(&self, spec: &Arc<TableSpec>, state: &State) -> Result<Vec<RecordBatch>> {
+        if let Some(rows) = system_rows(spec, state)? {
+            return Ok(rows);
+        }
         let plan = Planning::new(state.clone(), "").whole_table(spec).map_err(failed)?;
-        let graph = compile(&[QueryPlan {
-            name: spec.name.clone(),
-            plan,
-        }])
-        .map_err(failed)?;
+        let graph = compile(&[QueryPlan::new(spec.name.clone(), plan)]).map_err(failed)?;
         let rows = Arc::new(Mutex::new(Vec::new()));
         let collect = Box::new(ToMemory(Arc::clone(&rows)));
         let build = Build {
@@ -302,6 +303,29 @@ impl Build {
             )),
             Ended::Done => Ok(std::mem::take(&mut rows.lock().unwrap_or_else(PoisonError::into_inner))),
         }
+    }
+}
+
+/// The rows of a relation that the engine fills, as they are now; `None` for any other.
+fn system_rows(spec: &TableSpec, state: &State) -> Result<Option<Vec<RecordBatch>>> {
+    let of = spec.options.get(OF).map(String::as_str).unwrap_or_default();
+    match spec.connector.as_deref() {
+        Some(LATE_ROWS) => {
+            let running = state.running.get(of);
+            Ok(Some(
+                running
+                    .map(|(program, output)| program.late.late_rows(*output))
+                    .unwrap_or_default(),
+            ))
+        }
+        Some(DEAD_LETTERS) => {
+            let programs = state.running.values().filter(|(_, output)| *output == 0);
+            programs
+                .map(|(program, _)| program.late.dead_letters(of))
+                .collect::<Result<Vec<_>>>()
+                .map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

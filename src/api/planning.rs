@@ -3,22 +3,24 @@
 use super::engine::State;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::CONNECTORS;
-use crate::dstream::graph::Graph;
+use crate::dstream::graph::{Graph, Op};
+use crate::dstream::system;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Class, facts};
-use crate::plan::session::Names;
+use crate::plan::session::{Names, refuse_clocks};
 use crate::sql::statement::*;
 use crate::sql::{Lines, group_window, parse_script};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// Plans the statements of one text, one after the other, changing `state` as they would.
@@ -131,12 +133,8 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
-        let spec = self.with_creation(span, |creation| creation.table(create))?;
+        let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
-        let spec = match (create.columns.is_empty(), connector) {
-            (true, Some(connector)) => self.inferred(spec, connector, create)?,
-            _ => spec,
-        };
         let bounded = connector.is_none_or(|c| (c.ends)(&spec));
         let replayable = !matches!(spec.connector.as_deref(), Some("stdin" | "push"));
         self.state.catalog.put(Relation::Table(Table {
@@ -145,29 +143,6 @@ impl<'a> Planning<'a> {
             replayable,
         }));
         Ok(())
-    }
-
-    /// The spec with the columns that its data has.
-    fn inferred(
-        &self,
-        mut spec: TableSpec,
-        connector: &crate::connectors::Connector,
-        create: &CreateTable,
-    ) -> Planned<TableSpec> {
-        let at = |d: Diagnostic| vec![d.at(create.name.span.clone())];
-        let Some(infer) = connector.infer else {
-            let message = format!("the columns of `{}` must be declared", spec.name);
-            return Err(at(Diagnostic::error("no_columns", message)));
-        };
-        let schema = infer(&spec).map_err(|e| at(Diagnostic::error("cannot_infer", e.message)))?;
-        let column = |f: &Arc<datafusion::arrow::datatypes::Field>| Column {
-            name: f.name().clone(),
-            data_type: f.data_type().clone(),
-            nullable: f.is_nullable(),
-            computed: None,
-        };
-        spec.columns = schema.fields().iter().map(column).collect();
-        Ok(spec)
     }
 
     fn create_view(&mut self, create: &CreateView, span: &Range<usize>) -> Planned<()> {
@@ -184,7 +159,7 @@ impl<'a> Planning<'a> {
             plan,
             definition: create.text.clone(),
         };
-        self.state.catalog.put(Relation::View(view));
+        self.state.catalog.put(Relation::View(Box::new(view)));
         Ok(())
     }
 
@@ -212,23 +187,20 @@ impl<'a> Planning<'a> {
         let spec = Arc::new(self.with_creation(span, |creation| creation.sink(create))?);
         let plan = match &create.from {
             SinkInput::Nothing => None,
-            SinkInput::Query(query) => Some(self.optimised(self.logical(query, span)?, span)?),
+            SinkInput::Query(query) => Some(self.planned(query, span)?),
             SinkInput::Relation(name) => {
                 self.relation(name)?;
                 let text = format!("SELECT * FROM \"{}\"", name.value.replace('"', "\"\""));
                 let (statements, _) = parse_script(&text);
                 match statements.first().map(|s| &s.statement) {
-                    Some(Statement::Query(query)) => Some(self.optimised(self.logical(query, span)?, span)?),
+                    Some(Statement::Query(query)) => Some(self.planned(query, span)?),
                     _ => None,
                 }
             }
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
-            plan: QueryPlan {
-                name: create.name.value.clone(),
-                plan,
-            },
+            plan: QueryPlan::new(create.name.value.clone(), plan),
             target: Target::Sink(spec),
         }))
     }
@@ -274,13 +246,12 @@ impl<'a> Planning<'a> {
 
     /// A SELECT, named by its place.
     pub fn query(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<Routed> {
-        let plan = self.optimised(self.logical(query, span)?, span)?;
+        let plan = self.planned(query, span)?;
         self.state.unnamed += 1;
+        let mut plan = QueryPlan::new(format!("q{}", self.state.unnamed), plan);
+        plan.titles = titles(&query.query);
         Ok(Routed {
-            plan: QueryPlan {
-                name: format!("q{}", self.state.unnamed),
-                plan,
-            },
+            plan,
             target: Target::Reader,
         })
     }
@@ -313,10 +284,7 @@ impl<'a> Planning<'a> {
         };
         let plan = self.optimised(plan, span)?;
         Ok(Routed {
-            plan: QueryPlan {
-                name: insert.target.value.clone(),
-                plan,
-            },
+            plan: QueryPlan::new(insert.target.value.clone(), plan),
             target,
         })
     }
@@ -395,18 +363,21 @@ impl<'a> Planning<'a> {
     }
 
     /// The operator graph of queries that start together.
-    pub fn graph(&self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
+    pub fn graph(&mut self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
         for routed in queries {
             self.check_target(routed, span)?;
         }
-        let plans: Vec<QueryPlan> = queries
-            .iter()
-            .map(|q| QueryPlan {
-                name: q.plan.name.clone(),
-                plan: q.plan.plan.clone(),
-            })
-            .collect();
-        compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])
+        let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
+        let graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
+        for node in &graph.nodes {
+            if let Op::Panes(panes) = &node.op
+                && let (Op::Source(source), output) = (&graph.nodes[panes.source].op, &graph.outputs[panes.output])
+            {
+                let late = system::late_rows(&output.name, source.table.physical_schema(), panes.window.unit);
+                self.state.catalog.put_late_rows(&output.name, late);
+            }
+        }
+        Ok(graph)
     }
 
     /// An aggregate without a window over a stream changes its rows, which no sink takes yet.
@@ -444,7 +415,12 @@ impl<'a> Planning<'a> {
         LogicalPlanBuilder::scan("t", Arc::new(scanned), None)?.build()
     }
 
-    fn logical(&self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+    fn planned(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let plan = self.logical(query, span)?;
+        self.optimised(plan, span)
+    }
+
+    fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
         let unsupported = query
             .clauses
             .iter()
@@ -454,6 +430,7 @@ impl<'a> Planning<'a> {
             return Err(unsupported);
         }
         let mut ast_query = query.query.as_ref().clone();
+        self.declare_files(&ast_query)?;
         let has_time = |name: &str| match self.state.catalog.get(name) {
             Some(Relation::Table(table)) => table.spec.watermark.is_some(),
             Some(Relation::View(view)) => facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime),
@@ -463,9 +440,46 @@ impl<'a> Planning<'a> {
         let names = self.names();
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
-        planner
+        let planned = planner
             .statement_to_plan(statement)
-            .map_err(|e| vec![self.diagnosed(&e, span)])
+            .and_then(|plan| refuse_clocks(&plan).map(|()| plan));
+        planned.map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.
+    fn declare_files(&mut self, query: &ast::Query) -> Planned<()> {
+        let mut paths = Vec::new();
+        let _: ControlFlow<()> = ast::visit_relations(query, |name| {
+            if let [ast::ObjectNamePart::Identifier(ident)] = &name.0[..]
+                && ident.quote_style == Some('\'')
+            {
+                paths.push((ident.value.clone(), self.lines.span(ident.span)));
+            }
+            ControlFlow::Continue(())
+        });
+        for (path, span) in paths {
+            if self.state.catalog.get(&path).is_some() {
+                continue;
+            }
+            let mut spec = TableSpec {
+                name: path.clone(),
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+                watermark: None,
+                connector: Some("file".to_string()),
+                options: [("path".to_string(), path.clone())].into(),
+                is_static: false,
+                definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
+            };
+            let schema = infer(&spec).map_err(|d| vec![d.maybe_at(span)])?;
+            spec.columns = schema.fields().iter().map(|field| Column::physical(field)).collect();
+            self.state.catalog.put(Relation::Table(Table {
+                spec: Arc::new(spec),
+                bounded: true,
+                replayable: true,
+            }));
+        }
+        Ok(())
     }
 
     fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
@@ -538,4 +552,40 @@ pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
         .filter(|d| d.severity == Severity::Error)
         .all(|d| d.code.starts_with("no_"));
     Error::from_diagnostics(if refused { Kind::Refused } else { Kind::Sql }, found)
+}
+
+/// What columns without a name of their own are called: as they are written, not as the planner spells them.
+fn titles(query: &ast::Query) -> Vec<Option<String>> {
+    let ast::SetExpr::Select(select) = query.body.as_ref() else {
+        return Vec::new();
+    };
+    let title = |item: &ast::SelectItem| match item {
+        ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)) => Some(None),
+        ast::SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
+        ast::SelectItem::ExprWithAlias { .. } => Some(None),
+        _ => None,
+    };
+    // A wildcard stands for several columns: then nothing is known of places.
+    select
+        .projection
+        .iter()
+        .map(title)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
+
+/// The columns of a table that declares none, from its data.
+fn infer(spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
+    let infer = spec
+        .connector
+        .as_deref()
+        .and_then(crate::connectors::find)
+        .and_then(|c| c.infer);
+    match infer {
+        Some(infer) => infer(spec).map_err(|e| Diagnostic::error("cannot_infer", e.message)),
+        None => Err(Diagnostic::error(
+            "no_columns",
+            format!("the columns of `{}` must be declared", spec.name),
+        )),
+    }
 }

@@ -60,6 +60,11 @@ impl Query {
         &self.name
     }
 
+    /// Whether both run in one program, whose numbers they share.
+    pub fn same_program(&self, other: &Query) -> bool {
+        Arc::ptr_eq(&self.running, &other.running)
+    }
+
     /// Another handle to the same query, without its rows.
     pub(super) fn again(&self) -> Query {
         Query {

@@ -6,11 +6,11 @@ use crate::config::SETTINGS;
 use crate::dstream::graph::Graph;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
+use crate::formats::type_name;
 use crate::plan::explain;
-use crate::plan::window_tables::human;
 use crate::sql::statement::Statement;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 
 /// The graph, a line a row.
@@ -50,8 +50,10 @@ pub fn create(relation: &Relation) -> Result<RecordBatch> {
         Relation::Sink(spec) => &spec.definition,
         Relation::View(view) => &view.definition,
     };
-    let text = format!("{};", text.trim().trim_end_matches(';'));
-    rows(&["name", "statement"], vec![vec![relation.name().to_string(), text]])
+    rows(
+        &["statement"],
+        vec![vec![text.trim().trim_end_matches(';').to_string()]],
+    )
 }
 
 /// Columns, types, and what is special about them.
@@ -75,7 +77,7 @@ fn described(spec: &TableSpec) -> Vec<Vec<String>> {
         if let Some(watermark) = spec.watermark.filter(|w| w.column == index) {
             extra.push(match watermark.delay_ns {
                 0 => format!("event time, watermark {}", c.name),
-                delay => format!("event time, watermark {} - {}", c.name, human(delay)),
+                delay => format!("event time, watermark {} - {}", c.name, interval(delay)),
             });
         }
         if spec.primary_key.contains(&index) {
@@ -89,65 +91,22 @@ fn described(spec: &TableSpec) -> Vec<Vec<String>> {
     spec.columns.iter().enumerate().map(one).collect()
 }
 
-fn column(name: &str, data_type: &DataType, nullable: bool, extra: String) -> Vec<String> {
-    let nullable = if nullable { "yes" } else { "no" };
-    vec![name.to_string(), sql_type(data_type), nullable.to_string(), extra]
+/// Nanoseconds as SQL writes them.
+fn interval(ns: i64) -> String {
+    let units = [
+        (86_400_000_000_000, "DAY"),
+        (3_600_000_000_000, "HOUR"),
+        (60_000_000_000, "MINUTE"),
+    ];
+    match units.into_iter().find(|(width, _)| ns % width == 0) {
+        Some((width, unit)) => format!("INTERVAL '{}' {unit}", ns / width),
+        None => format!("INTERVAL '{}' SECOND", ns as f64 / 1e9),
+    }
 }
 
-/// A type as SQL writes it.
-pub fn sql_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".into(),
-        DataType::Int8 => "TINYINT".into(),
-        DataType::Int16 => "SMALLINT".into(),
-        DataType::Int32 => "INT".into(),
-        DataType::Int64 => "BIGINT".into(),
-        DataType::UInt8 => "TINYINT UNSIGNED".into(),
-        DataType::UInt16 => "SMALLINT UNSIGNED".into(),
-        DataType::UInt32 => "INT UNSIGNED".into(),
-        DataType::UInt64 => "BIGINT UNSIGNED".into(),
-        DataType::Float32 => "FLOAT".into(),
-        DataType::Float64 => "DOUBLE".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "VARBINARY".into(),
-        DataType::Date32 | DataType::Date64 => "DATE".into(),
-        DataType::Time32(_) | DataType::Time64(_) => "TIME".into(),
-        DataType::Interval(_) => "INTERVAL".into(),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
-            format!("DECIMAL({p}, {s})")
-        }
-        DataType::Decimal256(p, s) => format!("DECIMAL({p}, {s})"),
-        DataType::Timestamp(unit, zone) => {
-            let digits = match unit {
-                TimeUnit::Second => "(0)",
-                TimeUnit::Millisecond => "(3)",
-                TimeUnit::Microsecond => "(6)",
-                TimeUnit::Nanosecond => "",
-            };
-            format!(
-                "TIMESTAMP{digits}{}",
-                if zone.is_some() { " WITH TIME ZONE" } else { "" }
-            )
-        }
-        DataType::List(item) | DataType::LargeList(item) => format!("{}[]", sql_type(item.data_type())),
-        DataType::Struct(fields) => {
-            let fields = fields
-                .iter()
-                .map(|f| format!("{} {}", f.name(), sql_type(f.data_type())));
-            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) if fields.len() == 2 => {
-                format!(
-                    "MAP<{}, {}>",
-                    sql_type(fields[0].data_type()),
-                    sql_type(fields[1].data_type())
-                )
-            }
-            other => format!("MAP<{}>", sql_type(other)),
-        },
-        other => other.to_string().to_uppercase(),
-    }
+fn column(name: &str, data_type: &DataType, nullable: bool, extra: String) -> Vec<String> {
+    let nullable = if nullable { "YES" } else { "NO" };
+    vec![name.to_string(), type_name(data_type), nullable.to_string(), extra]
 }
 
 /// One setting, or all.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     relations: BTreeMap<String, Relation>,
+    /// `late_rows` of the queries that have been planned, by the name of the query.
+    late_rows: BTreeMap<String, Arc<TableSpec>>,
 }
 
 /// What a name stands for.
@@ -25,7 +27,7 @@ pub enum Relation {
     Table(Table),
     /// `CREATE SINK`: can only be written to.
     Sink(Arc<TableSpec>),
-    View(View),
+    View(Box<View>),
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +78,21 @@ impl Catalog {
 
     pub fn remove(&mut self, name: &str) -> Option<Relation> {
         self.relations.remove(name)
+    }
+
+    /// Makes `late_rows('query')` known.
+    pub fn put_late_rows(&mut self, query: &str, spec: TableSpec) {
+        self.late_rows.insert(query.to_string(), Arc::new(spec));
+    }
+
+    /// The relation `late_rows('query')`.
+    pub fn late_rows(&self, query: &str) -> Option<&Arc<TableSpec>> {
+        self.late_rows.get(query)
+    }
+
+    /// The queries that have late rows.
+    pub fn queries(&self) -> impl Iterator<Item = &str> {
+        self.late_rows.keys().map(String::as_str)
     }
 
     /// In order of their names.

@@ -1,7 +1,7 @@
 //! `WITH (…)` against the option table of its connector: unknown keys and wrong values, each with its place.
 
 use crate::dstream::table::{ConnectorSpec, OptionKind};
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, nearest};
 use crate::sql::statement::OptionDef;
 use std::collections::BTreeMap;
 
@@ -30,6 +30,16 @@ pub fn check<'a>(
                 .suggest(&def.value, known.iter().copied()),
         );
         return Err(wrong);
+    }
+    if connector.is_none()
+        && let Some(misspelt) = defs
+            .iter()
+            .find(|d| nearest(&d.key.value, ["connector"]) == ["connector"])
+    {
+        // Without a connector the other options mean nothing yet.
+        let message = format!("unknown option `{}`", misspelt.key.value);
+        let unknown = Diagnostic::error("unknown_option", message).at(misspelt.key.span.clone());
+        return Err(vec![unknown.suggest(&misspelt.key.value, ["connector"])]);
     }
     let known: Vec<&str> = match connector {
         Some(spec) => std::iter::once("connector")

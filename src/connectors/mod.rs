@@ -136,14 +136,22 @@ pub trait Sink: Send {
     fn finish(&mut self) -> Result<()>;
 }
 
+/// Opens a table for reading.
+pub type OpenSource = fn(&TableSpec, &Workers) -> Result<Arc<dyn Source>>;
+
+/// Opens a table for writing rows of the given columns; the flag tells whether the query that writes ends by itself.
+pub type OpenSink = fn(&TableSpec, SchemaRef, bool) -> Result<Box<dyn Sink>>;
+
+/// Hands a job to a thread.
+pub type Spawn = dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync;
+
 /// One line of the registry.
 pub struct Connector {
     pub spec: &'static ConnectorSpec,
     /// The columns of a table declared without any, from the data itself.
     pub infer: Option<fn(&TableSpec) -> Result<SchemaRef>>,
-    pub source: Option<fn(&TableSpec, &Workers) -> Result<Arc<dyn Source>>>,
-    /// `bounded`: whether the query that writes ends by itself.
-    pub sink: Option<fn(&TableSpec, SchemaRef, bool) -> Result<Box<dyn Sink>>>,
+    pub source: Option<OpenSource>,
+    pub sink: Option<OpenSink>,
     /// Whether reading such a table ends by itself, as far as its declaration tells.
     pub ends: fn(&TableSpec) -> bool,
 }
@@ -153,7 +161,7 @@ pub struct Connector {
 pub struct Workers {
     /// How many jobs run at once.
     pub threads: usize,
-    pub spawn: Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>,
+    pub spawn: Arc<Spawn>,
 }
 
 /// Every connector. Order is the order of help and docs.

@@ -44,11 +44,14 @@ struct SplitIntake {
     chunk: Option<Chunk>,
     ended: bool,
     pending: bool,
+    /// Why it cannot be read on; told once the rows before it have been run.
+    broken: Option<Error>,
     /// Own watermark, at least the floor that it got when it appeared (TIME.md rule 6).
     watermark_ns: i64,
 }
 
 /// Rows taken for an interval, before they are dealt out to partitions.
+#[derive(Default)]
 pub struct Taken {
     pub slices: Vec<TakenSlice>,
     pub bad: Vec<BadRecord>,
@@ -125,6 +128,7 @@ impl Intake {
                     chunk: None,
                     ended: false,
                     pending: false,
+                    broken: None,
                     watermark_ns: floor,
                 });
             }
@@ -136,6 +140,11 @@ impl Intake {
     pub fn take(&mut self, taken: &mut Taken, max_rows: usize, max_bytes: usize) -> Result<()> {
         while taken.rows < max_rows && taken.bytes < max_bytes {
             self.look()?;
+            if taken.rows == 0
+                && let Some(error) = self.splits.iter_mut().find_map(|s| s.broken.take())
+            {
+                return Err(error);
+            }
             let Some(index) = self.lowest() else {
                 return Ok(());
             };
@@ -152,7 +161,7 @@ impl Intake {
         let ahead = if self.bounded { self.ahead } else { order.len() };
         for index in order.into_iter().take(ahead) {
             let split = &mut self.splits[index];
-            if split.chunk.is_some() {
+            if split.chunk.is_some() || split.broken.is_some() {
                 continue;
             }
             if split.reader.is_none() {
@@ -160,15 +169,16 @@ impl Intake {
             }
             let Some(reader) = &mut split.reader else { continue };
             split.pending = false;
-            match reader.next()? {
-                Next::Chunk(chunk) => {
+            match reader.next() {
+                Err(error) => split.broken = Some(error),
+                Ok(Next::Chunk(chunk)) => {
                     if let Some(watermark) = chunk.watermark_ns {
                         split.watermark_ns = split.watermark_ns.max(watermark);
                     }
                     split.chunk = Some(chunk);
                 }
-                Next::Pending => split.pending = true,
-                Next::Ended => {
+                Ok(Next::Pending) => split.pending = true,
+                Ok(Next::Ended) => {
                     split.ended = true;
                     split.reader = None;
                 }

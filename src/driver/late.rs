@@ -4,6 +4,7 @@ use super::intake::Intake;
 use crate::connectors::{BadRecord, Offset};
 use crate::dstream::graph::{Graph, NodeId, Op, PanesNode};
 use crate::dstream::record::SliceRecord;
+use crate::dstream::system::{dead_letter_fields, late_fields};
 use crate::dstream::table::unit_ns;
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -14,7 +15,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array, make_array,
 };
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Schema};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -120,28 +121,8 @@ impl LateLog {
             Arc::new(BinaryArray::from_iter_values(records.iter().map(|r| &r.bytes))),
             Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.message))),
         ];
-        RecordBatch::try_new(dead_letter_schema(), columns).map_err(|e| failed(e.into()))
+        RecordBatch::try_new(Arc::new(Schema::new(dead_letter_fields())), columns).map_err(|e| failed(e.into()))
     }
-}
-
-/// The columns of `dead_letters('source')`.
-pub fn dead_letter_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("source", DataType::Utf8, false),
-        Field::new("byte_offset", DataType::UInt64, false),
-        Field::new("line", DataType::UInt64, false),
-        Field::new("bytes", DataType::Binary, false),
-        Field::new("message", DataType::Utf8, false),
-    ]))
-}
-
-/// The columns that `late_rows` adds behind the row's own.
-pub fn late_fields(unit: TimeUnit) -> Vec<Field> {
-    vec![
-        Field::new("late_window_start", DataType::Timestamp(unit, None), true),
-        Field::new("late_window_end", DataType::Timestamp(unit, None), true),
-        Field::new("late_watermark", DataType::Timestamp(unit, None), true),
-    ]
 }
 
 /// A slice's rows with every column of the source: the query may have read only a few of them.

@@ -229,17 +229,6 @@ impl Program {
     }
 }
 
-impl Default for Taken {
-    fn default() -> Self {
-        Taken {
-            slices: Vec::new(),
-            bad: Vec::new(),
-            rows: 0,
-            bytes: 0,
-        }
-    }
-}
-
 /// The name of a node's batch.
 pub fn rows_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
     BatchId {

@@ -8,5 +8,6 @@
 pub mod graph;
 pub mod nodes;
 pub mod record;
+pub mod system;
 pub mod table;
 pub mod window;

@@ -46,6 +46,18 @@ pub struct Watermark {
     pub delay_ns: i64,
 }
 
+impl Column {
+    /// A column that the connector gives.
+    pub fn physical(field: &Field) -> Column {
+        Column {
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+            nullable: field.is_nullable(),
+            computed: None,
+        }
+    }
+}
+
 impl TableSpec {
     /// The declared columns, computed ones included.
     pub fn schema(&self) -> SchemaRef {

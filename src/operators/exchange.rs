@@ -6,7 +6,7 @@ use datafusion::common::Result;
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 
 /// One seed for ever: the owner of a key must not change from run to run.
-const SEED: u64 = 0x5EED_0F_A_11A8;
+const SEED: u64 = 0x5EED_0FA1_1A80;
 
 /// Splits a batch by the hash of `keys` into `partitions` batches (some may be empty), keeping the order of rows.
 /// Without keys, or with one partition, everything goes to partition 0.

@@ -3,6 +3,7 @@
 //! One fragment belongs to one worker at a time ("one copy of the plan per worker, never two intervals on one copy").
 
 use super::input::{InputExec, Slots};
+use super::lookup_join::LookupTables;
 use super::{static_table::StaticTables, window_expand::WindowExpandExec};
 use crate::dstream::nodes::{InputNode, StaticNode, WindowNode};
 use crate::error::{Error, Kind, Result};
@@ -24,6 +25,8 @@ use std::sync::Arc;
 pub struct Workshop {
     pub session: Arc<SessionState>,
     pub tables: Arc<StaticTables>,
+    /// Those of them that stages join with, indexed; filled as stages are planned.
+    pub lookups: Arc<LookupTables>,
 }
 
 /// A runnable plan with its inputs.
@@ -72,14 +75,16 @@ impl Fragment {
 }
 
 impl Workshop {
-    /// Turns a logical fragment into a physical plan with one partition.
+    /// Turns a logical fragment into a physical plan with one partition; reads the static tables that it joins with.
     pub fn plan(&self, logical: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
         let leaves = Leaves {
             tables: Arc::clone(&self.tables),
         };
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(leaves)]);
         let planning = planner.create_physical_plan(logical, self.session.as_ref());
-        futures::executor::block_on(planning).map_err(failed)
+        let plan = futures::executor::block_on(planning).map_err(failed)?;
+        let context = Arc::new(TaskContext::from(self.session.as_ref()));
+        self.lookups.put_into(plan, logical, &context).map_err(failed)
     }
 }
 

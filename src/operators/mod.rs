@@ -13,6 +13,7 @@ pub mod closed;
 pub mod exchange;
 pub mod fragment;
 pub mod input;
+pub mod lookup_join;
 pub mod panes;
 pub mod runtime;
 pub mod static_table;

@@ -150,7 +150,7 @@ pub fn stream_tables(plan: &LogicalPlan) -> Vec<(String, bool)> {
 /// A one-source plan with `__wm` and `__row` carried from its input to its last columns; `None` when something on the
 /// way cannot carry them.
 pub fn with_hidden(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
-    let carried = plan.clone().transform_up(|node| carry(node));
+    let carried = plan.clone().transform_up(carry);
     match carried {
         Ok(plan) if has_hidden(&plan.data) => Ok(Some(hidden_last(plan.data)?)),
         Ok(_) => Ok(None),

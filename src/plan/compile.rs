@@ -13,7 +13,7 @@ use crate::plan::branch::*;
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::session::TableScanned;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Union, col};
@@ -21,9 +21,39 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A planned query with the name of its output.
+#[derive(Debug, Clone)]
 pub struct QueryPlan {
     pub name: String,
     pub plan: LogicalPlan,
+    /// Per column, what to call it instead of the planner's name; empty when nothing is known.
+    pub titles: Vec<Option<String>>,
+}
+
+impl QueryPlan {
+    pub fn new(name: String, plan: LogicalPlan) -> Self {
+        QueryPlan {
+            name,
+            plan,
+            titles: Vec::new(),
+        }
+    }
+
+    /// The columns of the result as its reader sees them.
+    fn schema(&self) -> SchemaRef {
+        let planned = self.plan.schema().as_arrow();
+        if planned.fields().len() != self.titles.len() {
+            return Arc::new(planned.clone());
+        }
+        let titled = planned
+            .fields()
+            .iter()
+            .zip(&self.titles)
+            .map(|(field, title)| match title {
+                Some(title) => field.as_ref().clone().with_name(title),
+                None => field.as_ref().clone(),
+            });
+        Arc::new(Schema::new(titled.collect::<Vec<_>>()))
+    }
 }
 
 /// Compiles the queries of one program, which share the scans of their sources.
@@ -90,7 +120,7 @@ impl Builder {
         self.graph.outputs.push(Output {
             name: query.name.clone(),
             nodes,
-            schema: Arc::new(plan.schema().as_arrow().clone()),
+            schema: query.schema(),
             skip,
             fetch,
             order_by: order_by.filter(|_| class_is_closed(&plan) && !sorted),

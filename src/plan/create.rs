@@ -9,7 +9,7 @@ use crate::plan::session::Names;
 use crate::plan::window_tables::interval_ns;
 use crate::sql::plan_type;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
@@ -25,8 +25,12 @@ pub struct Creation<'a> {
 }
 
 impl Creation<'_> {
-    /// A table, source or external table. Without columns the result has none: they are to be inferred.
-    pub fn table(&self, create: &CreateTable) -> Result<TableSpec, Vec<Diagnostic>> {
+    /// A table, source or external table. `infer` gives the columns of a table that declares none.
+    pub fn table(
+        &self,
+        create: &CreateTable,
+        infer: &dyn Fn(&TableSpec) -> Result<SchemaRef, Diagnostic>,
+    ) -> Result<TableSpec, Vec<Diagnostic>> {
         let mut wrong = Vec::new();
         let default = create.external.then_some("file");
         let (connector, options) = self.options(&create.options, default, &mut wrong);
@@ -50,7 +54,28 @@ impl Creation<'_> {
                 );
             }
         }
-        let columns = self.columns(create, &mut wrong);
+        let mut spec = TableSpec {
+            name: create.name.value.clone(),
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            watermark: None,
+            connector: connector.map(|c| c.name.to_string()),
+            options,
+            is_static: create.external,
+            definition: create.text.clone(),
+        };
+        let declared = create
+            .columns
+            .iter()
+            .any(|c| matches!(c.kind, ColumnKind::Typed { .. }));
+        let inferred = match connector {
+            Some(_) if !declared && wrong.is_empty() => match infer(&spec) {
+                Ok(schema) => Some(schema),
+                Err(diagnostic) => return Err(vec![diagnostic.at(create.name.span.clone())]),
+            },
+            _ => None,
+        };
+        let columns = self.columns(create, inferred, &mut wrong);
         let primary_key = key(&create.primary_key, &columns, &mut wrong);
         let watermark = create
             .watermark
@@ -58,16 +83,10 @@ impl Creation<'_> {
             .and_then(|def| self.watermark(def, &columns, &mut wrong));
         match wrong.is_empty() {
             false => Err(wrong),
-            true => Ok(TableSpec {
-                name: create.name.value.clone(),
-                columns,
-                primary_key,
-                watermark,
-                connector: connector.map(|c| c.name.to_string()),
-                options,
-                is_static: create.external,
-                definition: create.text.clone(),
-            }),
+            true => {
+                (spec.columns, spec.primary_key, spec.watermark) = (columns, primary_key, watermark);
+                Ok(spec)
+            }
         }
     }
 
@@ -129,9 +148,15 @@ impl Creation<'_> {
             .suggest(&def.key.value, ["connector"])
     }
 
-    fn columns(&self, create: &CreateTable, wrong: &mut Vec<Diagnostic>) -> Vec<Column> {
+    /// The columns in declared order; inferred ones come before the computed ones.
+    fn columns(&self, create: &CreateTable, inferred: Option<SchemaRef>, wrong: &mut Vec<Diagnostic>) -> Vec<Column> {
         let mut columns: Vec<Column> = Vec::new();
-        let mut fields = Vec::new();
+        let mut fields: Vec<Field> = inferred
+            .iter()
+            .flat_map(|s| s.fields())
+            .map(|f| f.as_ref().clone())
+            .collect();
+        columns.extend(fields.iter().map(Column::physical));
         for def in &create.columns {
             if let ColumnKind::Typed {
                 data_type,
@@ -141,7 +166,7 @@ impl Creation<'_> {
             {
                 match plan_type(data_type) {
                     Ok(data_type) => {
-                        let field = datafusion::arrow::datatypes::Field::new(&def.name.value, data_type, *nullable);
+                        let field = Field::new(&def.name.value, data_type, *nullable);
                         fields.push(field);
                     }
                     Err(message) => wrong.push(Diagnostic::error("unknown_type", message).at(span.clone())),

@@ -2,15 +2,17 @@
 //! once per interval.
 
 use crate::catalog::{Catalog, Relation, Table};
+use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
 use crate::plan::window_tables::WindowTables;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{Result, TableReference, plan_err};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
-use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 use std::borrow::Cow;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 const RULES_LEFT_OUT: [&str; 2] = ["single_distinct_aggregation_to_group_by", "push_down_limit"];
 
 /// Functions and options. One partition (the engine does the exchange), and nothing that remembers between runs.
-pub fn new_session(time_zone: &str) -> Result<SessionState> {
+pub fn new_session() -> SessionState {
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
         .with_information_schema(false);
@@ -35,7 +37,6 @@ pub fn new_session(time_zone: &str) -> Result<SessionState> {
     options.optimizer.repartition_joins = false;
     options.optimizer.repartition_windows = false;
     options.optimizer.repartition_sorts = false;
-    options.execution.time_zone = Some(time_zone.to_string());
     let rules = Optimizer::new().rules;
     let rules = rules
         .into_iter()
@@ -46,14 +47,37 @@ pub fn new_session(time_zone: &str) -> Result<SessionState> {
         .with_optimizer_rules(rules)
         .with_relation_planners(vec![Arc::new(WindowTables)])
         .build();
-    datafusion_functions_json::register_all(&mut state)?;
-    Ok(state)
+    if let Err(error) = datafusion_functions_json::register_all(&mut state) {
+        tracing::warn!(%error, "the JSON functions are missing");
+    }
+    state
 }
 
 /// Our names for the SQL planner.
 pub struct Names<'a> {
     pub session: &'a SessionState,
     pub catalog: &'a Catalog,
+}
+
+impl Names<'_> {
+    /// A relation that the engine fills.
+    fn system(&self, function: &str, of: &str) -> Result<Arc<TableSpec>> {
+        let unknown = |what: &str, known: Vec<&str>| {
+            let mut refusal = Refusal::new("unknown_table", format!("there is no {what} `{of}`"));
+            if let Some(best) = crate::error::nearest(of, known).first() {
+                refusal = refusal.help(format!("did you mean '{best}'?"));
+            }
+            refusal
+        };
+        if function == DEAD_LETTERS {
+            return match self.catalog.get(of) {
+                Some(Relation::Table(_)) => Ok(Arc::new(system::dead_letters(of))),
+                _ => Err(unknown("source", self.catalog.names().collect()).into()),
+            };
+        }
+        let spec = self.catalog.late_rows(of).cloned();
+        spec.ok_or_else(|| unknown("query with windows called", self.catalog.queries().collect()).into())
+    }
 }
 
 /// A table of ours in a logical plan.
@@ -113,6 +137,26 @@ impl ContextProvider for Names<'_> {
         }
     }
 
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
+        let spec = match (name, &args[..]) {
+            (LATE_ROWS | DEAD_LETTERS, [Expr::Literal(ScalarValue::Utf8(Some(of)), _)]) => self.system(name, of)?,
+            (LATE_ROWS, _) => {
+                let refusal = Refusal::new("arguments", "late_rows takes the name of a query");
+                return Err(refusal.help("write: late_rows('q1')").into());
+            }
+            (DEAD_LETTERS, _) => {
+                let refusal = Refusal::new("arguments", "dead_letters takes the name of a source");
+                return Err(refusal.help("write: dead_letters('clicks')").into());
+            }
+            _ => return plan_err!("table function '{name}' not found"),
+        };
+        Ok(Arc::new(TableScanned {
+            spec,
+            bounded: true,
+            replayable: true,
+        }))
+    }
+
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.session.expr_planners()
     }
@@ -164,4 +208,35 @@ impl ContextProvider for Names<'_> {
     fn udwf_names(&self) -> Vec<String> {
         self.session.window_functions().keys().cloned().collect()
     }
+}
+
+/// Functions whose value is not that of their arguments: a stage that runs again would give another.
+const CLOCKS_AND_CHANCE: [&str; 8] = [
+    "now",
+    "current_timestamp",
+    "current_date",
+    "current_time",
+    "today",
+    "random",
+    "rand",
+    "uuid",
+];
+
+/// Refuses what reads the clock or makes random numbers: replaying an interval must give the same rows.
+pub fn refuse_clocks(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|e| match e {
+                Expr::ScalarFunction(function) if CLOCKS_AND_CHANCE.contains(&function.name()) => {
+                    let message = format!("{}() is not built yet", function.name());
+                    let refusal = Refusal::new("not_yet", message);
+                    Err(refusal
+                        .help("give the time or the number with the rows, as a column")
+                        .into())
+                }
+                _ => Ok(TreeNodeRecursion::Continue),
+            })
+        })
+    })?;
+    Ok(())
 }

@@ -4,7 +4,6 @@
 //! jobs. Does **not** guarantee: which thread runs what. Depends on `error` only. Start reading at [`Pool::run`].
 
 use crate::error::{Error, Result};
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,21 +20,23 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// `threads` threads named after `name`; `enter` is called once on each.
-    pub fn new(name: &str, threads: usize, enter: impl Fn() -> Box<dyn Any> + Send + Sync + 'static) -> Result<Pool> {
+    /// `threads` threads named after `name`; `around` is called once on each and has to
+    /// call what it is given. Where the system gives fewer, the pool is
+    /// smaller; where it gives none, jobs run on the thread that brings them.
+    pub fn new(name: &str, threads: usize, around: impl Fn(&dyn Fn()) + Send + Sync + 'static) -> Pool {
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        let enter = Arc::new(enter);
+        let around = Arc::new(around);
         for index in 0..threads {
-            let (queue, enter) = (Arc::clone(&queue), Arc::clone(&enter));
-            let work = move || {
-                let _entered = enter();
-                work(&queue)
-            };
+            let (queue, around) = (Arc::clone(&queue), Arc::clone(&around));
+            let work = move || around(&|| work(&queue));
             let spawned = thread::Builder::new().name(format!("{name}-{index}")).spawn(work);
-            spawned.map_err(|e| Error::internal("a thread could not be started").because(e))?;
+            if let Err(error) = spawned {
+                tracing::warn!(%error, "a thread could not be started");
+                return Pool { jobs, threads: index };
+            }
         }
-        Ok(Pool { jobs, threads })
+        Pool { jobs, threads }
     }
 
     pub fn threads(&self) -> usize {
@@ -44,8 +45,9 @@ impl Pool {
 
     /// Runs a job some time soon.
     pub fn spawn(&self, job: Job) {
-        // Threads outlive every sender, so there is always one to take it.
-        let _ = self.jobs.send(job);
+        if let Err(unsent) = self.jobs.send(job) {
+            (unsent.0)();
+        }
     }
 
     /// Runs all jobs and waits for them. A single job, or `inline`, stays on this thread: handing over costs more than

@@ -39,7 +39,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: None,
-    ends: |_| false,
+    ends: |_| true,
 };
 
 /// Standard input before its reader takes it.

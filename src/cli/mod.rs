@@ -1,0 +1,130 @@
+//! The command line: from arguments to an exit code.
+//!
+//! Owns: which command does what, and with which exit code it ends. Start reading at [`main`].
+
+mod args;
+pub mod interrupt;
+pub mod print;
+pub mod report;
+mod runner;
+mod stdin;
+mod summary;
+pub mod text;
+mod tools;
+
+use crate::repl;
+use args::{Args, Command};
+use clap::Parser;
+use clap::error::ErrorKind;
+use print::Style;
+use report::Reporter;
+use runner::Runner;
+use std::future::Future;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use text::Text;
+use waterwheel::Engine;
+use waterwheel::error::Error;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    Done = 0,
+    /// A statement failed, or a text has mistakes.
+    Failed = 1,
+    /// The command line is wrong, or names a file that is not there.
+    Usage = 2,
+    /// A query failed after it had started.
+    Broke = 3,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error).into(),
+    };
+    let reporter = Reporter::new(args.options.errors);
+    match command(args, &reporter) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            reporter.plain(&error);
+            Exit::Usage.into()
+        }
+    }
+}
+
+/// Errors: what makes the command line one that cannot be run.
+fn command(args: Args, reporter: &Reporter) -> Result<Exit, Error> {
+    if args.command.is_some() && args.sql.is_some() {
+        return Err(Error::refused("`-c` stands alone: give either SQL or a command"));
+    }
+    let style = args.options.style();
+    let engine = args.options.engine()?;
+    match (args.command, args.sql) {
+        (Some(Command::Check { files }), _) => {
+            let text = Text::of_files(&files)?;
+            on_runtime(async { Ok(tools::check(&engine, &text, reporter).await) })
+        }
+        (Some(Command::Explain { file }), _) => {
+            let text = Text::of_files(&[file])?;
+            on_runtime(async { Ok(tools::explain(&engine, &text, reporter, style).await) })
+        }
+        (Some(Command::Run { files }), _) => {
+            let text = Text::of_files(&files)?;
+            run(engine, text, *reporter, style, args.options.manner())
+        }
+        (None, Some(sql)) => run(engine, Text::command(sql), *reporter, style, args.options.manner()),
+        (None, None) if std::io::stdin().is_terminal() => repl::main(engine, style, *reporter),
+        (None, None) => {
+            let text = Text::of_files(&["-".to_string()])?;
+            run(engine, text, *reporter, style, args.options.manner())
+        }
+    }
+}
+
+fn run(engine: Engine, text: Text, reporter: Reporter, style: Style, manner: runner::Manner) -> Result<Exit, Error> {
+    on_runtime(async {
+        let interrupts = interrupt::stop_engine(&engine)?;
+        Ok(Runner::new(engine, text, reporter, style, manner, interrupts)
+            .run()
+            .await)
+    })
+}
+
+/// One worker beside this thread: signals are heard while this thread writes.
+pub fn on_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|e| Error::internal("the program's threads could not be started").because(e))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
+}
+
+/// Help and version are asked for; everything else is a mistake, with a word for those who leave out `run`.
+fn usage(error: &clap::Error) -> Exit {
+    // Whoever closed the stream does not want to read it.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        ErrorKind::InvalidSubcommand => {
+            let file = std::env::args().skip(1).find(|a| a.ends_with(".sql"));
+            if let Some(file) = file {
+                eprintln!("\nhelp: to run a file, write: waterwheel run {file}");
+            }
+            Exit::Usage
+        }
+        _ => Exit::Usage,
+    }
+}

@@ -1,0 +1,83 @@
+//! Mistakes for programs: one JSON object per line.
+
+use crate::cli::text::Text;
+use waterwheel::error::{Diagnostic, Kind, Severity};
+
+/// A mistake, with its place when it has one.
+pub fn diagnostic(kind: Kind, diagnostic: &Diagnostic, text: &Text) -> String {
+    let spot = diagnostic.span.as_ref().and_then(|span| text.spot(span));
+    let number = |n: Option<usize>| n.map_or("null".to_string(), |n| n.to_string());
+    let severity = match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let length = spot.as_ref().map(|s| s.text[s.bytes.clone()].chars().count());
+    object(&[
+        ("kind", quoted(kind_name(kind))),
+        ("severity", quoted(severity)),
+        ("code", quoted(diagnostic.code)),
+        ("message", quoted(&diagnostic.message)),
+        ("file", spot.as_ref().map_or("null".to_string(), |s| quoted(s.file))),
+        ("line", number(spot.as_ref().map(|s| s.place.line))),
+        ("column", number(spot.as_ref().map(|s| s.place.column))),
+        ("length", number(length)),
+        ("notes", list(&diagnostic.notes)),
+        ("help", list(&diagnostic.help)),
+        ("candidates", list(&diagnostic.candidates)),
+    ])
+}
+
+/// An error without a place.
+pub fn plain(kind: Kind, message: &str) -> String {
+    object(&[
+        ("kind", quoted(kind_name(kind))),
+        ("severity", quoted("error")),
+        ("code", "null".to_string()),
+        ("message", quoted(message)),
+        ("file", "null".to_string()),
+        ("line", "null".to_string()),
+        ("column", "null".to_string()),
+        ("length", "null".to_string()),
+        ("notes", "[]".to_string()),
+        ("help", "[]".to_string()),
+        ("candidates", "[]".to_string()),
+    ])
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sql => "sql",
+        Kind::Refused => "refused",
+        Kind::Data => "data",
+        Kind::Connector => "connector",
+        Kind::State => "state",
+        Kind::Limit => "limit",
+        Kind::Internal => "internal",
+    }
+}
+
+fn object(fields: &[(&str, String)]) -> String {
+    let fields = fields.iter().map(|(name, value)| format!("\"{name}\":{value}"));
+    format!("{{{}}}\n", fields.collect::<Vec<_>>().join(","))
+}
+
+fn list(items: &[String]) -> String {
+    let items = items.iter().map(|i| quoted(i));
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

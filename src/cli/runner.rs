@@ -1,0 +1,175 @@
+//! Runs a text to its end: each statement in order, rows to stdout, everything else to stderr.
+
+use super::Exit;
+use super::interrupt::Interrupts;
+use super::print::{Printer, Style};
+use super::report::Reporter;
+use super::stdin;
+use super::summary;
+use super::text::Text;
+use futures::StreamExt;
+use waterwheel::error::{Error, Kind};
+use waterwheel::metrics::Stopwatch;
+use waterwheel::{Engine, Outcome, Query, Script};
+
+/// How a script is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    pub keep_going: bool,
+    pub quiet: bool,
+}
+
+/// One run of one text.
+pub struct Runner {
+    engine: Engine,
+    text: Text,
+    reporter: Reporter,
+    printer: Printer,
+    manner: Manner,
+    interrupts: Interrupts,
+    watch: Stopwatch,
+    /// What has run, for the summary.
+    queries: Vec<Query>,
+    worst: Exit,
+}
+
+impl Runner {
+    pub fn new(
+        engine: Engine,
+        text: Text,
+        reporter: Reporter,
+        style: Style,
+        manner: Manner,
+        interrupts: Interrupts,
+    ) -> Runner {
+        Runner {
+            engine,
+            text,
+            reporter,
+            printer: Printer::stdout(style),
+            manner,
+            interrupts,
+            watch: Stopwatch::start(),
+            queries: Vec::new(),
+            worst: Exit::Done,
+        }
+    }
+
+    /// Nothing starts while the text has mistakes, unless it is to be kept going.
+    pub async fn run(mut self) -> Exit {
+        let Some(mut script) = self.planned().await else {
+            return self.worst;
+        };
+        self.interrupts.begin();
+        let mut background = Vec::new();
+        while let Some(outcome) = script.next().await {
+            match outcome {
+                Ok(Outcome::Started(query)) => background.push(query),
+                Ok(Outcome::Query(query)) => self.rows(query).await,
+                Ok(Outcome::Rows(batch)) => {
+                    if let Err(error) = self.printer.small(&batch) {
+                        self.failed(&error, Exit::Failed);
+                    }
+                }
+                Ok(Outcome::Done(_)) => {}
+                Err(error) => self.failed(&error, Exit::Failed),
+            }
+            if self.is_over() {
+                break;
+            }
+        }
+        self.end(background).await
+    }
+
+    async fn planned(&mut self) -> Option<Script> {
+        match stdin::plan(&self.engine, &self.text).await {
+            Ok(script) => {
+                self.reporter.diagnostics(Kind::Sql, &script.warnings, &self.text);
+                Some(script)
+            }
+            Err(error) => {
+                self.failed(&error, Exit::Failed);
+                let runs = self.manner.keep_going && !self.interrupts.happened();
+                runs.then(|| Script::unchecked(&self.engine, &self.text.sql))
+            }
+        }
+    }
+
+    /// Whether the statements that are left are not to be run.
+    fn is_over(&self) -> bool {
+        let failed = self.worst != Exit::Done && !self.manner.keep_going;
+        failed || self.printer.is_closed() || self.interrupts.happened()
+    }
+
+    /// Shows the rows of a SELECT as they come.
+    async fn rows(&mut self, query: Query) {
+        if let Err(error) = self.printer.begin(&query) {
+            query.cancel();
+            self.failed(&error, Exit::Failed);
+            return;
+        }
+        let mut updates = query.stream();
+        if self.interrupts.happened() {
+            query.cancel();
+        }
+        while let Some(Ok(update)) = updates.next().await {
+            if let Err(error) = self.printer.update(&update) {
+                self.failed(&error, Exit::Broke);
+                break;
+            }
+            if self.printer.is_full() || self.printer.is_closed() {
+                break;
+            }
+        }
+        drop(updates);
+        if self.printer.is_closed() {
+            return;
+        }
+        match query.wait().await {
+            Ok(_) => self.printer.end(),
+            Err(error) => {
+                self.printer.flush();
+                self.failed(&error, Exit::Broke);
+            }
+        }
+        self.queries.push(query);
+    }
+
+    /// Waits for what runs in the background, and says how it went.
+    async fn end(mut self, background: Vec<Query>) -> Exit {
+        let abandoned = self.printer.is_closed() || self.worst == Exit::Failed && !self.manner.keep_going;
+        if abandoned || self.interrupts.happened() {
+            self.engine.shutdown().await;
+        }
+        let mut told: Vec<usize> = Vec::new();
+        for (index, query) in background.iter().enumerate() {
+            let result = query.wait().await;
+            let together = |before: &usize| background[*before].same_program(query);
+            if let Err(error) = result
+                && !told.iter().any(together)
+            {
+                told.push(index);
+                self.failed(&error, Exit::Broke);
+            }
+        }
+        if self.printer.is_closed() {
+            return Exit::Done;
+        }
+        if let Some(error) = self.printer.failure() {
+            self.failed(&error, Exit::Broke);
+        }
+        self.queries.extend(background);
+        if !self.manner.quiet && !self.queries.is_empty() {
+            eprint!("{}", summary::lines(&summary::total(&self.queries), self.watch));
+        }
+        match self.interrupts.happened() {
+            true => Exit::Interrupted,
+            false => self.worst,
+        }
+    }
+
+    fn failed(&mut self, error: &Error, exit: Exit) {
+        self.reporter.error(error, &self.text);
+        self.worst = self.worst.max(exit);
+    }
+}
