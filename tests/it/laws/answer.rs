@@ -13,7 +13,7 @@ enum Cell {
     Float(f64),
 }
 
-/// Rows, sorted so that equal multisets lie side by side: by what is exact, then by floats.
+/// Rows; unless their order matters, sorted so that equal multisets lie side by side: by what is exact, then by floats.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     rows: Vec<Vec<Cell>>,
@@ -21,16 +21,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn of(batches: &[RecordBatch]) -> Answer {
+    pub fn of(batches: &[RecordBatch], ordered: bool) -> Answer {
         let mut answer = Answer::default();
         batches.iter().for_each(|batch| answer.add(batch));
-        answer.sort();
+        if !ordered {
+            answer.rows.sort_by(|a, b| compare(a, b));
+        }
         answer
-    }
-
-    /// How many rows there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
     }
 
     fn add(&mut self, batch: &RecordBatch) {
@@ -42,10 +39,6 @@ impl Answer {
         }
     }
 
-    fn sort(&mut self) {
-        self.rows.sort_by(|a, b| compare(a, b));
-    }
-
     /// Where the answers differ, for people; `None` when they are equal.
     pub fn difference(&self, expected: &Answer, tolerance: f64) -> Option<String> {
         if let (Some(found), Some(wanted)) = (&self.types, &expected.types)
@@ -54,7 +47,11 @@ impl Answer {
             return Some(format!("types {found:?}, expected {wanted:?}"));
         }
         let same = self.rows.len() == expected.rows.len()
-            && self.rows.iter().zip(&expected.rows).all(|(a, b)| alike(a, b, tolerance));
+            && self
+                .rows
+                .iter()
+                .zip(&expected.rows)
+                .all(|(a, b)| alike(a, b, tolerance));
         if same {
             return None;
         }
@@ -87,9 +84,7 @@ fn left_over(a: &[Vec<Cell>], b: &[Vec<Cell>], tolerance: f64) -> Vec<Vec<Cell>>
 fn plain(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
-        DataType::List(field) => {
-            DataType::new_list(plain(field.data_type()), true)
-        }
+        DataType::List(field) => DataType::new_list(plain(field.data_type()), true),
         other => other.clone(),
     }
 }
@@ -136,9 +131,7 @@ fn alike(a: &[Cell], b: &[Cell], tolerance: f64) -> bool {
     a.len() == b.len()
         && a.iter().zip(b).all(|(a, b)| match (a, b) {
             (Cell::Exact(a), Cell::Exact(b)) => a == b,
-            (Cell::Float(a), Cell::Float(b)) => {
-                a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance
-            }
+            (Cell::Float(a), Cell::Float(b)) => a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance,
             _ => false,
         })
 }
