@@ -139,7 +139,7 @@ impl Intake {
     /// Adds what is there to `taken`, up to the limits, the split with the lowest watermark first.
     pub fn take(&mut self, taken: &mut Taken, max_rows: usize, max_bytes: usize) -> Result<()> {
         while taken.rows < max_rows && taken.bytes < max_bytes {
-            self.look()?;
+            while self.look()? {}
             if taken.rows == 0
                 && let Some(error) = self.splits.iter_mut().find_map(|s| s.broken.take())
             {
@@ -153,8 +153,9 @@ impl Intake {
         Ok(())
     }
 
-    /// Asks the splits that come next for rows.
-    fn look(&mut self) -> Result<()> {
+    /// Asks the splits that come next for rows. True when one of them has ended: then others come next.
+    fn look(&mut self) -> Result<bool> {
+        let mut ended = false;
         let mut order: Vec<usize> = (0..self.splits.len()).filter(|i| !self.splits[*i].ended).collect();
         order.sort_by_key(|i| self.splits[*i].watermark_ns);
         // Whoever has no rows yet may have some any time, unless its rows come from reading ahead.
@@ -181,10 +182,11 @@ impl Intake {
                 Ok(Next::Ended) => {
                     split.ended = true;
                     split.reader = None;
+                    ended = true;
                 }
             }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// The split to read next. A bounded source waits for the split that holds the watermark back, so that the order of
