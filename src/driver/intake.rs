@@ -159,7 +159,12 @@ impl Intake {
         order.sort_by_key(|i| self.splits[*i].watermark_ns);
         // Whoever has no rows yet may have some any time, unless its rows come from reading ahead.
         let ahead = if self.bounded { self.ahead } else { order.len() };
-        for index in order.into_iter().take(ahead) {
+        let mut live = 0;
+        for index in order {
+            if live == ahead {
+                break;
+            }
+            live += 1;
             let split = &mut self.splits[index];
             if split.chunk.is_some() || split.broken.is_some() {
                 continue;
@@ -181,6 +186,8 @@ impl Intake {
                 Ok(Next::Ended) => {
                     split.ended = true;
                     split.reader = None;
+                    // The next one takes its turn, or nobody would ring for it.
+                    live -= 1;
                 }
             }
         }

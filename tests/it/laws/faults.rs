@@ -101,12 +101,7 @@ async fn pushed(table: &Table, cut: usize) -> Engine {
     let engine = Engine::builder()
         .set("max_rows_per_interval", &cut.to_string())
         .expect("a setting");
-    let engine = engine
-        .set("parallelism", "1")
-        .expect("a setting")
-        .manual()
-        .build()
-        .expect("an engine");
+    let engine = engine.set("parallelism", "1").expect("a setting").manual().build();
     engine
         .execute(&table.create("connector = 'push'"))
         .await

@@ -75,7 +75,7 @@ pub async fn engine(run: Run, folder: &Path) -> Result<Engine> {
         .set("max_rows_per_interval", &run.cut.to_string())?
         .set("parallelism", &run.parallelism.to_string())?
         .manual()
-        .build()?;
+        .build();
     let (scalars, aggregates) = functions::both();
     scalars.into_iter().try_for_each(|f| engine.register_udf(f))?;
     aggregates.into_iter().try_for_each(|f| engine.register_udaf(f))?;
