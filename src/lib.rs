@@ -1,4 +1,4 @@
-//! Waterwheel: SQL over streams.
+#![doc = include_str!("../README.md")]
 
 mod api;
 pub mod catalog;
@@ -17,4 +17,6 @@ pub mod sql;
 pub mod state;
 pub mod storage;
 pub mod tasks;
+pub use datafusion::arrow;
+
 pub use api::{Engine, EngineBuilder, Outcome, Query, Script, Update, Updates};
