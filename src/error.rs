@@ -243,7 +243,9 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
             let other = name.to_lowercase();
             let edits = strsim::damerau_levenshtein(&lower, &other);
             let begins = lower.len() >= 3 && (other.starts_with(&lower) || lower.starts_with(&other));
-            let close = edits * 3 <= lower.chars().count().max(3);
+            let length = lower.chars().count();
+            // One letter is not near to every other letter.
+            let close = edits * 3 <= length.max(3) && (edits < length || other.starts_with(&lower));
             (close || begins).then_some((if begins { edits.min(1) } else { edits }, name))
         })
         .collect();

@@ -58,9 +58,15 @@ impl<'a> Planning<'a> {
     /// Every mistake and warning of the text.
     pub fn check(mut self) -> Vec<Diagnostic> {
         let (statements, mut found) = parse_script(self.text);
+        let mut broken: Vec<&str> = Vec::new();
         for located in &statements {
             if let Err(mistakes) = self.rehearse(located) {
-                found.extend(mistakes);
+                // What could not be created is not there for the statements after it, which is no mistake of theirs.
+                let named = |d: &Diagnostic| d.span.clone().and_then(|span| self.text.get(span));
+                let follows =
+                    |d: &Diagnostic| d.code == "unknown_table" && named(d).is_some_and(|n| broken.contains(&n));
+                found.extend(mistakes.into_iter().filter(|d| !follows(d)));
+                broken.extend(created(&located.statement));
             }
         }
         found.sort_by_key(|d| d.span.as_ref().map(|s| s.start));
@@ -544,6 +550,16 @@ impl<'a> Planning<'a> {
             tables: self.state.catalog.names().map(str::to_string).collect(),
             functions: functions.cloned().collect(),
         }
+    }
+}
+
+/// The name of what a statement creates.
+fn created(statement: &Statement) -> Option<&str> {
+    match statement {
+        Statement::CreateTable(create) => Some(&create.name.value),
+        Statement::CreateSink(create) => Some(&create.name.value),
+        Statement::CreateView(create) => Some(&create.name.value),
+        _ => None,
     }
 }
 

@@ -55,6 +55,7 @@ pub fn check<'a>(
         let spec = connector.and_then(|c| c.options.iter().find(|o| o.name == def.key.value));
         match (connector, spec) {
             (Some(_), Some(spec)) => wrong.extend(value_mistake(def, spec.kind)),
+            (None, _) if known.contains(&def.key.value.as_str()) => wrong.push(homeless(def, connectors)),
             _ => wrong.push(unknown(def, connector, &known)),
         }
         if options.insert(def.key.value.clone(), def.value.clone()).is_some() {
@@ -62,10 +63,29 @@ pub fn check<'a>(
             wrong.push(Diagnostic::error("duplicate_option", message).at(def.key.span.clone()));
         }
     }
+    let missing = connector.iter().flat_map(|c| c.options.iter());
+    let missing = missing.filter(|o| o.kind == OptionKind::Path && !options.contains_key(o.name));
+    for option in missing {
+        let message = format!("connector `{}` needs `{}`", name.unwrap_or_default(), option.name);
+        let wanted = Diagnostic::error("missing_option", message).maybe_at(named.map(|d| d.value_span.clone()));
+        wrong.push(wanted.help(format!("add: {} = '…'", option.name)));
+    }
     if wrong.is_empty() {
         Ok(Checked { connector, options })
     } else {
         Err(wrong)
+    }
+}
+
+/// An option of a connector, and no connector.
+fn homeless(def: &OptionDef, connectors: &[&ConnectorSpec]) -> Diagnostic {
+    let key = &def.key.value;
+    let message = format!("`{key}` is an option of a connector, and none is named");
+    let diagnostic = Diagnostic::error("no_connector", message).at(def.key.span.clone());
+    let owner = connectors.iter().find(|c| c.options.iter().any(|o| o.name == key));
+    match owner {
+        Some(owner) => diagnostic.help(format!("say which one: connector = '{}'", owner.name)),
+        None => diagnostic,
     }
 }
 

@@ -160,7 +160,7 @@ impl Runner {
         }
         self.queries.extend(background);
         if !self.manner.quiet && !self.queries.is_empty() {
-            eprint!("{}", summary::lines(&summary::total(&self.queries), self.watch));
+            eprint!("{}", summary::lines(&self.queries, self.watch));
         }
         match self.interrupts.happened() {
             true => Exit::Interrupted,

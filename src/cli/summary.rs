@@ -4,7 +4,7 @@ use waterwheel::Query;
 use waterwheel::metrics::{Stopwatch, Summary};
 
 /// Sums over the programs of a script. Queries that started together are one program and count once.
-pub fn total(queries: &[Query]) -> Summary {
+fn total(queries: &[Query]) -> Summary {
     let mut sum = Summary::default();
     for (index, query) in queries.iter().enumerate() {
         if queries[..index].iter().any(|before| before.same_program(query)) {
@@ -23,13 +23,18 @@ pub fn total(queries: &[Query]) -> Summary {
 }
 
 /// The lines for people and programs: late rows in words, then the numbers.
-pub fn lines(sum: &Summary, watch: Stopwatch) -> String {
+pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
+    let sum = total(queries);
     let mut text = String::new();
     if sum.late > 0 {
         let rows = if sum.late == 1 { "row was" } else { "rows were" };
+        let late = queries.iter().find(|q| !q.late_rows().is_empty());
+        let shown = late.map_or(String::new(), |q| {
+            format!("; SELECT * FROM late_rows('{}') shows them", q.name())
+        });
         text.push_str(&format!(
             "late: {} {rows} left out, as all their windows had closed; \
-             a larger delay in WATERMARK FOR … keeps windows open longer\n",
+             a larger delay in WATERMARK FOR … keeps windows open longer{shown}\n",
             sum.late
         ));
     }

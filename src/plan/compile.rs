@@ -456,7 +456,14 @@ fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
     let message = format!("{reason} over the unbounded {sources} has no streaming form yet");
     let table = unbounded.first().unwrap_or(&"t");
     let example = format!("FROM TUMBLE({table}, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
-    Refusal::new("no_streaming_form", message).help(format!("group it by windows:  {example}"))
+    let refusal = Refusal::new("no_streaming_form", message);
+    match unbounded.get(1) {
+        Some(other) if reason.starts_with("a join") => refusal.help(format!(
+            "join windows of both:  FROM TUMBLE({table}, …) a JOIN TUMBLE({other}, …) b \
+             ON a.window_start = b.window_start AND a.window_end = b.window_end AND …"
+        )),
+        _ => refusal.help(format!("group it by windows:  {example}")),
+    }
 }
 
 /// The aggregate right below filters and projections, if nothing else lies between.

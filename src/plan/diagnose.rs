@@ -2,8 +2,12 @@
 
 use crate::error::{Diagnostic, nearest};
 use crate::plan::Refusal;
+use crate::plan::reword::{bare, reword, sql_types};
 use datafusion::common::{DataFusionError, SchemaError};
 use std::ops::Range;
+
+/// Functions that stand in FROM.
+const TABLE_FUNCTIONS: &[&str] = &["TUMBLE", "HOP", "CUMULATE", "late_rows", "dead_letters"];
 
 /// What a diagnostic can point to and suggest from.
 pub struct Context<'a> {
@@ -49,31 +53,28 @@ fn refused(refusal: &Refusal, context: &Context) -> Diagnostic {
         let end = (context.byte_of)(s.end.line, s.end.column)?;
         Some(start..end.max(start + 1))
     });
-    diagnostic.at(span.unwrap_or(context.statement.clone()))
+    // Without a place of its own, it is about the first name that it quotes.
+    let named = || find_word(refusal.message.split('`').nth(1)?, context);
+    diagnostic.at(span.or_else(named).unwrap_or(context.statement.clone()))
 }
 
 fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context) -> Diagnostic {
     match schema {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
-            let mut diagnostic = Diagnostic::error("unknown_column", format!("column `{}` not found", field.name));
-            if let Some(relation) = &field.relation
-                && !valid_fields.iter().any(|c| c.relation.as_ref() == Some(relation))
-            {
-                diagnostic.message = format!("there is no table `{relation}` in FROM");
-                diagnostic.code = "unknown_table";
+            let at = place(error, &field.name, context);
+            let foreign = field.relation.as_ref();
+            let foreign = foreign.filter(|r| !valid_fields.iter().any(|c| c.relation.as_ref() == Some(r)));
+            if let Some(relation) = foreign {
+                let relations: Vec<&str> = valid_fields
+                    .iter()
+                    .filter_map(|c| Some(c.relation.as_ref()?.table()))
+                    .collect();
+                return Diagnostic::error("unknown_table", format!("there is no table `{relation}` in FROM"))
+                    .suggest(relation.table(), relations)
+                    .at(at);
             }
-            diagnostic = diagnostic.suggest(&field.name, names.iter().map(String::as_str));
-            if !names.is_empty() && names.len() <= 40 {
-                diagnostic = diagnostic.note(format!("the columns are: {}", names.join(", ")));
-            }
-            let other_case = names
-                .iter()
-                .find(|n| n.as_str() != field.name && n.eq_ignore_ascii_case(&field.name));
-            if let Some(exact) = other_case {
-                diagnostic.help = vec![format!("write it as it was declared: \"{exact}\"")];
-            }
-            diagnostic.at(place(error, &field.name, context))
+            unknown_column(&field.name, &names, at, context)
         }
         SchemaError::AmbiguousReference { field } => {
             let message = format!("`{}` is in more than one table of FROM", field.name);
@@ -90,8 +91,36 @@ fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context
     }
 }
 
+fn unknown_column(name: &str, names: &[String], at: Range<usize>, context: &Context) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error("unknown_column", format!("column `{name}` not found"));
+    diagnostic = diagnostic.suggest(name, names.iter().map(String::as_str));
+    if !names.is_empty() && names.len() <= 40 {
+        diagnostic = diagnostic.note(format!("the columns are: {}", names.join(", ")));
+    }
+    let other_case = names
+        .iter()
+        .find(|n| n.as_str() != name && n.eq_ignore_ascii_case(name));
+    if let Some(exact) = other_case {
+        diagnostic.help = vec![format!("write it as it was declared: \"{exact}\"")];
+    }
+    let quoted = context.text.get(at.clone()).is_some_and(|text| text.starts_with('"'));
+    let before = at
+        .start
+        .checked_sub(1)
+        .and_then(|before| context.text.get(before..at.start));
+    if diagnostic.help.is_empty() && (quoted || before == Some("\"")) {
+        diagnostic = diagnostic.help(format!("\"{name}\" is a name; text stands in single quotes: '{name}'"));
+    }
+    diagnostic.at(at)
+}
+
 fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnostic {
-    if let Some(name) = quoted_after(message, "table '").or_else(|| quoted_after(message, "table function '")) {
+    if let Some(name) = quoted_after(message, "table function '") {
+        return Diagnostic::error("unknown_function", format!("table function `{name}` not found"))
+            .suggest(&name, TABLE_FUNCTIONS.iter().copied())
+            .at(place(error, &name, context));
+    }
+    if let Some(name) = quoted_after(message, "table '") {
         let name = name.rsplit('.').next().unwrap_or(&name).to_string();
         return Diagnostic::error("unknown_table", format!("table `{name}` not found"))
             .suggest(&name, context.tables.iter().map(String::as_str))
@@ -102,12 +131,20 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
             .suggest(&name, context.functions.iter().map(String::as_str))
             .at(place(error, &name, context));
     }
+    if let Some(known) = reword(message) {
+        let word = known.word.and_then(|word| find_word(&word, context));
+        let span = word
+            .or_else(|| error_span(error, context))
+            .unwrap_or(context.statement.clone());
+        let diagnostic = Diagnostic::error(known.code, known.message).at(span);
+        return known.help.into_iter().fold(diagnostic, Diagnostic::help);
+    }
     let code = match error.find_root() {
         DataFusionError::NotImplemented(_) => "not_yet",
         _ => "invalid",
     };
     let span = error_span(error, context).unwrap_or(context.statement.clone());
-    Diagnostic::error(code, plain(message)).at(span)
+    Diagnostic::error(code, sql_types(bare(message))).at(span)
 }
 
 /// Where a name stands: as DataFusion says, else the first such word of the statement.
@@ -150,25 +187,6 @@ fn quoted_after(message: &str, start: &str) -> Option<String> {
 
 fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_string()
-}
-
-/// Some of DataFusion's messages quote its own types; people know SQL's names.
-fn plain(message: &str) -> String {
-    let names = [
-        ("Utf8View", "VARCHAR"),
-        ("LargeUtf8", "VARCHAR"),
-        ("Utf8", "VARCHAR"),
-        ("Int64", "BIGINT"),
-        ("Int32", "INT"),
-        ("Int16", "SMALLINT"),
-        ("Int8", "TINYINT"),
-        ("Float64", "DOUBLE"),
-        ("Float32", "FLOAT"),
-        ("Date32", "DATE"),
-    ];
-    names
-        .iter()
-        .fold(message.to_string(), |text, (rust, sql)| text.replace(rust, sql))
 }
 
 /// The nearest of some names, for messages made elsewhere.

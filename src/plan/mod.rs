@@ -14,6 +14,7 @@ pub mod diagnose;
 pub mod explain;
 pub mod facts;
 pub mod panes;
+mod reword;
 pub mod session;
 pub mod window_tables;
 

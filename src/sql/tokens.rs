@@ -189,7 +189,7 @@ impl Broken {
     pub fn diagnostic(&self, text: &str) -> Diagnostic {
         let line_end = text[self.at..].find('\n').map_or(text.len(), |n| self.at + n);
         let diagnostic = Diagnostic::error("syntax", self.message.clone()).at(self.at..line_end);
-        if self.unfinished {
+        if self.unfinished && !self.message.contains("comment") {
             diagnostic.help("close it, or double a quote that is part of the text")
         } else {
             diagnostic

@@ -1,0 +1,196 @@
+//! DataFusion's planning messages in the words of SQL: what is wrong, and what to write instead.
+//!
+//! Each rule knows one message by a piece of its text. A message that no rule knows is shown as it is, with SQL's
+//! names for types.
+
+/// A message in our words, and the word of the statement that it is about.
+pub struct Reworded {
+    pub code: &'static str,
+    pub message: String,
+    pub help: Option<String>,
+    pub word: Option<String>,
+}
+
+impl Reworded {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Reworded {
+            code,
+            message: message.into(),
+            help: None,
+            word: None,
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn about(mut self, word: impl Into<String>) -> Self {
+        self.word = Some(word.into());
+        self
+    }
+}
+
+/// The message in our words, if it is one that is known.
+pub fn reword(message: &str) -> Option<Reworded> {
+    let message = sql_types(bare(message));
+    let rules: [fn(&str) -> Option<Reworded>; 4] = [grouping, functions, types, literals];
+    rules.iter().find_map(|rule| rule(&message))
+}
+
+/// The message without the names of the parts of DataFusion that it went through.
+pub fn bare(message: &str) -> &str {
+    let parts = [
+        "Error during planning: ",
+        "Internal error: ",
+        "Arrow error: ",
+        "Parser error: ",
+        "Cast error: ",
+        "Schema error: ",
+        "This feature is not implemented: ",
+    ];
+    let shorter = parts.iter().find_map(|part| message.strip_prefix(part));
+    shorter.map_or(message, bare)
+}
+
+/// SQL's names for the types that a message quotes.
+pub fn sql_types(message: &str) -> String {
+    let names = [
+        ("Utf8View", "VARCHAR"),
+        ("LargeUtf8", "VARCHAR"),
+        ("Utf8", "VARCHAR"),
+        ("UInt64", "BIGINT UNSIGNED"),
+        ("UInt32", "INT UNSIGNED"),
+        ("UInt16", "SMALLINT UNSIGNED"),
+        ("UInt8", "TINYINT UNSIGNED"),
+        ("Int64", "BIGINT"),
+        ("Int32", "INT"),
+        ("Int16", "SMALLINT"),
+        ("Int8", "TINYINT"),
+        ("Float64", "DOUBLE"),
+        ("Float32", "FLOAT"),
+        ("Date32", "DATE"),
+        ("Boolean", "BOOLEAN"),
+        ("Timestamp(ns)", "TIMESTAMP"),
+        ("Timestamp(µs)", "TIMESTAMP(6)"),
+        ("Timestamp(ms)", "TIMESTAMP(3)"),
+        ("Timestamp(s)", "TIMESTAMP(0)"),
+        ("Interval(MonthDayNano)", "INTERVAL"),
+        ("Decimal128", "DECIMAL"),
+    ];
+    names
+        .iter()
+        .fold(message.to_string(), |text, (theirs, sql)| text.replace(theirs, sql))
+}
+
+fn grouping(message: &str) -> Option<Reworded> {
+    if message.contains("must appear in the GROUP BY clause") {
+        let column = last_part(between(message, "column \"", "\"")?);
+        let said = format!("`{column}` is neither in GROUP BY nor inside an aggregate function");
+        let help = format!("add it to GROUP BY, or take one of its values: max({column})");
+        return Some(Reworded::new("not_grouped", said).help(help).about(column));
+    }
+    if message.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+        let said = "WHERE looks at one row at a time, so nothing can be aggregated there";
+        return Some(
+            Reworded::new("aggregate_in_where", said)
+                .help("write it behind GROUP BY: HAVING …")
+                .about("WHERE"),
+        );
+    }
+    if message.starts_with("Projections require unique expression names") {
+        let column = last_part(between(message, "the expression \"", "\"")?);
+        let help = format!("give one of them another name: {column} AS {column}2");
+        let said = format!("two columns are called `{column}`");
+        return Some(Reworded::new("duplicate_column", said).help(help).about(column));
+    }
+    if message.starts_with("UNION queries have different number of columns") {
+        let said = "the SELECTs of a UNION have different numbers of columns";
+        return Some(Reworded::new("column_count", said).about("UNION"));
+    }
+    if message.starts_with("Too many columns! The subquery should only return one column") {
+        return Some(Reworded::new("column_count", "a subquery behind IN gives one column"));
+    }
+    None
+}
+
+fn functions(message: &str) -> Option<Reworded> {
+    let name = between(message, "Function '", "'")?;
+    if let Some(counts) = between(message, &format!("Function '{name}' expects "), ".")
+        && let Some((takes, given)) = counts.split_once(" arguments but received ")
+    {
+        let given = given.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(given);
+        let arguments = if takes == "1" { "argument" } else { "arguments" };
+        let said = format!("function `{name}` takes {takes} {arguments}, not {given}");
+        return Some(Reworded::new("function_arguments", said).about(name));
+    }
+    let said = match between(message, "(DataType: ", ")") {
+        Some(given) => format!("function `{name}` does not take {given}"),
+        None => format!("function `{name}` does not take these arguments"),
+    };
+    let help = "convert the argument: CAST(… AS …)";
+    Some(Reworded::new("function_arguments", said).help(help).about(name))
+}
+
+fn types(message: &str) -> Option<Reworded> {
+    if let Some(sum) = between(message, "Cannot coerce arithmetic expression ", " to valid types") {
+        let said = format!("{sum} cannot be computed: the types do not fit");
+        return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
+    }
+    if let Some(sides) = message.strip_prefix("Cannot infer common argument type for comparison operation ") {
+        let said = format!("{sides} cannot be compared: the types do not fit");
+        return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
+    }
+    if let Some(condition) = between(message, "Cannot create filter with non-boolean predicate '", "'") {
+        let column = last_part(condition);
+        let given = message.rsplit(' ').next().unwrap_or_default();
+        let said = format!("a condition is true or false, and `{column}` is {given}");
+        return Some(
+            Reworded::new("type_mismatch", said)
+                .help(format!("compare it: {column} > 0"))
+                .about(column),
+        );
+    }
+    if message.starts_with("Failed to coerce then (") {
+        let (one, other) = (
+            between(message, "then (", ") and")?,
+            between(message, "else (", ") to")?,
+        );
+        let said = format!("the branches of CASE have types that do not fit: {one} and {other}");
+        return Some(Reworded::new("type_mismatch", said).about("CASE"));
+    }
+    None
+}
+
+fn literals(message: &str) -> Option<Reworded> {
+    if let Some(text) = between(message, "Invalid input syntax for type interval: \"", "\"") {
+        let said = format!("'{text}' is no interval");
+        return Some(
+            Reworded::new("invalid_literal", said)
+                .help("write one as: INTERVAL '10' SECOND")
+                .about(text),
+        );
+    }
+    if let Some(text) = between(message, "Error parsing timestamp from '", "'") {
+        let help = "write one as: TIMESTAMP '2024-01-01 10:00:00'";
+        return Some(
+            Reworded::new("invalid_literal", format!("'{text}' is no time"))
+                .help(help)
+                .about(text),
+        );
+    }
+    let text = between(message, "Cannot cast string '", "'")?;
+    let wanted = between(message, "to value of ", " type").unwrap_or("that type");
+    Some(Reworded::new("invalid_literal", format!("'{text}' is no {wanted}")).about(text))
+}
+
+fn between<'a>(message: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let rest = &message[message.find(start)? + start.len()..];
+    Some(&rest[..rest.find(end)?])
+}
+
+/// `usr` of `clicks.usr`.
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
