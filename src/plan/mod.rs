@@ -15,6 +15,7 @@ pub mod explain;
 pub mod facts;
 pub mod panes;
 pub mod session;
+pub mod ties;
 pub mod window_tables;
 
 use datafusion::sql::sqlparser::tokenizer::Span;
