@@ -31,6 +31,7 @@ use datafusion::common::DFSchema;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Queries that start together, with their graph and the state that they were planned against.
@@ -86,7 +87,10 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
         metrics,
     };
     let (opened, open) = oneshot::channel();
+    let runtime = engine.inner.runtime.as_ref().map(|r| r.handle().clone());
     let work = move || {
+        // Small tasks run on this thread: operators that spawn find the engine's runtime here too.
+        let _entered = runtime.as_ref().map(Handle::enter);
         let program = build.program(planned, deliveries);
         match program {
             Ok(program) => {

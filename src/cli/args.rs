@@ -35,7 +35,7 @@ Examples:
     version = VERSION.as_str(),
     before_help = EXAMPLES,
     disable_help_subcommand = false,
-    help_template = "{before-help}\n\nUsage: {usage}\n\n{all-args}{after-help}"
+    help_template = "{before-help}Usage: {usage}\n\n{all-args}{after-help}"
 )]
 pub struct Args {
     /// Run this SQL

@@ -139,7 +139,7 @@ impl Intake {
     /// Adds what is there to `taken`, up to the limits, the split with the lowest watermark first.
     pub fn take(&mut self, taken: &mut Taken, max_rows: usize, max_bytes: usize) -> Result<()> {
         while taken.rows < max_rows && taken.bytes < max_bytes {
-            self.look()?;
+            while self.look()? {}
             if taken.rows == 0
                 && let Some(error) = self.splits.iter_mut().find_map(|s| s.broken.take())
             {
@@ -153,18 +153,14 @@ impl Intake {
         Ok(())
     }
 
-    /// Asks the splits that come next for rows.
-    fn look(&mut self) -> Result<()> {
+    /// Asks the splits that come next for rows. True when one of them has ended: then others come next.
+    fn look(&mut self) -> Result<bool> {
+        let mut ended = false;
         let mut order: Vec<usize> = (0..self.splits.len()).filter(|i| !self.splits[*i].ended).collect();
         order.sort_by_key(|i| self.splits[*i].watermark_ns);
         // Whoever has no rows yet may have some any time, unless its rows come from reading ahead.
         let ahead = if self.bounded { self.ahead } else { order.len() };
-        let mut live = 0;
-        for index in order {
-            if live == ahead {
-                break;
-            }
-            live += 1;
+        for index in order.into_iter().take(ahead) {
             let split = &mut self.splits[index];
             if split.chunk.is_some() || split.broken.is_some() {
                 continue;
@@ -186,12 +182,11 @@ impl Intake {
                 Ok(Next::Ended) => {
                     split.ended = true;
                     split.reader = None;
-                    // The next one takes its turn, or nobody would ring for it.
-                    live -= 1;
+                    ended = true;
                 }
             }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// The split to read next. A bounded source waits for the split that holds the watermark back, so that the order of

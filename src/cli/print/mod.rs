@@ -182,6 +182,12 @@ impl Printer {
         }
     }
 
+    /// Text for people.
+    pub fn text(&mut self, text: &str) {
+        self.out.text(text);
+        self.flush();
+    }
+
     pub fn flush(&mut self) {
         self.out.flush();
     }

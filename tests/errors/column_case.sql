@@ -1,0 +1,2 @@
+CREATE TABLE t ("userId" INT);
+SELECT userId FROM t;

@@ -1,0 +1,2 @@
+CREATE TABLE t WITH (connector = 'file', path = 'tests/cases/nosuch.csv');
+SELECT * FROM t;

@@ -1,0 +1,5 @@
+CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+WITH (connector = 'file', path = 'tests/cases/clicks.jsonl', format = 'json');
+SELECT upper(usr, page) FROM clicks;
+SELECT date_trunc(ts) FROM clicks;
+SELECT sum(usr) FROM clicks;

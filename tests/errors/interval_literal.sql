@@ -1,0 +1,4 @@
+SELECT INTERVAL '5 parsecs';
+SELECT TIMESTAMP 'yesterday';
+SELECT CAST('x' AS INT);
+SELECT 1 / 0;

@@ -1,0 +1,5 @@
+SET intervall = '10ms';
+SET parallelism = 'many';
+SET interval = '0ms';
+SHOW paralelism;
+RESET tiem_zone;

@@ -1,0 +1,5 @@
+CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+WITH (connector = 'file', path = 'tests/cases/clicks.jsonl', format = 'json');
+CREATE SINK out WITH (connector = 'file', path = 'target/never.csv');
+SELECT * FROM out;
+INSERT INTO out SELECT * FROM out;

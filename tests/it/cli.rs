@@ -1,0 +1,338 @@
+//! Transcripts of the program: what it writes where, and how it ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const CLICKS: &str = "CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, \
+     WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) \
+     WITH (connector = 'file', path = 'tests/cases/clicks.jsonl', format = 'json');\n";
+
+const BIDS: &str = "CREATE SOURCE bid WITH (connector = 'nexmark', type = 'bid');\n";
+
+/// A bid whose `price` is never this, so that no row ever comes.
+const SILENCE: &str = "SELECT auction FROM bid WHERE price < 0;";
+
+/// Runs the program with `stdin` as its input.
+fn waterwheel(arguments: &[&str], stdin: &str) -> Output {
+    let mut child = spawn(arguments, Stdio::piped());
+    let mut input = child.stdin.take().expect("stdin is a pipe");
+    // A program that reads nothing closes it early.
+    let _ = input.write_all(stdin.as_bytes());
+    drop(input);
+    child.wait_with_output().expect("the program ends")
+}
+
+fn spawn(arguments: &[&str], stdin: Stdio) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_waterwheel"))
+        .args(arguments)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+/// What a run over the clicks gives on stdout.
+fn clicks(flags: &[&str], query: &str) -> String {
+    let sql = format!("{CLICKS}{query}");
+    let out = waterwheel(&[flags, &["-c", &sql]].concat(), "");
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    stdout(&out)
+}
+
+fn stdout(out: &Output) -> String {
+    String::from_utf8(out.stdout.clone()).expect("text")
+}
+
+fn stderr(out: &Output) -> String {
+    String::from_utf8(out.stderr.clone()).expect("text")
+}
+
+/// Waits at most `limit_s`; a program that hangs is ended and has no exit code.
+fn ended_within(child: &mut Child, limit_s: u64) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(limit_s) {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().expect("a child");
+    None
+}
+
+const SLOW: &str = "SELECT ts, usr, ms FROM clicks WHERE ms >= 120 AND ms <> 500";
+
+#[test]
+fn each_format_has_its_shape() {
+    let expected = [
+        (
+            "table",
+            " ts                  │ usr     │  ms\n TIMESTAMP(3)        │ VARCHAR │ INT\n\
+             ─────────────────────┼─────────┼─────\n 2024-01-01 10:00:01 │ ann     │ 120\n 2024-01-01 10:00:04 │ bob     │ 300\n",
+        ),
+        (
+            "vertical",
+            "─── row 1 ───\n ts │ 2024-01-01 10:00:01\nusr │ ann\n ms │ 120\n\
+             ─── row 2 ───\n ts │ 2024-01-01 10:00:04\nusr │ bob\n ms │ 300\n",
+        ),
+        (
+            "csv",
+            "ts,usr,ms\n2024-01-01T10:00:01,ann,120\n2024-01-01T10:00:04,bob,300\n",
+        ),
+        (
+            "tsv",
+            "ts\tusr\tms\n2024-01-01T10:00:01\tann\t120\n2024-01-01T10:00:04\tbob\t300\n",
+        ),
+        (
+            "json",
+            "[\n{\"ts\":\"2024-01-01T10:00:01Z\",\"usr\":\"ann\",\"ms\":120},\n\
+             {\"ts\":\"2024-01-01T10:00:04Z\",\"usr\":\"bob\",\"ms\":300}\n]\n",
+        ),
+        (
+            "ndjson",
+            "{\"ts\":\"2024-01-01T10:00:01Z\",\"usr\":\"ann\",\"ms\":120}\n\
+             {\"ts\":\"2024-01-01T10:00:04Z\",\"usr\":\"bob\",\"ms\":300}\n",
+        ),
+        (
+            "markdown",
+            "| ts                  | usr |  ms |\n|---------------------|-----|----:|\n\
+             | 2024-01-01 10:00:01 | ann | 120 |\n| 2024-01-01 10:00:04 | bob | 300 |\n",
+        ),
+    ];
+    for (format, rows) in expected {
+        assert_eq!(clicks(&["--format", format], SLOW), rows, "{format}");
+    }
+    assert_eq!(clicks(&[], SLOW), expected[5].1, "off a terminal it is ndjson");
+}
+
+#[test]
+fn results_without_rows_have_their_shape_too() {
+    let none = "SELECT usr, ms FROM clicks WHERE ms < 0";
+    assert_eq!(clicks(&["--format", "json"], none), "[]\n");
+    assert_eq!(clicks(&["--format", "csv"], none), "usr,ms\n");
+    assert_eq!(clicks(&["--format", "ndjson"], none), "");
+}
+
+#[test]
+fn flags_shape_the_rows() {
+    let null = "SELECT CAST(NULL AS INT) AS a, 'x' AS b";
+    assert_eq!(clicks(&["--format", "csv", "--null", "-"], null), "a,b\n-,x\n");
+    assert_eq!(clicks(&["--format", "csv", "--no-header"], null), ",x\n");
+    assert_eq!(
+        clicks(&["--format", "csv", "--maxrows", "1"], "SELECT usr FROM clicks"),
+        "usr\nann\n"
+    );
+    let with_interval = clicks(
+        &["--format", "csv", "--with-interval"],
+        "SELECT usr FROM clicks LIMIT 1",
+    );
+    assert_eq!(with_interval, "interval,usr\n0,ann\n");
+}
+
+#[test]
+fn the_summary_is_the_last_line_of_stderr() {
+    let query =
+        "SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end";
+    let sql = format!("{CLICKS}{query}");
+    let said = stderr(&waterwheel(&["-c", &sql], ""));
+    let (words, numbers) = said.split_once("done: ").expect("a summary");
+    assert!(words.starts_with("late: 1 row was left out"), "{said}");
+    let shape: String = numbers
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let shape = shape.split("00").collect::<Vec<_>>().join("0");
+    assert!(
+        shape.starts_with("intervals=0 rows_in=0 rows_out=0 late=0 late_partial=0 bad=0 null_time=0 wall_s="),
+        "{said}"
+    );
+    assert!(numbers.contains("rows_in=8 rows_out=4 late=1 late_partial=0"), "{said}");
+    assert!(
+        numbers
+            .trim_end()
+            .rsplit(' ')
+            .next()
+            .is_some_and(|last| last.starts_with("rows_per_s=")),
+        "{said}"
+    );
+    assert_eq!(stderr(&waterwheel(&["--quiet", "-c", &sql], "")), "");
+}
+
+#[test]
+fn a_script_can_come_from_everywhere() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    // Without `;` at its end, and with a comment there: the next file begins a statement of its own.
+    let schema = file("schema.sql", CLICKS.trim_end().trim_end_matches(';'));
+    let query = file("query.sql", "SELECT usr FROM clicks LIMIT 1 -- the first");
+    let row = "{\"usr\":\"ann\"}\n";
+    assert_eq!(stdout(&waterwheel(&["run", &schema, &query], "")), row);
+    let all = format!("{CLICKS}SELECT usr FROM clicks LIMIT 1");
+    assert_eq!(stdout(&waterwheel(&[], &all)), row);
+    assert_eq!(stdout(&waterwheel(&["run", "-"], &all)), row);
+    // A mistake in the second file is told with the line of that file.
+    let broken = file("broken.sql", "\nSELECT usrr FROM clicks;");
+    let out = waterwheel(&["run", &schema, &broken], "");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(
+        stderr(&out).starts_with(&format!("{broken}:2:8: error[unknown_column]")),
+        "{}",
+        stderr(&out)
+    );
+}
+
+#[test]
+fn an_undeclared_stdin_is_json_lines_or_text() {
+    let json = "{\"a\": 1, \"b\": \"x\"}\n{\"a\": 2, \"b\": \"y\"}\n";
+    let out = waterwheel(&["-c", "SELECT a + 1 AS n, b FROM stdin"], json);
+    assert_eq!(stdout(&out), "{\"n\":2,\"b\":\"x\"}\n{\"n\":3,\"b\":\"y\"}\n");
+    let out = waterwheel(&["-c", "SELECT upper(line) AS l FROM stdin"], "one\ntwo\n");
+    assert_eq!(stdout(&out), "{\"l\":\"ONE\"}\n{\"l\":\"TWO\"}\n");
+    let out = waterwheel(&[], "SELECT * FROM stdin");
+    assert_eq!(out.status.code(), Some(1));
+    assert!(
+        stderr(&out).starts_with("<stdin>:1:15: error[stdin_taken]"),
+        "{}",
+        stderr(&out)
+    );
+}
+
+#[test]
+fn rows_appear_while_the_input_goes_on() {
+    let mut child = spawn(&["-c", "SELECT line FROM stdin"], Stdio::piped());
+    let mut input = child.stdin.take().expect("a pipe");
+    let mut rows = BufReader::new(child.stdout.take().expect("a pipe"));
+    for line in ["one", "two"] {
+        writeln!(input, "{line}").expect("the program reads");
+        let mut row = String::new();
+        rows.read_line(&mut row).expect("a row");
+        assert_eq!(row, format!("{{\"line\":\"{line}\"}}\n"));
+    }
+    drop(input);
+    assert_eq!(ended_within(&mut child, 30), Some(0));
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let code = |arguments: &[&str]| waterwheel(arguments, "").status.code();
+    assert_eq!(code(&["-c", "SELECT 1"]), Some(0));
+    assert_eq!(code(&["-c", "SELECT x"]), Some(1));
+    assert_eq!(code(&["check", "tests/errors/case_41.sql"]), Some(1));
+    assert_eq!(code(&["run", "tests/nosuch.sql"]), Some(2));
+    assert_eq!(code(&["--no-such-flag"]), Some(2));
+    assert_eq!(code(&["--set", "intervall=5ms", "-c", "SELECT 1"]), Some(2));
+    assert_eq!(code(&["verify", "x.sql"]), Some(2));
+    assert_eq!(code(&["--version"]), Some(0));
+    let broken = format!("{CLICKS}SELECT 1 / (ms - 300) FROM clicks");
+    let out = waterwheel(&["-c", &broken], "");
+    assert_eq!(out.status.code(), Some(3), "{}", stderr(&out));
+    assert!(stderr(&out).contains("error"), "{}", stderr(&out));
+}
+
+#[test]
+fn nothing_starts_while_there_are_mistakes() {
+    let sql = "SELECT 1 AS one; SELECT nothing FROM nowhere; SELECT 2 AS two";
+    let out = waterwheel(&["-c", sql], "");
+    assert_eq!((out.status.code(), stdout(&out).as_str()), (Some(1), ""));
+    let out = waterwheel(&["--keep-going", "-c", sql], "");
+    assert_eq!(
+        (out.status.code(), stdout(&out).as_str()),
+        (Some(1), "{\"one\":1}\n{\"two\":2}\n")
+    );
+    assert_eq!(
+        stderr(&out).matches("error[unknown_table]").count(),
+        1,
+        "{}",
+        stderr(&out)
+    );
+}
+
+#[test]
+fn mistakes_are_json_for_programs() {
+    let out = waterwheel(&["--errors", "json", "-c", "SELECT 1;\nSELECT uper('x');"], "");
+    let said = stderr(&out);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let starts = "{\"kind\":\"sql\",\"severity\":\"error\",\"code\":\"unknown_function\",\"message\":\"function `uper` not found\",\
+                  \"file\":\"<command>\",\"line\":2,\"column\":8,\"length\":4,";
+    assert!(said.starts_with(starts), "{said}");
+    assert!(said.contains("\"candidates\":[\"upper\""), "{said}");
+}
+
+#[test]
+fn a_closed_pipe_ends_an_unbounded_query_quietly() {
+    let sql = format!("{BIDS}SELECT auction FROM bid;");
+    let mut child = spawn(&["-c", &sql], Stdio::null());
+    let mut rows = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    for _ in 0..3 {
+        rows.next().expect("a row").expect("text");
+    }
+    drop(rows);
+    assert_eq!(ended_within(&mut child, 30), Some(0));
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert_eq!(said, "");
+}
+
+#[test]
+fn ctrl_c_stops_a_query_in_good_order() {
+    let mut child = spawn(&["-c", &format!("{BIDS}{SILENCE}")], Stdio::null());
+    std::thread::sleep(Duration::from_millis(1500));
+    interrupt(&child);
+    assert_eq!(ended_within(&mut child, 30), Some(130));
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert!(
+        said.starts_with("interrupted: stopping after the current interval"),
+        "{said}"
+    );
+    assert!(said.contains("\ndone: intervals="), "{said}");
+}
+
+fn interrupt(child: &Child) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+}
+
+#[test]
+fn inserts_share_a_run_and_are_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (home, rest) = (path("home.csv"), path("rest.csv"));
+    let sql = format!(
+        "{CLICKS}CREATE SINK home WITH (connector = 'file', path = '{home}');
+         CREATE SINK rest WITH (connector = 'file', path = '{rest}');
+         INSERT INTO home SELECT usr FROM clicks WHERE page = 'home';
+         INSERT INTO rest SELECT usr FROM clicks WHERE page <> 'home';"
+    );
+    let out = waterwheel(&["-c", &sql], "");
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    assert!(
+        stderr(&out).contains("rows_in=8 rows_out=8"),
+        "one scan for both: {}",
+        stderr(&out)
+    );
+    assert_eq!(
+        std::fs::read_to_string(home).expect("a file"),
+        "usr\nann\ncat\ncat\nbob\n"
+    );
+    assert_eq!(
+        std::fs::read_to_string(rest).expect("a file"),
+        "usr\nbob\nann\nbob\nann\n"
+    );
+}
