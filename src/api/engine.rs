@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::{PushHandle, PushTable};
 use crate::error::{Diagnostic, Error, Result};
+use crate::operators::extremes::extremes;
 use crate::plan::session::new_session;
 use crate::tasks::Pool;
 use datafusion::execution::{FunctionRegistry, SessionState};
@@ -92,8 +93,13 @@ impl EngineBuilder {
             work();
         });
         let readers = Pool::new("waterwheel-read", threads, |work| work());
+        let mut session = new_session();
+        for function in extremes() {
+            // It replaces DataFusion's, which the answer tells.
+            let _ = session.register_udaf(function);
+        }
         let state = State {
-            session: Arc::new(new_session()),
+            session: Arc::new(session),
             catalog: Catalog::default(),
             settings: self.settings,
             memory: BTreeMap::new(),

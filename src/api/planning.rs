@@ -12,6 +12,7 @@ use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Class, facts};
 use crate::plan::session::{Names, refuse_clocks};
+use crate::plan::ties::break_ties;
 use crate::sql::statement::*;
 use crate::sql::{Lines, group_window, parse_script};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -451,7 +452,8 @@ impl<'a> Planning<'a> {
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
         let planned = planner
             .statement_to_plan(statement)
-            .and_then(|plan| refuse_clocks(&plan).map(|()| plan));
+            .and_then(|plan| refuse_clocks(&plan).map(|()| plan))
+            .and_then(break_ties);
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }
 

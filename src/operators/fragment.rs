@@ -82,7 +82,8 @@ impl Workshop {
         };
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(leaves)]);
         let planning = planner.create_physical_plan(logical, self.session.as_ref());
-        let plan = futures::executor::block_on(planning).map_err(failed)?;
+        let plan = futures::executor::block_on(planning).and_then(super::union::in_order);
+        let plan = plan.map_err(failed)?;
         let context = Arc::new(TaskContext::from(self.session.as_ref()));
         self.lookups.put_into(plan, logical, &context).map_err(failed)
     }

@@ -11,12 +11,14 @@
 
 pub mod closed;
 pub mod exchange;
+pub mod extremes;
 pub mod fragment;
 pub mod input;
 pub mod lookup_join;
 pub mod panes;
 pub mod runtime;
 pub mod static_table;
+pub mod union;
 pub mod window_expand;
 pub mod windows;
 

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod panes;
 mod reword;
 pub mod session;
+pub mod ties;
 pub mod window_tables;
 
 use datafusion::sql::sqlparser::tokenizer::Span;

@@ -8,8 +8,12 @@ const HOP: &str = "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds')";
 
 /// The same aggregate of the same windows, once by name and once written out.
 fn same(columns: &str, window: &str, by_hand: &str, rest: &str) -> Case {
-    let query = |from: &str| format!("SELECT {columns} FROM {from} GROUP BY {rest}");
-    Case::new(query(window), query(by_hand))
+    let query = |columns: &str, from: &str| format!("SELECT {columns} FROM {from} GROUP BY {rest}");
+    // DataFusion's grouped min and max of floats depend on the order of the rows once there is a NaN; its sort does not.
+    let total = columns
+        .replace("min(f)", "first_value(f ORDER BY f ASC NULLS LAST)")
+        .replace("max(f)", "first_value(f ORDER BY f DESC NULLS LAST)");
+    Case::new(query(columns, window), query(&total, by_hand))
 }
 
 #[test]

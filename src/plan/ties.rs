@@ -1,0 +1,85 @@
+//! Ties break by the remaining columns of the row, ascending, NULLs last (TIME.md): else the first of equals would be
+//! whichever was read first, and the answer would depend on how the stream is cut.
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::expr::{Sort as SortExpr, WindowFunction};
+use datafusion::logical_expr::{Expr, LogicalPlan, Sort, Window, WindowFrameUnits, WindowFunctionDefinition};
+use std::sync::Arc;
+
+/// Functions whose value tells equal rows apart.
+const BY_PLACE: [&str; 7] = [
+    "row_number",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+];
+
+/// Adds the remaining columns to every ORDER BY on which an answer depends: of functions that number rows, of ROWS
+/// frames, and before a LIMIT.
+pub fn break_ties(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let broken = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Window(window) => {
+            let columns = comparable(&window.input);
+            let exprs = window.window_expr.iter().map(|e| ordered(e, &columns)).collect();
+            let window = Window::try_new(exprs, Arc::clone(&window.input))?;
+            Ok(Transformed::yes(LogicalPlan::Window(window)))
+        }
+        LogicalPlan::Limit(mut limit) => {
+            if let LogicalPlan::Sort(sort) = limit.input.as_ref() {
+                let mut sort: Sort = sort.clone();
+                add_remaining(&mut sort.expr, &comparable(&sort.input));
+                limit.input = Arc::new(LogicalPlan::Sort(sort));
+            }
+            Ok(Transformed::yes(LogicalPlan::Limit(limit)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(broken.data)
+}
+
+/// The expression with its order made total, under the name that it had.
+fn ordered(expr: &Expr, columns: &[Column]) -> Expr {
+    let Expr::WindowFunction(function) = expr else {
+        return expr.clone();
+    };
+    if !depends_on_ties(function) {
+        return expr.clone();
+    }
+    let name = expr.schema_name().to_string();
+    let mut function = function.as_ref().clone();
+    add_remaining(&mut function.params.order_by, columns);
+    Expr::WindowFunction(Box::new(function)).alias(name)
+}
+
+fn depends_on_ties(function: &WindowFunction) -> bool {
+    // Without ORDER BY the order is that of reading, which is documented so.
+    let ordered = !function.params.order_by.is_empty();
+    let by_place = match &function.fun {
+        WindowFunctionDefinition::WindowUDF(f) => BY_PLACE.contains(&f.name()),
+        WindowFunctionDefinition::AggregateUDF(_) => false,
+    };
+    ordered && (by_place || function.params.window_frame.units == WindowFrameUnits::Rows)
+}
+
+/// The columns that can be sorted by.
+fn comparable(input: &LogicalPlan) -> Vec<Column> {
+    let schema = input.schema();
+    let columns = schema.columns().into_iter().zip(schema.fields());
+    columns
+        .filter(|(_, field)| !field.data_type().is_nested())
+        .map(|(column, _)| column)
+        .collect()
+}
+
+fn add_remaining(order: &mut Vec<SortExpr>, columns: &[Column]) {
+    for column in columns {
+        let expr = Expr::Column(column.clone());
+        if order.iter().all(|s| s.expr != expr) {
+            order.push(SortExpr::new(expr, true, false));
+        }
+    }
+}
