@@ -8,10 +8,10 @@ use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use futures::StreamExt;
 use std::error::Error;
 use std::sync::Arc;
-use waterwheel::Engine;
 use waterwheel::arrow::array::{Array, AsArray, Float64Array};
 use waterwheel::arrow::datatypes::{DataType, Float64Type};
 use waterwheel::arrow::util::pretty::pretty_format_batches;
+use waterwheel::{Engine, Update};
 
 const DOLLARS_PER_EURO: f64 = 1.1;
 
@@ -55,8 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sales.send_json(rows.as_bytes()).await?;
         engine.step().await?;
         while let Some(update) = updates.try_next() {
-            let update = update?;
-            println!("interval {}:\n{}", update.interval, pretty_format_batches(&[update.batch])?);
+            show(update?)?;
         }
     }
 
@@ -64,10 +63,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sales.close();
     engine.step().await?;
     while let Some(update) = updates.next().await {
-        let update = update?;
-        println!("interval {}:\n{}", update.interval, pretty_format_batches(&[update.batch])?);
+        show(update?)?;
     }
     let summary = query.wait().await?;
     println!("{} rows in, {} late", summary.rows_in, summary.late);
+    Ok(())
+}
+
+fn show(update: Update) -> Result<(), Box<dyn Error>> {
+    println!(
+        "interval {}:\n{}",
+        update.interval,
+        pretty_format_batches(&[update.batch])?
+    );
     Ok(())
 }
