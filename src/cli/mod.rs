@@ -1,6 +1,8 @@
 //! The command line: from arguments to an exit code.
 //!
-//! Owns: which command does what, and with which exit code it ends. Start reading at [`main`].
+//! Owns: which command does what, and with which exit code it ends. Guarantees: results go to stdout, everything else to
+//! stderr; nothing runs while a text has mistakes, unless it is to be kept going. Does **not** guarantee anything about
+//! answers. Depends on the library only. Start reading at [`main`].
 
 mod args;
 pub mod interrupt;

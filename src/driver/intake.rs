@@ -46,7 +46,7 @@ struct SplitIntake {
     pending: bool,
     /// Why it cannot be read on; told once the rows before it have been run.
     broken: Option<Error>,
-    /// Own watermark, at least the floor that it got when it appeared (TIME.md rule 6).
+    /// Own watermark, at least the floor that it got when it appeared (docs/time.md).
     watermark_ns: i64,
 }
 
@@ -248,7 +248,7 @@ impl Intake {
         self.watermark_ns
     }
 
-    /// The watermark of the source (TIME.md rule 3): the least over its live splits.
+    /// The watermark of the source (docs/time.md): the least over its live splits.
     fn watermark_now(&self) -> i64 {
         let live = self.splits.iter().filter(|s| !s.ended).map(|s| s.watermark_ns).min();
         match live {
@@ -301,7 +301,7 @@ fn offset(place: Place) -> Offset {
 
 impl Clockwork {
     /// The split's watermark after these rows, and before each of them if some row lies behind it: a running maximum
-    /// over all rows, less the delay, in the unit of the column, rounded down (TIME.md rule 1). NULLs do not move it.
+    /// over all rows, less the delay, in the unit of the column, rounded down (docs/time.md). NULLs do not move it.
     fn advance(&self, batch: &RecordBatch, before_ns: i64) -> Result<(i64, Option<Arc<Int64Array>>)> {
         let times = self.times(batch)?;
         let (unit, delay) = (unit_ns(self.unit), self.delay());

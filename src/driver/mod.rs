@@ -249,7 +249,7 @@ pub fn state_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
     }
 }
 
-/// Per node, its watermark after the interval (TIME.md rules 3 and 4): the least of its inputs.
+/// Per node, its watermark after the interval (docs/time.md): the least of its inputs.
 fn watermarks(graph: &Graph, record: &IntervalRecord) -> Vec<i64> {
     let mut all: Vec<i64> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {

@@ -78,7 +78,7 @@ impl LineageRule {
     }
 }
 
-/// What a node promises downstream (TIME.md rule 4).
+/// What a node promises downstream (docs/time.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatermarkRule {
     /// The minimum over the splits of the source.

@@ -58,7 +58,7 @@ pub struct IntervalRecord {
 pub struct SourceRecord {
     /// In the order in which they were taken.
     pub slices: Vec<SliceRecord>,
-    /// Watermark of the source after the interval, in nanoseconds (TIME.md rule 3).
+    /// Watermark of the source after the interval, in nanoseconds (docs/time.md).
     pub watermark_ns: i64,
 }
 

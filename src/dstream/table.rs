@@ -42,7 +42,7 @@ pub struct Column {
 pub struct Watermark {
     /// Index into [`TableSpec::columns`].
     pub column: usize,
-    /// In nanoseconds, whatever the unit of the column; TIME.md rule 1 rounds down to that unit.
+    /// In nanoseconds, whatever the unit of the column; a watermark is rounded down to that unit.
     pub delay_ns: i64,
 }
 

@@ -72,8 +72,8 @@ impl BatchStore {
     }
 }
 
-/// The tasks from which a batch is made again: per node, the partitions that are needed. Nodes for which `exists` holds
-/// (their rows are still there) are not walked further, but for a node that folds, whose past is needed in any case.
+/// The tasks from which a batch is made again: per node, the partitions that are needed, down to the
+/// sources. What is still in the store is not asked for: a source's batch that is there is used when its turn comes.
 pub fn closure(
     graph: &Graph,
     node: NodeId,

@@ -7,7 +7,8 @@
 //! Does **not** guarantee: anything about when or where tasks run (`driver`, `tasks`), or what is kept (`lineage`).
 //! Depends on `dstream`, `state` and the ground. Start reading at [`Batch`].
 //!
-//! A new operator is one file here, one variant of `dstream::graph::Op`, and one line in [`runtime::Runtime::new`].
+//! A new operator is one file here, one variant of `dstream::graph::Op`, and a few lines that ARCHITECTURE.md names
+//! ("Where do I add …").
 
 pub mod closed;
 pub mod exchange;
@@ -61,7 +62,7 @@ pub struct Slice {
 #[derive(Debug, Clone)]
 pub struct Piece {
     pub batch: RecordBatch,
-    /// Windows that end here or earlier must leave these rows out; [`NOT_REFUSED`] for rows in time (TIME.md).
+    /// Windows that end here or earlier must leave these rows out; [`NOT_REFUSED`] for rows in time (docs/time.md).
     pub refused: i64,
 }
 

@@ -1,6 +1,6 @@
 //! The map side of windows: each row goes into one pane, whatever the number of windows over it.
 //!
-//! Lateness is judged here, row by row, by the watermark of the row's own split (TIME.md, "Late, shown, forgotten"):
+//! Lateness is judged here, row by row, by the watermark of the row's own split (docs/time.md, "Late rows"):
 //! slices in which no row lies behind its watermark take the quick way, others are judged.
 //!
 //! Lineage: same interval, same partition of the source. State: none.

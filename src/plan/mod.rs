@@ -1,8 +1,9 @@
 //! Statements to operator graphs: everything that cannot run is refused here, with a reason and a way out.
 //!
-//! Owns: names and functions as the SQL planner sees them ([`session`]), window functions over tables
-//! ([`window_tables`]), what is known of each relation ([`facts`]), the graph ([`compile`]), EXPLAIN ([`explain`]), and
-//! DataFusion's messages in our words ([`diagnose`]).
+//! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
+//! tables ([`window_tables`]), what is known of each relation ([`facts`]), chains over one source ([`branch`]),
+//! aggregates taken apart ([`panes`]), orders without ties ([`ties`]), the graph ([`compile`]), EXPLAIN ([`explain`]),
+//! and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].

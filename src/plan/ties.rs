@@ -1,4 +1,4 @@
-//! Ties break by the remaining columns of the row, ascending, NULLs last (TIME.md): else the first of equals would be
+//! Ties break by the remaining columns of the row, ascending, NULLs last (docs/time.md): else the first of equals would be
 //! whichever was read first, and the answer would depend on how the stream is cut.
 
 use datafusion::common::tree_node::Transformed;

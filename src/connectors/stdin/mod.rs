@@ -1,6 +1,8 @@
 //! Standard input as a stream: rows appear as soon as their lines arrive.
 //!
-//! Standard input exists once per process. What was read to find out its columns is kept for the one reader.
+//! Owns: the one standard input of the process, the connector's options and split. Guarantees: what was read to find out
+//! its columns is not lost to the one reader. Does **not** guarantee: that it can be read twice, or again.
+//! Depends on `formats` and the ground. Start reading at [`CONNECTOR`].
 
 mod arrivals;
 mod input;
