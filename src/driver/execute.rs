@@ -110,6 +110,9 @@ impl Program {
             for ((node, partition), result) in names.into_iter().zip(results) {
                 let (batch, state) = result?;
                 let t = entry.record.interval;
+                if let Some(since) = batch.since.filter(|since| state.is_some() && *since < t) {
+                    self.journal.note(t, (node, partition), since);
+                }
                 self.store.put(rows_id(node, t, partition), Arc::new(batch));
                 if let Some(state) = state {
                     // Noted here and not asked of the store, from which states may have been lost by then.
@@ -136,7 +139,7 @@ impl Program {
             let inputs = self.gathered(spec, entry)?;
             let state = self.state_before(node, partition, t)?;
             let watermark = entry.watermarks[node];
-            let since = self.since(spec, t);
+            let since = since(&inputs, t);
             return Ok(Box::new(move || {
                 fold(&copy, state, partition, since, &inputs, watermark)
             }));
@@ -186,29 +189,16 @@ impl Program {
         let state = held(&copy).new_state();
         state.ok_or_else(|| missing("a state"))
     }
-
-    /// The first interval that what is folded now is made of. Behind another stateful node that is not known row by row:
-    /// then it is the oldest that is written down.
-    pub(super) fn since(&self, spec: &Node, t: u64) -> u64 {
-        let behind = |id: &NodeId| self.graph.nodes.get(*id).is_some_and(|n| folds_below(&self.graph, n));
-        match spec.inputs.iter().any(behind) {
-            true => self.journal.first().unwrap_or(t),
-            false => t,
-        }
-    }
 }
 
 pub fn is_stateful(spec: &Node) -> bool {
     matches!(spec.op, Op::Windows(_) | Op::WindowRows(_) | Op::Closed(_))
 }
 
-fn folds_below(graph: &Graph, node: &Node) -> bool {
-    is_stateful(node)
-        || node
-            .inputs
-            .iter()
-            .filter_map(|i| graph.nodes.get(*i))
-            .any(|n| folds_below(graph, n))
+/// The first interval that what is folded in interval `t` is made of.
+pub fn since(inputs: &[InputBatches], t: u64) -> u64 {
+    let earlier = inputs.iter().flatten().filter_map(|batch| batch.since);
+    earlier.min().unwrap_or(t).min(t)
 }
 
 /// A stateful task: the interval's batches into the state, then what closes.

@@ -2,7 +2,7 @@
 //!
 //! (D-Streams, SOSP 2013, §3.2 and §4: parallel recovery; the tasks of one node and interval run in parallel.)
 
-use super::execute::{Folded, fold, held, is_stateful};
+use super::execute::{Folded, fold, held, is_stateful, since};
 use super::{Program, missing, rows_id};
 use crate::dstream::graph::{NodeId, Op};
 use crate::error::{Error, Kind, Result};
@@ -78,6 +78,7 @@ impl Program {
             remade.rows.clear();
             for (node, partitions) in needed {
                 self.remake(*node, partitions, &entry, &mut remade)?;
+                self.leave_out(*node, interval, first, &mut remade);
             }
         }
         let watermarks = self.entry(t)?;
@@ -86,6 +87,16 @@ impl Program {
             held(&copy).forget(state, watermarks.watermarks[*node]);
         }
         Ok(remade)
+    }
+
+    /// What a window gave that began before the replay is not whole this time. Nothing open is made of it, or the replay
+    /// would have begun earlier, so it is left out.
+    fn leave_out(&self, node: NodeId, interval: u64, first: u64, remade: &mut Remade) {
+        for ((of, partition), batch) in &mut remade.rows {
+            if *of == node && self.journal.made_of(interval, (node, *partition)) < first {
+                *batch = Arc::default();
+            }
+        }
     }
 
     /// One node's batches of one interval again. Nodes come in topological order.
@@ -149,7 +160,7 @@ impl Program {
                 Some(state) => state,
                 None => self.empty_state(node)?,
             };
-            let since = self.since(spec, entry.record.interval);
+            let since = since(&inputs, entry.record.interval);
             let watermark = entry.watermarks[node];
             return Ok(Box::new(move || {
                 fold(&copy, state, partition, since, &inputs, watermark)

@@ -176,6 +176,8 @@ pub struct WindowsNode {
 #[derive(Debug, Clone)]
 pub struct WindowRowsNode {
     pub window: Windowing,
+    /// Of a session: the columns of the row whose values it belongs to.
+    pub partition: Vec<usize>,
     /// From a kept row and its window to the columns above: a stateless plan whose leaf has the columns of the row,
     /// then `window_start`, `window_end`, `window_time`.
     pub finish: LogicalPlan,

@@ -147,6 +147,8 @@ pub struct WindowNode {
     pub input: LogicalPlan,
     /// The time column of the input.
     pub time: Expr,
+    /// Columns of the input: whose rows sessions are made of. Empty for other windows.
+    pub partition: Vec<Expr>,
     pub window: WindowSpec,
     pub unit: TimeUnit,
     pub schema: DFSchemaRef,
@@ -174,12 +176,19 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     }
 
     fn expressions(&self) -> Vec<Expr> {
-        vec![self.time.clone()]
+        std::iter::once(&self.time).chain(&self.partition).cloned().collect()
     }
 
-    /// Predicates on the windows stay above; all others may go below.
+    /// Predicates on the windows stay above; all others may go below, except that a session is made of all rows of its
+    /// key, so that only whole keys may be left out below it.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        [WINDOW_START, WINDOW_END, WINDOW_TIME].map(String::from).into()
+        let mut kept: HashSet<String> = [WINDOW_START, WINDOW_END, WINDOW_TIME].map(String::from).into();
+        if matches!(self.window, WindowSpec::Session { .. }) {
+            let columns = self.input.schema().columns().into_iter();
+            let others = columns.filter(|c| !self.partition.contains(&Expr::Column(c.clone())));
+            kept.extend(others.map(|c| c.name));
+        }
+        kept
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -187,9 +196,10 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     }
 
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let (Some(time), Some(input)) = (exprs.pop(), inputs.pop()) else {
+        if exprs.is_empty() || inputs.len() != 1 {
             return internal_err!("a window function has one time column and one input");
-        };
+        }
+        let (time, input) = (exprs.remove(0), inputs.remove(0));
         let fields = self.schema.iter().skip(self.schema.fields().len() - 3);
         let windows = fields.map(|(q, f)| (q.cloned(), Arc::clone(f)));
         let columns = input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f)));
@@ -200,6 +210,7 @@ impl UserDefinedLogicalNodeCore for WindowNode {
         Ok(WindowNode {
             input,
             time,
+            partition: exprs,
             schema: Arc::new(schema),
             ..self.clone()
         })
@@ -208,8 +219,10 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let width = self.input.schema().fields().len();
         let mut needed: Vec<usize> = output_columns.iter().copied().filter(|i| *i < width).collect();
-        if let Expr::Column(column) = &self.time {
-            needed.push(self.input.schema().maybe_index_of_column(column)?);
+        for expr in std::iter::once(&self.time).chain(&self.partition) {
+            if let Expr::Column(column) = expr {
+                needed.push(self.input.schema().maybe_index_of_column(column)?);
+            }
         }
         needed.sort_unstable();
         needed.dedup();

@@ -12,6 +12,8 @@ pub enum WindowSpec {
     Hop { slide: i64, size: i64, offset: i64 },
     /// From `k·size + offset` to each multiple of the step after it, up to the size.
     Cumulate { step: i64, size: i64, offset: i64 },
+    /// Rows of one key less than `gap` apart, and the gap behind the last of them.
+    Session { gap: i64 },
     /// One window over everything, that ends with the input: a plain GROUP BY over bounded input.
     Forever,
 }
@@ -20,13 +22,13 @@ pub enum WindowSpec {
 pub const NEVER: i64 = i64::MAX;
 
 impl WindowSpec {
-    /// The width of a pane; 0 for [`WindowSpec::Forever`], whose only pane is 0.
+    /// The width of a pane; 0 for [`WindowSpec::Forever`], whose only pane is 0, and for sessions, which have none.
     pub fn pane(&self) -> i64 {
         match *self {
             WindowSpec::Tumble { size, .. } => size,
             WindowSpec::Hop { slide, size, .. } => gcd(slide, size),
             WindowSpec::Cumulate { step, .. } => step,
-            WindowSpec::Forever => 0,
+            WindowSpec::Session { .. } | WindowSpec::Forever => 0,
         }
     }
 
@@ -34,6 +36,7 @@ impl WindowSpec {
     pub fn pane_start(&self, ts: i64) -> i64 {
         match self {
             WindowSpec::Forever => 0,
+            WindowSpec::Session { .. } => ts,
             _ => floor_to(ts, self.pane(), self.offset()),
         }
     }
@@ -43,11 +46,12 @@ impl WindowSpec {
             WindowSpec::Tumble { offset, .. }
             | WindowSpec::Hop { offset, .. }
             | WindowSpec::Cumulate { offset, .. } => offset,
-            WindowSpec::Forever => 0,
+            WindowSpec::Session { .. } | WindowSpec::Forever => 0,
         }
     }
 
     /// The ends of all windows over the pane (or over any time in it): first, last, step. Ascending, never empty.
+    /// Of a session, what is known of it from one row: that it does not end before.
     pub fn ends(&self, ts: i64) -> Ends {
         match *self {
             WindowSpec::Tumble { size, offset } => {
@@ -75,6 +79,14 @@ impl WindowSpec {
                 last: floor_to(ts, size, offset).saturating_add(size),
                 step,
             },
+            WindowSpec::Session { gap } => {
+                let end = ts.saturating_add(gap);
+                Ends {
+                    first: end,
+                    last: end,
+                    step: gap,
+                }
+            }
             WindowSpec::Forever => Ends {
                 first: NEVER,
                 last: NEVER,
@@ -83,10 +95,11 @@ impl WindowSpec {
         }
     }
 
-    /// The start of the window that ends at `end`.
+    /// The start of the window that ends at `end`; of a session, if it had one row only.
     pub fn start_of(&self, end: i64) -> i64 {
         match *self {
             WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } => end.saturating_sub(size),
+            WindowSpec::Session { gap } => end.saturating_sub(gap),
             WindowSpec::Cumulate { size, offset, .. } => floor_to(end - 1, size, offset),
             WindowSpec::Forever => i64::MIN,
         }

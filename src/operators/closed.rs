@@ -81,12 +81,15 @@ impl Closed {
 
     /// Runs the batch over what has closed at the watermark (nanoseconds) of its inputs.
     pub fn close(&mut self, state: &mut Held, watermark_ns: i64) -> Result<Batch> {
-        let inputs = state.take_closed(watermark_ns);
+        let (inputs, since) = state.take_closed(watermark_ns);
         let nothing = inputs.iter().all(Vec::is_empty);
         if nothing && (self.closes != Closes::AtEnd || watermark_ns != ENDED) {
             return Ok(Batch::default());
         }
-        Ok(Batch::rows(self.fragment.run(inputs)?))
+        Ok(Batch {
+            since,
+            ..Batch::rows(self.fragment.run(inputs)?)
+        })
     }
 
     /// What a state folded again from lineage must not give once more.

@@ -18,6 +18,7 @@ pub mod input;
 pub mod lookup_join;
 pub mod panes;
 pub mod runtime;
+pub mod sessions;
 pub mod static_table;
 pub mod union;
 pub mod window_expand;
@@ -30,6 +31,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Batch {
     pub data: Dataset,
+    /// The first interval that its rows are made of, when it is not the batch's own: what a window gives began earlier.
+    pub since: Option<u64>,
     /// What was noticed on the way; counted once, when the interval commits, however often the batch is rebuilt.
     pub report: Report,
 }
@@ -81,7 +84,7 @@ impl Batch {
             .collect();
         Batch {
             data: Dataset::Buckets(vec![pieces]),
-            report: Report::default(),
+            ..Batch::default()
         }
     }
 

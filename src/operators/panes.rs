@@ -11,7 +11,9 @@ use super::{Batch, Dataset, LateRow, NOT_REFUSED, Piece, Report, Slice};
 use crate::dstream::graph::{Aggregation, PanesNode, Windowing};
 use crate::dstream::nodes::{PANE, ROW, WM};
 use crate::dstream::table::unit_ns;
+use crate::dstream::window::WindowSpec;
 use crate::error::{Error, Result};
+use crate::operators::sessions::SessionMap;
 use crate::operators::windows::Aggregates;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
@@ -35,6 +37,7 @@ struct Partial {
     /// For rows of one pane: grouping by one column less is much cheaper, above all when one is left.
     by_key: Fragment,
     keys: usize,
+    sessions: Option<SessionMap>,
 }
 
 /// Rows of an interval are mostly in the order of time, so a batch falls into a few long runs of one pane each. Up to so
@@ -45,7 +48,10 @@ const RUN_ROWS_MIN: usize = 1_024;
 impl Panes {
     pub fn new(node: &PanesNode, partitions: usize, shop: &Workshop) -> Result<Panes> {
         let judged = node.judged.as_ref().map(|plan| Fragment::new(plan, shop)).transpose()?;
-        let partial = node.aggregation.as_deref().map(|a| Partial::new(a, shop)).transpose()?;
+        let partial = match &node.aggregation {
+            Some(aggregation) => Some(Partial::new(aggregation, node.window.spec, shop)?),
+            None => None,
+        };
         Ok(Panes {
             window: node.window,
             rows: Fragment::new(&node.rows, shop)?,
@@ -84,6 +90,7 @@ impl Panes {
         }
         Ok(Batch {
             data: Dataset::Buckets(buckets),
+            since: input.since,
             report,
         })
     }
@@ -163,20 +170,32 @@ impl Panes {
 }
 
 impl Partial {
-    fn new(aggregation: &Aggregation, shop: &Workshop) -> Result<Partial> {
+    fn new(aggregation: &Aggregation, window: WindowSpec, shop: &Workshop) -> Result<Partial> {
         let Aggregates {
             partial,
             partial_by_key,
+            keys,
+            rows,
             ..
         } = Aggregates::new(aggregation, shop)?;
+        let sessions = match window {
+            WindowSpec::Session { gap } => Some(SessionMap::new(gap, keys, &rows)),
+            _ => None,
+        };
         Ok(Partial {
             by_pane_and_key: partial,
             by_key: partial_by_key,
             keys: aggregation.keys,
+            sessions,
         })
     }
 
     fn run(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        if let Some(sessions) = &self.sessions {
+            let (batches, partials) = sessions.assign(batches)?;
+            let states = self.by_pane_and_key.run(vec![batches])?;
+            return states.into_iter().map(|s| partials.spanned(s)).collect();
+        }
         let Some(runs) = runs_of_one_pane(&batches) else {
             return self.by_pane_and_key.run(vec![batches]);
         };
@@ -227,6 +246,13 @@ fn refused(window: &Windowing, ts: i64, wm_ns: i64) -> Verdict {
     let bound = wm_ns
         .saturating_sub(window.lateness_ns)
         .div_euclid(unit_ns(window.unit));
+    if let WindowSpec::Session { gap } = window.spec {
+        // A row in time never belongs to a session that has ended, whatever else is in it.
+        return match ts < bound && wm_ns != i64::MIN {
+            true => Verdict::Late(ts.saturating_add(gap)),
+            false => Verdict::InTime,
+        };
+    }
     match window.spec.last_end_up_to(ts, bound) {
         _ if wm_ns == i64::MIN => Verdict::InTime,
         None => Verdict::InTime,
@@ -237,7 +263,7 @@ fn refused(window: &Windowing, ts: i64, wm_ns: i64) -> Verdict {
 
 /// The rows that have an event time, and those times.
 fn timed(batch: RecordBatch, window: &Windowing, report: &mut Report) -> Result<(RecordBatch, Int64Array)> {
-    if window.spec == crate::dstream::window::WindowSpec::Forever {
+    if window.spec == WindowSpec::Forever {
         let rows = batch.num_rows();
         return Ok((batch, Int64Array::from(vec![0; rows])));
     }
@@ -276,6 +302,9 @@ fn paned(batch: &RecordBatch, times: &Int64Array, window: &Windowing, hidden: us
 /// Rows mostly come in the order of time, so most lie in the pane of the row before: no division for those.
 fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
     let width = window.spec.pane();
+    if let WindowSpec::Session { .. } = window.spec {
+        return times.clone();
+    }
     if width == 0 {
         return Int64Array::from(vec![0; times.len()]);
     }

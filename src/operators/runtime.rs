@@ -4,11 +4,14 @@ use super::Batch;
 use super::closed::Closed;
 use super::fragment::{Fragment, Workshop};
 use super::panes::Panes;
-use super::windows::Windows;
+use super::sessions::Sessions;
+use super::windows::{Windows, in_unit};
 use crate::dstream::graph::{Node, Op};
+use crate::dstream::window::WindowSpec;
 use crate::error::{Error, Result};
 use crate::state::held::Held;
 use crate::state::panes::PaneStore;
+use crate::state::sessions::SessionStore;
 use std::sync::Arc;
 
 /// A node's task, with its plans.
@@ -16,6 +19,7 @@ pub enum Runtime {
     Stage(Fragment),
     Panes(Box<Panes>),
     Windows(Box<Windows>),
+    Sessions(Box<Sessions>),
     Closed(Box<Closed>),
 }
 
@@ -23,6 +27,7 @@ pub enum Runtime {
 #[derive(Debug, Clone)]
 pub enum State {
     Panes(PaneStore),
+    Sessions(SessionStore),
     Held(Held),
 }
 
@@ -31,6 +36,7 @@ impl State {
     pub fn oldest_interval(&self) -> Option<u64> {
         match self {
             State::Panes(panes) => panes.oldest_interval(),
+            State::Sessions(sessions) => sessions.oldest_interval(),
             State::Held(held) => held.oldest_interval(),
         }
     }
@@ -39,6 +45,7 @@ impl State {
     pub fn num_rows(&self) -> usize {
         match self {
             State::Panes(panes) => panes.num_rows(),
+            State::Sessions(sessions) => sessions.num_rows(),
             State::Held(held) => held.num_rows(),
         }
     }
@@ -54,8 +61,20 @@ impl Runtime {
             Op::Source(_) => return Err(Error::internal("a source has no task")),
             Op::Stage(stage) => Runtime::Stage(Fragment::new(&stage.plan, shop)?),
             Op::Panes(panes) => Runtime::Panes(Box::new(Panes::new(panes, partitions, shop)?)),
-            Op::Windows(w) => Runtime::Windows(Box::new(Windows::values(w, Arc::clone(&node.schema), shop)?)),
-            Op::WindowRows(w) => Runtime::Windows(Box::new(Windows::rows(w, Arc::clone(&node.schema), shop)?)),
+            Op::Windows(w) => {
+                let schema = Arc::clone(&node.schema);
+                match w.window.spec {
+                    WindowSpec::Session { gap } => Runtime::Sessions(Box::new(Sessions::values(w, gap, schema, shop)?)),
+                    _ => Runtime::Windows(Box::new(Windows::values(w, schema, shop)?)),
+                }
+            }
+            Op::WindowRows(w) => {
+                let schema = Arc::clone(&node.schema);
+                match w.window.spec {
+                    WindowSpec::Session { gap } => Runtime::Sessions(Box::new(Sessions::rows(w, gap, schema, shop)?)),
+                    _ => Runtime::Windows(Box::new(Windows::rows(w, schema, shop)?)),
+                }
+            }
             Op::Closed(closed) => Runtime::Closed(Box::new(Closed::new(closed, node.inputs.len(), partitions, shop)?)),
         })
     }
@@ -64,6 +83,7 @@ impl Runtime {
     pub fn new_state(&self) -> Option<State> {
         match self {
             Runtime::Windows(windows) => Some(State::Panes(windows.new_state())),
+            Runtime::Sessions(sessions) => Some(State::Sessions(sessions.new_state())),
             Runtime::Closed(closed) => Some(State::Held(closed.new_state())),
             Runtime::Stage(_) | Runtime::Panes(_) => None,
         }
@@ -76,11 +96,16 @@ impl Runtime {
                 let batches = input.record_batches();
                 match batches.is_empty() {
                     true => Ok(Batch::default()),
-                    false => Ok(Batch::rows(fragment.run(vec![batches])?)),
+                    false => Ok(Batch {
+                        since: input.since,
+                        ..Batch::rows(fragment.run(vec![batches])?)
+                    }),
                 }
             }
             Runtime::Panes(panes) => panes.run(input),
-            Runtime::Windows(_) | Runtime::Closed(_) => Err(Error::internal("a stateful task needs its state")),
+            Runtime::Windows(_) | Runtime::Sessions(_) | Runtime::Closed(_) => {
+                Err(Error::internal("a stateful task needs its state"))
+            }
         }
     }
 
@@ -90,6 +115,10 @@ impl Runtime {
             (Runtime::Windows(windows), State::Panes(panes)) => {
                 let pieces = inputs.iter().flatten().flat_map(|batch| batch.bucket(partition));
                 windows.fold(panes, interval, pieces)
+            }
+            (Runtime::Sessions(sessions), State::Sessions(open)) => {
+                let pieces = inputs.iter().flatten().flat_map(|batch| batch.bucket(partition));
+                sessions.fold(open, interval, pieces)
             }
             (Runtime::Closed(closed), State::Held(held)) => {
                 for (input, batches) in inputs.iter().enumerate() {
@@ -106,6 +135,10 @@ impl Runtime {
     pub fn close(&mut self, state: &mut State, watermark_ns: i64) -> Result<Batch> {
         match (self, state) {
             (Runtime::Windows(windows), State::Panes(panes)) => windows.close(panes, watermark_ns),
+            (Runtime::Sessions(sessions), State::Sessions(open)) => {
+                let watermark = in_unit(watermark_ns, sessions.window());
+                sessions.close(open, watermark)
+            }
             (Runtime::Closed(closed), State::Held(held)) => closed.close(held, watermark_ns),
             _ => Err(Error::internal("a task was given the state of another")),
         }

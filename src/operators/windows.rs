@@ -17,8 +17,8 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +28,9 @@ pub struct Aggregates {
     pub partial: Fragment,
     /// The same without the pane, for rows of one pane.
     pub partial_by_key: Fragment,
+    /// The keys behind the pane, over the columns of the rows.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    pub rows: SchemaRef,
     /// Partial states to fewer partial states.
     pub merge: Fragment,
     /// Partial states to values.
@@ -87,6 +90,8 @@ impl Aggregates {
         Ok(Aggregates {
             partial: Fragment::of(Arc::new(partial), shop),
             partial_by_key: Fragment::of(Arc::new(partial_by_key), shop),
+            keys: group.expr().iter().skip(1).map(|(key, _)| Arc::clone(key)).collect(),
+            rows,
             merge: Fragment::of(Arc::new(merge), shop),
             last: Fragment::of(Arc::new(last), shop),
             nothing: nothing.map(|plan| Fragment::of(Arc::new(plan), shop)),
@@ -184,8 +189,12 @@ impl Windows {
             true => Vec::new(),
             false => self.give(state, &ends)?,
         };
+        let since = state.oldest_of(&ends);
         self.forget(state, watermark_ns);
-        Ok(Batch::rows(batches))
+        Ok(Batch {
+            since,
+            ..Batch::rows(batches)
+        })
     }
 
     /// What a state folded again from lineage must not show once more.
@@ -238,7 +247,7 @@ fn merged(merge: &mut Fragment, batches: Vec<RecordBatch>) -> Result<RecordBatch
 }
 
 /// A watermark in the unit of the event time, rounded down.
-fn in_unit(watermark_ns: i64, window: &Windowing) -> i64 {
+pub fn in_unit(watermark_ns: i64, window: &Windowing) -> i64 {
     match watermark_ns {
         ENDED => NEVER,
         i64::MIN => i64::MIN,
@@ -335,7 +344,8 @@ fn with_window(batch: &RecordBatch, window: &Windowing, data_type: &DataType) ->
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| failed(e.into()))
 }
 
-fn times(ends: &Int64Array, of: impl Fn(i64) -> i64, data_type: &DataType) -> Result<ArrayRef> {
+/// Numbers as times of the given type.
+pub fn times(ends: &Int64Array, of: impl Fn(i64) -> i64, data_type: &DataType) -> Result<ArrayRef> {
     let numbers: PrimitiveArray<Int64Type> = ends.unary(of);
     let data = numbers.into_data().into_builder().data_type(data_type.clone()).build();
     Ok(datafusion::arrow::array::make_array(

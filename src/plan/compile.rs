@@ -103,6 +103,7 @@ impl Builder {
         let bounded = tables.iter().all(|(_, bounded)| *bounded);
         let mut notes = Vec::new();
         let nodes = match class {
+            Class::Stream if shown_by_session(&plan) => vec![self.window_rows(&plan, output)?],
             Class::Stream => self.stages(&plan)?,
             Class::Closed => vec![self.closed(&plan, output)?],
             Class::Static => vec![self.batch(&plan, output)?],
@@ -311,6 +312,10 @@ impl Builder {
         aggregation: Option<Arc<Aggregation>>,
         output: usize,
     ) -> Result<NodeId> {
+        let below = facts(branch);
+        if below.class == Class::Closed || below.assigned {
+            return self.panes_over_windows(branch, window, aggregation, output);
+        }
         let (rows, source) = self.chain(branch)?;
         let judged = match window.spec {
             WindowSpec::Forever => None,
@@ -336,6 +341,27 @@ impl Builder {
         Ok(self.add(label, vec![source], op, branch))
     }
 
+    /// Panes of what other windows have given: rows that are never late.
+    fn panes_over_windows(
+        &mut self,
+        branch: &LogicalPlan,
+        window: Windowing,
+        aggregation: Option<Arc<Aggregation>>,
+        output: usize,
+    ) -> Result<NodeId> {
+        let inner = self.closed(branch, output)?;
+        let columns = (0..branch.schema().fields().len()).collect();
+        let op = Op::Panes(PanesNode {
+            rows: InputNode::plan(0, columns, Arc::clone(branch.schema())),
+            judged: None,
+            window,
+            aggregation,
+            source: inner,
+            output,
+        });
+        Ok(self.add("Panes over windows".to_string(), vec![inner], op, branch))
+    }
+
     /// Windows whose rows are kept: `plan` is a stateless chain over one window function.
     fn window_rows(&mut self, plan: &LogicalPlan, output: usize) -> Result<NodeId> {
         let Some(node) = find_window(plan) else {
@@ -350,11 +376,17 @@ impl Builder {
         let leaf = InputNode::plan(0, (0..width).collect(), Arc::clone(&node.schema));
         let finish = with_static(replace_window(plan, &leaf)?)?;
         let time_type = node.schema.field(width - 1).data_type().clone();
+        let index = |key: &Expr| match key {
+            Expr::Column(column) => node.input.schema().maybe_index_of_column(column),
+            _ => None,
+        };
+        let partition = node.partition.iter().filter_map(index).collect();
         Ok(self.add(
             format!("{name}, rows"),
             inputs,
             Op::WindowRows(WindowRowsNode {
                 window,
+                partition,
                 finish,
                 time_type,
             }),
@@ -386,13 +418,14 @@ impl Leaves<'_> {
     fn leaf(&mut self, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
         let facts = facts(plan);
         let ids = match (&facts.class, plan) {
-            (Class::Stream, _) if self.at_end => self.builder.stages(plan)?,
+            (Class::Stream, _) if self.at_end && !shown_by_session(plan) => self.builder.stages(plan)?,
             (Class::Stream, _) if facts.assigned => vec![self.builder.window_rows(plan, self.output)?],
             (Class::Closed, _) if self.at_end => vec![self.builder.closed(plan, self.output)?],
             (Class::Closed, LogicalPlan::Aggregate(aggregate)) => match windowed_form(aggregate)? {
                 Some(form) => vec![self.builder.window_aggregate(aggregate, form, self.output)?],
                 None => return Ok(None),
             },
+            (Class::Closed, _) if facts.assigned => vec![self.builder.window_rows(plan, self.output)?],
             (Class::Batch(_), LogicalPlan::Aggregate(aggregate)) if self.at_end => {
                 match crate::plan::facts::facts(&aggregate.input).class {
                     Class::Stream if find_window(&aggregate.input).is_none() => match pane_form(aggregate)? {
@@ -438,6 +471,11 @@ fn without_limit(plan: &LogicalPlan) -> Result<(LogicalPlan, usize, Option<usize
     Ok((limit.input.as_ref().clone(), skip.unwrap_or(0), fetch))
 }
 
+/// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.
+fn shown_by_session(plan: &LogicalPlan) -> bool {
+    find_window(plan).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }))
+}
+
 fn class_is_closed(plan: &LogicalPlan) -> bool {
     facts(plan).class == Class::Closed
 }
@@ -480,7 +518,7 @@ fn aggregate_below(plan: &LogicalPlan) -> Option<&Aggregate> {
 /// The pane form of an aggregate over windowed (not yet aggregated) rows.
 fn windowed_form(aggregate: &Aggregate) -> Result<Option<PaneForm>> {
     let input = facts(&aggregate.input);
-    match input.class == Class::Stream && input.assigned {
+    match matches!(input.class, Class::Stream | Class::Closed) && input.assigned {
         true => pane_form(aggregate),
         false => Ok(None),
     }
@@ -592,7 +630,13 @@ fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
         Op::Windows(w) => (
             LineageRule::Fold,
             WatermarkRule::Inputs,
-            bounded_by_watermark("open panes", w.window),
+            bounded_by_watermark(
+                match w.window.spec {
+                    WindowSpec::Session { .. } => "open sessions",
+                    _ => "open panes",
+                },
+                w.window,
+            ),
         ),
         Op::WindowRows(w) => (
             LineageRule::Fold,
@@ -615,6 +659,7 @@ fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
 fn bounded_by_watermark(what: &str, window: Windowing) -> String {
     let width = match window.spec {
         WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } | WindowSpec::Cumulate { size, .. } => size,
+        WindowSpec::Session { gap } => gap,
         WindowSpec::Forever => NO_WATERMARK,
     };
     let width = super::window_tables::human(width.saturating_mul(unit_ns(window.unit)));

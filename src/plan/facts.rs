@@ -5,7 +5,9 @@ use crate::dstream::window::WindowSpec;
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::JoinType;
-use datafusion::logical_expr::{Distinct, Expr, Join, LogicalPlan};
+use datafusion::logical_expr::expr::GroupingSet;
+use datafusion::logical_expr::utils::{enumerate_grouping_sets, grouping_set_to_exprlist};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan};
 
 /// What a column is, as far as time is concerned. Only a column passed on unchanged keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Tag {
     WindowStart(WindowSpec, TimeUnit),
     WindowEnd(WindowSpec, TimeUnit),
     WindowTime,
+    /// The k-th key of a session window: rows that are equal in all of them share sessions.
+    SessionKey(usize),
 }
 
 /// How a relation can run.
@@ -83,13 +87,16 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
                 .map(|e| tag_of(e, &aggregate.input, &input.tags))
                 .collect();
             let sets = aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_)));
+            if sets {
+                tags = tags_of_sets(aggregate, &input.tags);
+            }
             tags.resize(width, Tag::Plain);
             let what = if aggregate.group_expr.is_empty() {
                 "an aggregate"
             } else {
                 "GROUP BY"
             };
-            keyed(input, tags, !sets, what)
+            keyed(input, tags, true, what)
         }
         LogicalPlan::Distinct(Distinct::All(input)) => {
             let input = facts(input);
@@ -121,6 +128,23 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
         LogicalPlan::RecursiveQuery(_) => plain(Class::Batch("WITH RECURSIVE".into())),
         _ => plain(Class::Batch("this statement".into())),
     }
+}
+
+/// The tags of the keys of grouping sets: those of a column that is in every set, since it is NULL for the others.
+fn tags_of_sets(aggregate: &Aggregate, tags: &[Tag]) -> Vec<Tag> {
+    let Ok(keys) = grouping_set_to_exprlist(&aggregate.group_expr) else {
+        return Vec::new();
+    };
+    let sets = enumerate_grouping_sets(aggregate.group_expr.clone()).unwrap_or_default();
+    let everywhere = |key: &Expr| match &sets[..] {
+        [Expr::GroupingSet(GroupingSet::GroupingSets(sets))] => sets.iter().all(|set| set.contains(key)),
+        _ => false,
+    };
+    let tag = |key: &&Expr| match everywhere(key) {
+        true => tag_of(key, &aggregate.input, tags),
+        false => Tag::Plain,
+    };
+    keys.iter().map(tag).collect()
 }
 
 fn scan_facts(scan: &datafusion::logical_expr::TableScan) -> Facts {
@@ -155,13 +179,23 @@ fn scan_facts(scan: &datafusion::logical_expr::TableScan) -> Facts {
 
 fn window_facts(window: &WindowNode) -> Facts {
     let input = facts(&window.input);
-    let mut tags: Vec<Tag> = input.tags;
+    let over_windows = input.assigned || input.class == Class::Closed;
+    // Windows of windows: the columns of the inner ones are plain values from here on.
+    let plain = |t: Tag| if over_windows { Tag::Plain } else { t };
+    let mut tags: Vec<Tag> = input.tags.into_iter().map(plain).collect();
+    for (number, key) in window.partition.iter().enumerate() {
+        if let Expr::Column(column) = key
+            && let Some(index) = window.input.schema().maybe_index_of_column(column)
+        {
+            tags[index] = Tag::SessionKey(number);
+        }
+    }
     tags.push(Tag::WindowStart(window.window, window.unit));
     tags.push(Tag::WindowEnd(window.window, window.unit));
     tags.push(Tag::WindowTime);
     let class = match input.class {
         Class::Stream if !input.assigned => Class::Stream,
-        Class::Stream | Class::Closed => Class::Batch("a window over a window".into()),
+        Class::Stream | Class::Closed => Class::Closed,
         other => other,
     };
     Facts {

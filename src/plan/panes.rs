@@ -2,12 +2,14 @@
 
 use crate::dstream::graph::{Aggregation, ResultColumn};
 use crate::dstream::nodes::{InputNode, PANE, TS, WindowNode};
+use crate::dstream::window::WindowSpec;
 use crate::plan::branch::{find_window, hidden_column};
 use crate::plan::facts::{Tag, facts, tag_of};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection, lit};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// An aggregate taken apart.
@@ -45,6 +47,19 @@ pub fn pane_form(aggregate: &Aggregate) -> Result<Option<PaneForm>> {
     }
     let values = 0..aggregate.aggr_expr.len();
     layout.extend(values.map(|k| ResultColumn::Column(keys.len() + k)));
+    if let Some(window) = find_window(&aggregate.input)
+        && let WindowSpec::Session { .. } = window.window
+    {
+        let number = |key: &Expr| match tag_of(key, &aggregate.input, &tags) {
+            Tag::SessionKey(number) => Some(number),
+            _ => None,
+        };
+        let named: Option<BTreeSet<usize>> = keys.iter().map(number).collect();
+        // Sessions are found by the keys of the aggregate: they must be those of the sessions.
+        if named.is_none_or(|named| named.len() != window.partition.len()) {
+            return Ok(None);
+        }
+    }
     let used = keys.iter().chain(&aggregate.aggr_expr);
     if used.into_iter().any(|e| reads_window(e, &aggregate.input, &tags)) {
         return Ok(None);
@@ -133,7 +148,10 @@ fn strip(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let Some(ts) = hidden_column(&input, TS) else {
         return Ok(None);
     };
+    let of_session = find_window(below).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }));
     let stripped = match plan {
+        // A session is made of all rows of its key, those included that are left out above it.
+        LogicalPlan::Filter(_) | LogicalPlan::Join(_) if of_session => return Ok(None),
         LogicalPlan::Projection(projection) => {
             let mut exprs = vec![Expr::Column(ts)];
             for expr in &projection.expr {

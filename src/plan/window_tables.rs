@@ -1,4 +1,4 @@
-//! `TUMBLE`, `HOP` and `CUMULATE` over a table: table functions to [`WindowNode`]s.
+//! `TUMBLE`, `HOP`, `CUMULATE` and `SESSION` over a table: table functions to [`WindowNode`]s.
 //!
 //! Two spellings arrive here, `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))` (SQL:2016, Flink) and `TUMBLE(t, ts, …)`
 //! (RisingWave, Materialize); the third, `GROUP BY tumble(…)`, has been rewritten to the second by the parser.
@@ -11,7 +11,7 @@ use crate::plan::facts::{Tag, facts};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, Projection};
 use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, Ident, ObjectName, ObjectNamePart,
     Spanned, TableFactor,
@@ -20,6 +20,9 @@ use std::sync::Arc;
 
 /// The name that the parser gives the time column of the `GROUP BY tumble(…)` spelling.
 pub const DECLARED_TIME: &str = "__event_time";
+
+/// The function that the parser makes of `t PARTITION BY k` as an argument: the table, then the keys.
+pub const PARTITION_BY: &str = "PARTITION BY";
 
 /// Plans window functions over tables.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ enum Kind {
     Tumble,
     Hop,
     Cumulate,
+    Session,
 }
 
 impl Kind {
@@ -46,16 +50,18 @@ impl Kind {
             "tumble" => Some(Kind::Tumble),
             "hop" => Some(Kind::Hop),
             "cumulate" => Some(Kind::Cumulate),
+            "session" => Some(Kind::Session),
             _ => None,
         }
     }
 
-    /// The parameters in order; the last is optional.
+    /// The parameters in order; an OFFSET is optional.
     fn parameters(self) -> &'static [&'static str] {
         match self {
             Kind::Tumble => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
             Kind::Hop => &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"],
             Kind::Cumulate => &["DATA", "TIMECOL", "STEP", "SIZE", "OFFSET"],
+            Kind::Session => &["DATA", "TIMECOL", "GAP"],
         }
     }
 }
@@ -94,10 +100,6 @@ fn window_call(relation: &TableFactor) -> Result<Option<(Call, Option<ast::Table
         _ => return Ok(None),
     };
     let name = last_name(name);
-    if name.eq_ignore_ascii_case("session") {
-        let refusal = Refusal::new("not_yet", "SESSION windows are not built yet").at(span);
-        return Err(refusal.help("TUMBLE, HOP and CUMULATE are").into());
-    }
     let Some(kind) = Kind::of(&name) else {
         return Ok(None);
     };
@@ -145,12 +147,27 @@ fn argument(arg: &FunctionArg) -> Result<(Option<String>, ast::Expr)> {
 
 fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let args = call.bound()?;
-    let input = context.plan(table_factor(args.data)?)?;
+    let (data, keys) = partitioned(args.data);
+    if call.kind != Kind::Session && !keys.is_empty() {
+        let message = format!(
+            "{} has no PARTITION BY: its windows are the same for all rows",
+            call.name
+        );
+        let refusal = Refusal::new("window_arguments", message).at(call.span);
+        return Err(refusal.help("name the key in GROUP BY").into());
+    }
+    let input = context.plan(table_factor(data)?)?;
+    let (input, partition) = session_keys(&keys, input, context)?;
     let (index, unit) = call.time_column(args.time, &input, context)?;
+    let input = windows_hidden(input)?;
+    let partition = partition
+        .iter()
+        .map(|key| Column::from(input.schema().qualified_field(*key)));
+    let partition = partition.map(Expr::Column).collect();
     let column = Column::from(input.schema().qualified_field(index));
     let width = |expr: &ast::Expr, what: &str| call.width(expr, what, unit, &input, context);
     let mut width = width;
-    let size = width(args.size, "size")?;
+    let size = width(args.size, if call.kind == Kind::Session { "gap" } else { "size" })?;
     let step = args.step.map(|expr| width(expr, "slide")).transpose()?.unwrap_or(size);
     let offset = args.offset.map(|expr| width(expr, "offset")).transpose()?.unwrap_or(0);
     let window = call.spec(size, step, offset, args.size)?;
@@ -158,13 +175,92 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
     let schema = schema_with_window(&input, index)?;
     let node = WindowNode {
         time: Expr::Column(column),
+        partition,
         window,
         unit,
         schema: Arc::new(schema),
         label,
         input,
     };
-    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+    without_hidden(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// `bid PARTITION BY k`: the table, and its keys.
+fn partitioned(data: &ast::Expr) -> (&ast::Expr, Vec<&ast::Expr>) {
+    if let ast::Expr::Function(function) = data
+        && last_name(&function.name) == PARTITION_BY
+        && let FunctionArguments::List(list) = &function.args
+    {
+        let args = list.args.iter().filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        });
+        let mut args: Vec<&ast::Expr> = args.collect();
+        if !args.is_empty() {
+            return (args.remove(0), args);
+        }
+    }
+    (data, Vec::new())
+}
+
+/// Columns that a window function needs below and does not show.
+const HIDDEN: &str = "__below_";
+
+/// The keys of a session as places of columns of its input. What is no column already is added behind them.
+fn session_keys(
+    keys: &[&ast::Expr],
+    input: LogicalPlan,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<(LogicalPlan, Vec<usize>)> {
+    let (mut columns, mut added) = (Vec::new(), Vec::new());
+    for key in keys {
+        match context.sql_to_expr((*key).clone(), input.schema())? {
+            Expr::Column(column) => columns.push(input.schema().index_of_column(&column)?),
+            Expr::Literal(..) => {}
+            expr => {
+                columns.push(input.schema().fields().len() + added.len());
+                added.push(expr.alias(format!("{HIDDEN}key_{}", added.len())));
+            }
+        }
+    }
+    if added.is_empty() {
+        return Ok((input, columns));
+    }
+    let own = input.schema().columns().into_iter().map(Expr::Column);
+    let projection = Projection::try_new(own.chain(added).collect(), Arc::new(input))?;
+    Ok((LogicalPlan::Projection(projection), columns))
+}
+
+/// The input with its own window columns out of the way: those of the window over it take their names.
+fn windows_hidden(input: LogicalPlan) -> Result<LogicalPlan> {
+    let is_window = |name: &str| [WINDOW_START, WINDOW_END, WINDOW_TIME].contains(&name);
+    if !input.schema().fields().iter().any(|f| is_window(f.name())) {
+        return Ok(input);
+    }
+    let renamed = input
+        .schema()
+        .columns()
+        .into_iter()
+        .map(|column| match is_window(&column.name) {
+            true => {
+                let name = format!("{HIDDEN}{}", column.name);
+                Expr::Column(column).alias(name)
+            }
+            false => Expr::Column(column),
+        });
+    let projection = Projection::try_new(renamed.collect(), Arc::new(input.clone()))?;
+    Ok(LogicalPlan::Projection(projection))
+}
+
+/// The window's relation without what was hidden below it.
+fn without_hidden(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let columns = plan.schema().columns();
+    let shown = columns.iter().filter(|c| !c.name.starts_with(HIDDEN));
+    let shown: Vec<Expr> = shown.cloned().map(Expr::Column).collect();
+    if shown.len() == columns.len() {
+        return Ok(plan);
+    }
+    Ok(LogicalPlan::Projection(Projection::try_new(shown, Arc::new(plan))?))
 }
 
 /// The arguments by their meaning.
@@ -180,9 +276,13 @@ struct Bound<'a> {
 impl Call {
     fn refuse(&self, message: String) -> Refusal {
         let usage = self.kind.parameters().join(", ").to_lowercase();
+        let rest = match self.kind {
+            Kind::Session => "; the data may have PARTITION BY key",
+            _ => ", the last may be left out",
+        };
         Refusal::new("window_arguments", message)
             .at(self.span)
-            .help(format!("write {}({usage}), the last may be left out", self.name))
+            .help(format!("write {}({usage}){rest}", self.name))
     }
 
     fn bound(&self) -> Result<Bound<'_>> {
@@ -218,13 +318,14 @@ impl Call {
             let missing = || self.refuse(format!("{} misses its argument {}", self.name, parameters[index]));
             values[index].ok_or_else(missing)
         };
-        let has_step = self.kind != Kind::Tumble;
+        let has_step = matches!(self.kind, Kind::Hop | Kind::Cumulate);
+        let has_offset = self.kind != Kind::Session;
         Ok(Bound {
             data: required(0)?,
             time: required(1)?,
             step: if has_step { Some(required(2)?) } else { None },
             size: required(if has_step { 3 } else { 2 })?,
-            offset: values[parameters.len() - 1],
+            offset: values[parameters.len() - 1].filter(|_| has_offset),
         })
     }
 
@@ -241,6 +342,10 @@ impl Call {
             && ident.value == DECLARED_TIME
         {
             let times: Vec<usize> = (0..tags.len()).filter(|i| tags[*i] == Tag::EventTime).collect();
+            let times = match times.is_empty() {
+                true => (0..tags.len()).filter(|i| tags[*i] == Tag::WindowTime).collect(),
+                false => times,
+            };
             return match times[..] {
                 [index] => Ok((index, self.time_unit(input, index, time)?)),
                 [] => Err(no_event_time(&self.name).at(self.span).into()),
@@ -255,14 +360,7 @@ impl Call {
             }
         };
         let unit = self.time_unit(input, index, time)?;
-        if tags[index] == Tag::WindowTime {
-            let message = "a window over `window_time`, that is over windows, is not built yet";
-            let refusal = Refusal::new("not_yet", message).at(time.span());
-            let help =
-                "aggregate once more by window_start, window_end; or insert the windows into a table, and window that";
-            return Err(refusal.help(help).into());
-        }
-        if tags[index] != Tag::EventTime {
+        if !matches!(tags[index], Tag::EventTime | Tag::WindowTime) {
             let name = input.schema().field(index).name();
             let message = format!("`{name}` is not the event time of its source");
             let refusal = Refusal::new("not_event_time", message).at(time.span());
@@ -334,6 +432,7 @@ impl Call {
             refusal.help(format!("the order of arguments is {}({order})", self.name))
         };
         match self.kind {
+            Kind::Session => Ok(WindowSpec::Session { gap: size }),
             Kind::Tumble => Ok(WindowSpec::Tumble {
                 size,
                 offset: offset.rem_euclid(size),
@@ -462,6 +561,7 @@ fn label(name: &str, window: WindowSpec, unit: TimeUnit) -> String {
         WindowSpec::Tumble { size, offset } => format!("{name} {}{}", h(size), at(offset)),
         WindowSpec::Hop { slide, size, offset } => format!("{name} {} by {}{}", h(size), h(slide), at(offset)),
         WindowSpec::Cumulate { step, size, offset } => format!("{name} {} by {}{}", h(size), h(step), at(offset)),
+        WindowSpec::Session { gap } => format!("{name} {}", h(gap)),
         WindowSpec::Forever => name.to_string(),
     }
 }

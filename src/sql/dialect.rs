@@ -3,12 +3,18 @@
 //! The clauses that only streams have (EMIT, ALLOWED LATENESS …) are not held back here: `query` cuts them off
 //! before sqlparser sees the tokens, so that no alias rule of any clause can swallow them.
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart,
+};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::any::TypeId;
+
+/// The function that stands for `t PARTITION BY k` as an argument: the table, then the keys.
+pub const PARTITION_BY: &str = "PARTITION BY";
 
 /// GenericDialect as sqlparser and DataFusion know it, with the changes that the module names.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,6 +61,20 @@ impl Dialect for WaterwheelDialect {
         supports_comma_separated_trim supports_select_item_multi_column_alias
     }
 
+    /// `bid PARTITION BY k` as an argument of a window function binds like an operator, looser than all others.
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let by = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(w) if w.keyword == Keyword::BY);
+        (by && parser.peek_keyword(Keyword::PARTITION)).then_some(Ok(1))
+    }
+
+    /// `bid PARTITION BY k` and `bid PARTITION BY (k, l)`: a call of `PARTITION BY` with the table and the keys.
+    fn parse_infix(&self, parser: &mut Parser, table: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        if !parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+            return None;
+        }
+        Some(partition_keys(parser).map(|keys| partitioned(table.clone(), keys)))
+    }
+
     /// `TABLE bid` as an argument of a function: the name of the relation, as a column would be written.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let argument = matches!(
@@ -68,6 +88,34 @@ impl Dialect for WaterwheelDialect {
             table_argument(parser)
         })
     }
+}
+
+fn partition_keys(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
+    Ok(match parser.parse_expr()? {
+        Expr::Tuple(keys) => keys,
+        Expr::Nested(key) => vec![*key],
+        key => vec![key],
+    })
+}
+
+/// The call that stands for `table PARTITION BY keys`.
+pub fn partitioned(table: Expr, keys: Vec<Expr>) -> Expr {
+    let args = std::iter::once(table).chain(keys);
+    let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(PARTITION_BY)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 fn table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {

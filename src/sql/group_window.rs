@@ -6,6 +6,7 @@
 //! Guarantees: a query without such a call is left as it is. Does **not** guarantee: that the relation has an event
 //! time when it is a subquery or CTE; the planner resolves [`EVENT_TIME`] from the input. Start at [`rewrite`].
 
+use super::dialect::partitioned;
 use super::tokens::Lines;
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::ast::{
@@ -116,7 +117,8 @@ impl Rewriter<'_> {
         let Some(call) = self.take_call(select)? else {
             return self.no_call_left(select);
         };
-        self.wrap_relation(select, &call)?;
+        let keys = self.session_keys(select, &call)?;
+        self.wrap_relation(select, &call, keys)?;
         let mut values = Values { call: &call };
         for item in &mut select.projection {
             values.item(item);
@@ -174,7 +176,8 @@ impl Rewriter<'_> {
     }
 
     /// Puts the window function around the relation with event time.
-    fn wrap_relation(&self, select: &mut Select, call: &Function) -> Step {
+    fn wrap_relation(&self, select: &mut Select, call: &Function, keys: Option<Vec<Expr>>) -> Step {
+        let inner = select.selection.is_some().then(|| select.clone());
         let mut all = Vec::new();
         for table in &mut select.from {
             relations(table, &mut all);
@@ -183,7 +186,13 @@ impl Rewriter<'_> {
         let mut timed: Vec<&mut TableFactor> = all.into_iter().filter(|r| self.is_timed(r, only)).collect();
         match (timed.pop(), timed.len()) {
             (Some(relation), 0) => {
-                wrap(relation, call);
+                if keys.is_some()
+                    && let Some(inner) = inner
+                {
+                    filtered(relation, inner);
+                    select.selection = None;
+                }
+                wrap(relation, call, keys.unwrap_or_default());
                 Ok(())
             }
             (None, _) => Err(self
@@ -195,6 +204,33 @@ impl Rewriter<'_> {
                 .help("write the window around the one that is meant: FROM TUMBLE(bid, ts, INTERVAL '10 seconds')")
                 .into()),
         }
+    }
+
+    /// Of a session, the other keys of GROUP BY: rows of equal keys share sessions. `None` for other windows.
+    fn session_keys(&self, select: &Select, call: &Function) -> Step<Option<Vec<Expr>>> {
+        if function_name(call).as_deref() != Some("session") {
+            return Ok(None);
+        }
+        let one_relation = select.from.len() == 1 && select.from.iter().all(|t| t.joins.is_empty());
+        let GroupByExpr::Expressions(keys, modifiers) = &select.group_by else {
+            return Ok(None);
+        };
+        let sets = |key: &Expr| matches!(key, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_));
+        if !one_relation || !modifiers.is_empty() || keys.iter().any(sets) {
+            let message =
+                "`session` in GROUP BY takes its keys from GROUP BY, over one relation and without grouping sets";
+            let diagnostic = Diagnostic::error("window_arguments", message)
+                .maybe_at(self.lines.span(call.span()))
+                .help("write the session around the relation: FROM SESSION((SELECT …) PARTITION BY k, ts, INTERVAL '10 seconds')");
+            return Err(Box::new(diagnostic));
+        }
+        let window = ["window_start", "window_end"].map(|name| Expr::Identifier(Ident::new(name)));
+        let others = keys.iter().filter(|key| !window.contains(key));
+        Ok(Some(
+            others
+                .map(|key| unqualified(&named_value(key, &select.projection)))
+                .collect(),
+        ))
     }
 
     fn ambiguous(&self, call: &Function, why: &str) -> Diagnostic {
@@ -229,7 +265,7 @@ fn relations<'a>(table: &'a mut TableWithJoins, into: &mut Vec<&'a mut TableFact
 }
 
 /// `bid AS b` becomes `HOP(bid, __event_time, …) AS b`; without an alias the relation keeps its own name.
-fn wrap(relation: &mut TableFactor, call: &Function) {
+fn wrap(relation: &mut TableFactor, call: &Function, keys: Vec<Expr>) {
     let span = call.span();
     let (data, alias) = match relation {
         TableFactor::Table { name, alias, .. } => {
@@ -249,6 +285,7 @@ fn wrap(relation: &mut TableFactor, call: &Function) {
         Expr::CompoundIdentifier(mut idents) if idents.len() == 1 => Expr::Identifier(idents.remove(0)),
         other => other,
     };
+    let data = if keys.is_empty() { data } else { partitioned(data, keys) };
     let time = Expr::Identifier(Ident::with_span(span, EVENT_TIME));
     let given = arguments(call);
     let named = given.iter().any(|arg| matches!(arg, FunctionArg::Named { .. }));
@@ -270,6 +307,92 @@ fn wrap(relation: &mut TableFactor, call: &Function) {
         sample: None,
         index_hints: Vec::new(),
     };
+}
+
+/// The relation with WHERE inside (`select` is the query, before it is rewritten): sessions in GROUP BY are made of the
+/// rows that are left.
+fn filtered(relation: &mut TableFactor, mut select: Select) {
+    let alias = match &*relation {
+        TableFactor::Table { name, alias, .. } => alias.clone().or_else(|| own_alias(name)),
+        TableFactor::Derived { alias, .. } => alias.clone(),
+        _ => None,
+    };
+    select.projection = vec![SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())];
+    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+    (select.distinct, select.having, select.qualify) = (None, None, None);
+    select.named_window.clear();
+    let query = Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    };
+    *relation = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias,
+        sample: None,
+    };
+}
+
+/// A relation without an alias keeps its own name.
+fn own_alias(name: &ObjectName) -> Option<ast::TableAlias> {
+    let name = name.0.last()?.as_ident()?.clone();
+    Some(ast::TableAlias {
+        explicit: true,
+        name,
+        columns: Vec::new(),
+        at: None,
+    })
+}
+
+/// A key of GROUP BY as the expression that it names.
+fn named_value(key: &Expr, projection: &[SelectItem]) -> Expr {
+    let aliased = |name: &Ident| {
+        projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(name) => Some(expr.clone()),
+            _ => None,
+        })
+    };
+    let placed = |digits: &str| match projection.get(digits.parse::<usize>().ok()?.checked_sub(1)?)? {
+        SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) => Some(expr.clone()),
+        _ => None,
+    };
+    let value = match key {
+        Expr::Identifier(name) => aliased(name),
+        Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => placed(digits),
+            _ => None,
+        },
+        _ => None,
+    };
+    value.unwrap_or_else(|| key.clone())
+}
+
+/// Without the name of the relation: inside the session there is no other.
+fn unqualified(key: &Expr) -> Expr {
+    struct Bare;
+    impl VisitorMut for Bare {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::CompoundIdentifier(parts) = expr
+                && let Some(last) = parts.pop()
+            {
+                *expr = Expr::Identifier(last);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut key = key.clone();
+    let _ = key.visit(&mut Bare);
+    key
 }
 
 fn positional(expr: Expr) -> FunctionArg {

@@ -40,25 +40,7 @@ fn word(probe: &Cursor, depth: usize) -> Parsed<()> {
     if probe.is_word(0, "TABLESAMPLE") {
         return Err(Box::new(ignored("TABLESAMPLE").at(probe.span())));
     }
-    if probe.are_words(&["PARTITION", "BY"]) && is_relation_argument(probe) {
-        return Err(later("SESSION … PARTITION BY", probe));
-    }
     Ok(())
-}
-
-/// `SESSION(bid PARTITION BY k, …)`, `DATA => TABLE bid PARTITION BY k`; but not `OVER (w PARTITION BY k)`.
-fn is_relation_argument(probe: &Cursor) -> bool {
-    let back = |n: usize| probe.at.checked_sub(n).filter(|at| *at >= probe.first);
-    let at = |n: usize| back(n).map(|at| Cursor { at, ..probe.clone() });
-    let is_name = matches!(at(1).and_then(|c| c.peek(0)), Some(Token::Word(_)));
-    let Some(before) = at(2).filter(|_| is_name) else {
-        return false;
-    };
-    match before.peek(0) {
-        Some(Token::RArrow) => true,
-        Some(Token::LParen) => at(3).is_some_and(|c| !c.is_word(0, "OVER") && !c.is_word(0, "AS")),
-        _ => before.is_word(0, "TABLE"),
-    }
 }
 
 fn ignored(what: &str) -> Diagnostic {

@@ -321,10 +321,6 @@ const WRONG: &[(&str, &[&str])] = &[
         &["1:24 not_yet `FOR SYSTEM_TIME AS OF` is not built yet"],
     ),
     (
-        "SELECT * FROM SESSION(TABLE bid PARTITION BY k, ts, INTERVAL '1' SECOND)",
-        &["1:33 not_yet `SESSION … PARTITION BY` is not built yet"],
-    ),
-    (
         "SELECT * FROM t FOR UPDATE",
         &["1:1 unsupported `FOR UPDATE` is not supported ? leave it out"],
     ),

@@ -30,23 +30,30 @@ impl Held {
                 since: interval,
                 batches: Vec::new(),
             };
-            windows.entry(end_ns).or_insert(fresh).batches.push(batch);
+            let window = windows.entry(end_ns).or_insert(fresh);
+            window.since = window.since.min(interval);
+            window.batches.push(batch);
         }
     }
 
-    /// Takes out the rows of all windows that end at `watermark_ns` or before: per input, in order of their ends.
-    pub fn take_closed(&mut self, watermark_ns: i64) -> Vec<Vec<RecordBatch>> {
+    /// Takes out the rows of all windows that end at `watermark_ns` or before: per input, in order of their ends. With
+    /// them, the first interval that they are made of.
+    pub fn take_closed(&mut self, watermark_ns: i64) -> (Vec<Vec<RecordBatch>>, Option<u64>) {
+        let mut since: Option<u64> = None;
         let take = |windows: &mut BTreeMap<i64, HeldWindow>| {
             let mut taken = Vec::new();
             while let Some(first) = windows.first_entry() {
                 if *first.key() > watermark_ns {
                     break;
                 }
-                taken.extend(first.remove().batches);
+                let window = first.remove();
+                since = since.into_iter().chain([window.since]).min();
+                taken.extend(window.batches);
             }
             taken
         };
-        self.inputs.iter_mut().map(take).collect()
+        let taken = self.inputs.iter_mut().map(take).collect();
+        (taken, since)
     }
 
     /// The first interval that something held is made of.

@@ -1,9 +1,12 @@
 //! What stateful operators know between intervals.
 //!
-//! Owns: [`panes::PaneStore`] (open panes of window operators) and [`held::Held`] (closed windows that wait for another
+//! Owns: [`panes::PaneStore`] (open panes of window operators), [`sessions::SessionStore`] (open sessions by key, over an
+//! [`arena::Arena`]) and [`held::Held`] (closed windows that wait for another
 //! input). Guarantees: a partition of state is a pure function of what was folded into it, pane by pane, so that folding
 //! the recorded intervals again gives it back, byte for byte. Does **not** guarantee: being anywhere but in memory yet.
 //! Depends on Arrow and `dstream`. Start reading at [`panes::PaneStore`].
 
+pub mod arena;
 pub mod held;
 pub mod panes;
+pub mod sessions;

@@ -54,14 +54,12 @@ impl PaneStore {
         interval: u64,
         merge: &mut Option<impl FnMut(Vec<RecordBatch>) -> Result<RecordBatch>>,
     ) -> Result<()> {
-        let entries = &mut self
-            .panes
-            .entry(pane)
-            .or_insert(Pane {
-                since: interval,
-                entries: Vec::new(),
-            })
-            .entries;
+        let pane = self.panes.entry(pane).or_insert(Pane {
+            since: interval,
+            entries: Vec::new(),
+        });
+        pane.since = pane.since.min(interval);
+        let entries = &mut pane.entries;
         entries.push(Entry {
             refused,
             class: 0,
@@ -127,6 +125,16 @@ impl PaneStore {
     /// The first interval that an open pane is made of; lineage is kept back to it.
     pub fn oldest_interval(&self) -> Option<u64> {
         self.panes.values().map(|p| p.since).min()
+    }
+
+    /// The first interval that some of the windows with these ends (ascending) are made of.
+    pub fn oldest_of(&self, ends: &[i64]) -> Option<u64> {
+        let (first, last) = (ends.first()?, ends.last()?);
+        let panes = match *last {
+            NEVER => self.panes.range(..),
+            last => self.panes.range(self.spec.start_of(*first)..last),
+        };
+        panes.map(|(_, pane)| pane.since).min()
     }
 
     /// The end of the first window that is still to be shown.

@@ -4,6 +4,7 @@
 //! Does **not** guarantee: anything after the process ends; the journal is in memory for now.
 //! Depends on `dstream`. Start reading at [`Journal`].
 
+use crate::dstream::graph::NodeId;
 use crate::dstream::record::IntervalRecord;
 use datafusion::arrow::array::RecordBatch;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Journal {
     entries: BTreeMap<u64, Arc<Entry>>,
+    /// Per interval, the stateful tasks (node, partition) whose rows are made of earlier intervals, and the first of those.
+    made_of: BTreeMap<u64, BTreeMap<(NodeId, usize), u64>>,
 }
 
 /// One interval, written down.
@@ -36,6 +39,17 @@ impl Journal {
         self.entries.get(&interval).cloned()
     }
 
+    /// Notes that what a stateful task gave in an interval is made of rows back to interval `since`.
+    pub fn note(&mut self, interval: u64, task: (NodeId, usize), since: u64) {
+        self.made_of.entry(interval).or_default().insert(task, since);
+    }
+
+    /// The first interval that what a stateful task gave in `interval` is made of.
+    pub fn made_of(&self, interval: u64, task: (NodeId, usize)) -> u64 {
+        let noted = self.made_of.get(&interval).and_then(|tasks| tasks.get(&task));
+        noted.copied().unwrap_or(interval)
+    }
+
     /// The first interval that is still there.
     pub fn first(&self) -> Option<u64> {
         self.entries.keys().next().copied()
@@ -44,6 +58,7 @@ impl Journal {
     /// Forgets the intervals before `interval`.
     pub fn release_before(&mut self, interval: u64) {
         self.entries = self.entries.split_off(&interval);
+        self.made_of = self.made_of.split_off(&interval);
     }
 
     pub fn len(&self) -> usize {

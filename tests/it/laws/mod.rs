@@ -13,6 +13,7 @@ mod faults;
 mod feed;
 mod functions;
 mod oracle;
+mod session_cases;
 mod stream_cases;
 mod window_cases;
 

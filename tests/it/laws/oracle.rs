@@ -96,6 +96,28 @@ pub fn cumulate(from: &str, step: i64, size: i64, offset: i64) -> String {
     in_time(&format!("SELECT * FROM ({windows}) WHERE window_end > ts"))
 }
 
+/// Rows of `from` with their session: those of one key in the order of time, cut where the gap or more lies between two.
+/// A row is late when it lies behind the watermark.
+pub fn session(from: &str, gap: i64, keys: &str) -> String {
+    let by = match keys {
+        "" => String::new(),
+        keys => format!("PARTITION BY {keys}"),
+    };
+    let and = if keys.is_empty() { "PARTITION BY" } else { "," };
+    let in_time = format!("SELECT * FROM {from} WHERE ts IS NOT NULL AND (wm IS NULL OR ts >= wm)");
+    let opens = format!(
+        "SELECT *, CASE WHEN ts < lag(ts) OVER ({by} ORDER BY ts) + INTERVAL '{gap} seconds' THEN 0 ELSE 1 END AS opens \
+         FROM ({in_time})"
+    );
+    // Equal times are one step of the sum, so that it does not matter which of them came first.
+    let numbered = format!("SELECT *, sum(opens) OVER ({by} ORDER BY ts) AS number FROM ({opens})");
+    let windows = format!(
+        "SELECT *, min(ts) OVER ({by} {and} number) AS window_start, \
+         arrow_cast(max(ts) OVER ({by} {and} number) + INTERVAL '{gap} seconds', '@T@') AS window_end FROM ({numbered})"
+    );
+    format!("(SELECT * FROM ({windows}) WHERE @SHOWN@)")
+}
+
 fn bin(width: i64, offset: i64) -> String {
     let origin = format!("TIMESTAMP '1970-01-01T00:00:00' + INTERVAL '{offset} seconds'");
     format!("arrow_cast(date_bin(INTERVAL '{width} seconds', ts, {origin}), '@T@')")

@@ -1,3 +1,0 @@
-CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
-WITH (connector = 'file', path = 'tests/cases/clicks.jsonl', format = 'json');
-SELECT window_start, usr, count(*) FROM SESSION(clicks PARTITION BY usr, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, usr;
