@@ -5,3 +5,4 @@ mod errors;
 mod laws;
 mod parser;
 mod slt;
+mod tidy;
