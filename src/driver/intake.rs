@@ -124,9 +124,14 @@ impl Intake {
         for split in found.known {
             if self.splits.iter().all(|s| s.split.id != split.id) {
                 let floor = self.watermark_ns;
+                // Rows pushed once the query has started are to find its reader there.
+                let reader = match self.bounded {
+                    true => None,
+                    false => Some(self.source.open(&split, &self.columns, self.bell.clone())?),
+                };
                 self.splits.push(SplitIntake {
                     split,
-                    reader: None,
+                    reader,
                     chunk: None,
                     taken_to: Offset::default(),
                     ended: false,

@@ -133,6 +133,25 @@ async fn shutdown_stops_all_queries_and_keeps_their_rows() {
 }
 
 #[tokio::test]
+async fn queries_of_one_engine_each_see_every_row() {
+    let (engine, bids) = manual().await;
+    let all = engine.query(ALL).await.expect("a query");
+    let totals = engine.query(TOTALS).await.expect("a query");
+    assert!(!all.same_program(&totals));
+    let (mut of_all, mut of_totals) = (all.stream(), totals.stream());
+    send(&bids, 0..11).await;
+    engine.step().await.expect("a step");
+    assert_eq!(shown(&mut of_all), (0..11).collect::<Vec<_>>());
+    assert_eq!(shown(&mut of_totals), [45]);
+    all.cancel();
+    all.wait().await.expect("no failure");
+    bids.close();
+    engine.step().await.expect("a step");
+    assert_eq!(rest(&mut of_totals).await.expect("rows"), [10]);
+    assert!(!totals.stopped(), "its input has ended");
+}
+
+#[tokio::test]
 async fn functions_of_the_host_work_in_windows() {
     let (engine, bids) = manual().await;
     let (scalars, aggregates) = functions::both();
