@@ -126,6 +126,7 @@ pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
         }
         Err(error) => {
             program.outputs.stop(Some(&error));
+            program.intakes.iter_mut().for_each(|intake| intake.failed(&error));
             Ended::Failed(Arc::new(error))
         }
     };
@@ -161,7 +162,12 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
             false => program.full(&taken) || program.ended() || program.is_due(&taken),
         };
         if !close {
-            control.wait(program.until_due(&taken));
+            let due = program.until_due(&taken);
+            if due.is_none() {
+                // What came, if anything, was a watermark that moves nothing: there will be no interval for it.
+                program.tell_sources();
+            }
+            control.wait(due);
             continue;
         }
         let turn = program.interval(std::mem::take(&mut taken))?;

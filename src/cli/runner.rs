@@ -8,7 +8,7 @@ use super::stdin;
 use super::summary;
 use super::text::Text;
 use futures::StreamExt;
-use waterwheel::error::{Error, Kind};
+use waterwheel::error::{Diagnostic, Error, Kind};
 use waterwheel::metrics::Stopwatch;
 use waterwheel::{Engine, Outcome, Query, Script};
 
@@ -31,6 +31,9 @@ pub struct Runner {
     /// What has run, for the summary.
     queries: Vec<Query>,
     worst: Exit,
+    /// Mistakes that have been shown. Planning the whole text finds those that its statements find again, each in turn,
+    /// when the run is kept going.
+    shown: Vec<Diagnostic>,
 }
 
 impl Runner {
@@ -52,6 +55,7 @@ impl Runner {
             watch: Stopwatch::start(),
             queries: Vec::new(),
             worst: Exit::Done,
+            shown: Vec::new(),
         }
     }
 
@@ -169,7 +173,19 @@ impl Runner {
     }
 
     fn failed(&mut self, error: &Error, exit: Exit) {
-        self.reporter.error(error, &self.text);
         self.worst = self.worst.max(exit);
+        if error.diagnostics.is_empty() {
+            self.reporter.plain(error);
+            return;
+        }
+        let is_new = |found: &&Diagnostic| !self.shown.iter().any(|shown| is_same_mistake(shown, found));
+        let new: Vec<Diagnostic> = error.diagnostics.iter().filter(is_new).cloned().collect();
+        self.reporter.diagnostics(error.kind, &new, &self.text);
+        self.shown.extend(new);
     }
+}
+
+/// The help may differ: it names what was known at the time.
+fn is_same_mistake(one: &Diagnostic, other: &Diagnostic) -> bool {
+    one.span.is_some() && (one.code, &one.span, &one.message) == (other.code, &other.span, &other.message)
 }

@@ -18,7 +18,7 @@ pub mod stdin;
 mod stdout;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
-use crate::error::Result;
+use crate::error::{Error, Result};
 pub use crate::formats::BadRecord;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -120,6 +120,12 @@ pub trait SplitReader: Send {
     /// Errors: the file cannot be read; a record cannot be decoded and `on_error` is `fail` (all rows before it have
     /// been given by then; the message names source, line, byte offset and the text of the record).
     fn next(&mut self) -> Result<Next>;
+
+    /// Everything before `to` is committed, by the program that reads here. For senders who wait for that.
+    fn committed(&mut self, _to: Offset) {}
+
+    /// The program that reads here has failed: nothing more will be committed.
+    fn failed(&mut self, _why: &Error) {}
 }
 
 /// A table that is written to, interval by interval: prepare, then commit, in interval order.

@@ -15,9 +15,10 @@ use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
-use queue::{Offered, Queues, Reader, Taken};
+use queue::{Fate, Offered, Queues, Reader, Taken};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The rows that may wait for one reader; a sender waits above it. As many as one interval takes from a source.
 pub const MAX_ROWS_WAITING: usize = 65_536;
@@ -148,12 +149,15 @@ pub enum TrySend {
 /// [`PushHandle::close`].
 pub struct PushHandle {
     table: Arc<Table>,
+    /// How many failures of queries [`PushHandle::flush`] has told of.
+    told: AtomicU64,
 }
 
 impl PushHandle {
     fn new(table: Arc<Table>) -> Self {
         table.handles.fetch_add(1, Ordering::Relaxed);
-        PushHandle { table }
+        let told = AtomicU64::new(table.queues.failures());
+        PushHandle { table, told }
     }
 
     /// The columns of a batch, by position.
@@ -202,6 +206,31 @@ impl PushHandle {
     /// unit); one that is will be late. Takes effect even when no row follows.
     pub fn watermark(&self, ns: i64) {
         self.table.queues.watermark(ns);
+    }
+
+    /// Resolves when everything sent to the source so far, through any handle, is committed by every program that reads
+    /// it: its rows can be seen, and its watermarks have taken effect. While no query reads the source it waits for one.
+    /// A query that is stopped is not waited for.
+    ///
+    /// Errors: a query failed before it had committed what was sent to it; each handle tells of that once.
+    pub async fn flush(&self) -> Result<()> {
+        let sent = self.table.queues.sent();
+        loop {
+            // Listening begins before looking, as in `send`.
+            let progress = self.table.queues.progress();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            match self.table.queues.fate(&sent, self.told.load(Ordering::Relaxed)) {
+                Fate::Committed => return Ok(()),
+                Fate::Open => progress.await,
+                Fate::Failed(failures, why) => {
+                    self.told.store(failures, Ordering::Relaxed);
+                    let name = &self.table.name;
+                    let message = format!("a query failed before it had committed what was sent to `{name}`: {why}");
+                    return Err(Error::connector(message));
+                }
+            }
+        }
     }
 
     /// Ends the input for all handles.
@@ -254,6 +283,7 @@ impl Source for PushTable {
             schema: self.schema(),
             columns: columns.to_vec(),
             row: 0,
+            given: VecDeque::new(),
         }))
     }
 
@@ -278,6 +308,8 @@ struct PushReader {
     schema: SchemaRef,
     columns: Vec<usize>,
     row: u64,
+    /// What has been given and is not committed: the row after it, and its number.
+    given: VecDeque<(u64, u64)>,
 }
 
 impl SplitReader for PushReader {
@@ -296,6 +328,7 @@ impl SplitReader for PushReader {
         let place = |row| Offset { block: 0, row };
         let from = place(self.row);
         self.row += batch.num_rows() as u64;
+        self.given.push_back((self.row, sent.number));
         Ok(Next::Chunk(Chunk {
             from,
             to: place(self.row),
@@ -303,5 +336,22 @@ impl SplitReader for PushReader {
             bad: Vec::new(),
             watermark_ns: sent.watermark_ns,
         }))
+    }
+
+    fn committed(&mut self, to: Offset) {
+        let mut last = None;
+        while let Some((after, number)) = self.given.front().copied()
+            && after <= to.row
+        {
+            last = Some(number);
+            self.given.pop_front();
+        }
+        if let Some(number) = last {
+            self.reader.committed(number);
+        }
+    }
+
+    fn failed(&mut self, why: &Error) {
+        self.reader.failed(&why.message);
     }
 }

@@ -42,6 +42,8 @@ struct SplitIntake {
     reader: Option<Box<dyn SplitReader>>,
     /// What has been read and not been taken yet.
     chunk: Option<Chunk>,
+    /// The place after the last row that was taken.
+    taken_to: Offset,
     ended: bool,
     pending: bool,
     /// Why it cannot be read on; told once the rows before it have been run.
@@ -122,10 +124,16 @@ impl Intake {
         for split in found.known {
             if self.splits.iter().all(|s| s.split.id != split.id) {
                 let floor = self.watermark_ns;
+                // Rows pushed once the query has started are to find its reader there.
+                let reader = match self.bounded {
+                    true => None,
+                    false => Some(self.source.open(&split, &self.columns, self.bell.clone())?),
+                };
                 self.splits.push(SplitIntake {
                     split,
-                    reader: None,
+                    reader,
                     chunk: None,
+                    taken_to: Offset::default(),
                     ended: false,
                     pending: false,
                     broken: None,
@@ -181,8 +189,11 @@ impl Intake {
                 Ok(Next::Pending) => split.pending = true,
                 Ok(Next::Ended) => {
                     split.ended = true;
-                    split.reader = None;
                     ended = true;
+                    // A push source is still to be told that its last rows are committed.
+                    if self.bounded {
+                        split.reader = None;
+                    }
                 }
             }
         }
@@ -213,7 +224,10 @@ impl Intake {
         if rows < chunk.batch.num_rows() {
             chunk.batch = chunk.batch.slice(rows, chunk.batch.num_rows() - rows);
             chunk.from.row += rows as u64;
+            split.taken_to = chunk.from;
             split.chunk = Some(chunk);
+        } else {
+            split.taken_to = chunk.to;
         }
         if rows == 0 {
             return Ok(());
@@ -235,6 +249,24 @@ impl Intake {
             watermarks,
         });
         Ok(())
+    }
+
+    /// What has been taken so far is committed.
+    pub fn committed(&mut self) {
+        for split in &mut self.splits {
+            if let Some(reader) = &mut split.reader {
+                reader.committed(split.taken_to);
+            }
+            if split.ended {
+                split.reader = None;
+            }
+        }
+    }
+
+    /// Nothing more will be committed.
+    pub fn failed(&mut self, why: &Error) {
+        let readers = self.splits.iter_mut().filter_map(|s| s.reader.as_mut());
+        readers.for_each(|reader| reader.failed(why));
     }
 
     /// The watermark would move, rows or not: a split has ended, or a push source has set one.

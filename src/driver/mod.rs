@@ -130,6 +130,7 @@ impl Program {
         let given = self.prepare_outputs(t, &entry)?;
         self.count_late(&entry)?;
         let wanted = self.outputs.commit(t)?;
+        self.tell_sources();
         self.release(t);
         self.metrics.interval(t, rows as u64, given as u64, watch);
         self.next += 1;
@@ -137,6 +138,11 @@ impl Program {
             return Ok(Turn::Done);
         }
         Ok(Turn::Ran)
+    }
+
+    /// Tells the sources that everything taken so far is committed, or changes nothing.
+    pub fn tell_sources(&mut self) {
+        self.intakes.iter_mut().for_each(Intake::committed);
     }
 
     /// Hands the interval's rows to the outputs; gives how many there were.

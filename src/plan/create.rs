@@ -11,7 +11,9 @@ use crate::sql::plan_type;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, Result, internal_err};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use std::sync::Arc;
@@ -226,7 +228,12 @@ impl Creation<'_> {
         let Some(expr) = projection.expr.first() else {
             return internal_err!("a computed column has one expression");
         };
-        let expr = expr.clone().unalias();
+        // Some functions stand for others (arrow_cast for a cast): only the simplifier resolves them.
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .with_config_options(Arc::clone(session.config_options()))
+            .build();
+        let expr = ExprSimplifier::new(context).simplify(expr.clone().unalias())?;
         let data_type = expr.get_type(&schema)?;
         let data_type = if data_type == DataType::Utf8View {
             DataType::Utf8

@@ -245,7 +245,16 @@ fn nothing_starts_while_there_are_mistakes() {
         (out.status.code(), stdout(&out).as_str()),
         (Some(1), "{\"one\":1}\n{\"two\":2}\n")
     );
-    assert!(stderr(&out).contains("error[unknown_table]"), "{}", stderr(&out));
+    let told = stderr(&out).matches("error[unknown_table]").count();
+    assert_eq!(
+        told,
+        1,
+        "planning tells it, and the statement not again: {}",
+        stderr(&out)
+    );
+    let out = waterwheel(&["--errors", "json", "--keep-going", "-c", sql], "");
+    let told = stderr(&out).matches("unknown_table").count();
+    assert_eq!(told, 1, "{}", stderr(&out));
 }
 
 #[test]

@@ -3,5 +3,8 @@
 mod cli;
 mod errors;
 mod laws;
+mod library;
+mod nexmark;
 mod parser;
 mod slt;
+mod tidy;

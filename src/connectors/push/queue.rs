@@ -1,7 +1,7 @@
 //! What was sent and not yet read, once for every reader.
 //!
-//! Owns: the queues, their bound, the bells of the readers and the wake-up of senders. Guarantees: a batch is in all
-//! queues or in none. While nobody reads, one queue keeps what is sent for the first who will.
+//! Owns: the queues, their bound, the bells of the readers, the wake-up of senders, and how far each reader has
+//! committed. Guarantees: a batch is in all queues or in none. While nobody reads, one queue keeps what is sent for the first who will.
 //! Depends on nothing but the seam. Start reading at [`Queues::offer`].
 
 use super::super::Bell;
@@ -17,6 +17,8 @@ pub(super) struct Queues {
     state: Mutex<State>,
     /// Woken when there may be room again, and at the end.
     room: Notify,
+    /// Woken when a reader has committed, failed, or gone.
+    progress: Notify,
 }
 
 #[derive(Default)]
@@ -26,6 +28,9 @@ struct State {
     /// Filled while there are no readers.
     unclaimed: Queue,
     next_reader: u64,
+    /// How many programs have failed with something uncommitted, and why the last one did.
+    failures: u64,
+    why: String,
     closed: bool,
 }
 
@@ -33,13 +38,30 @@ struct State {
 struct Queue {
     waiting: VecDeque<Sent>,
     rows: usize,
+    /// How many things have been put in: the number of the newest.
+    sent: u64,
+    /// The number of the newest thing that its reader has committed.
+    committed: u64,
 }
 
 /// One thing to read: an explicit watermark, the rows after it, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sent {
+    /// Counted from 1 in its queue; that of the newest when several were joined.
+    pub(super) number: u64,
     pub(super) watermark_ns: Option<i64>,
     pub(super) batch: Option<RecordBatch>,
+}
+
+/// By the number of its reader, the newest thing in each queue.
+pub(super) type SoFar = Vec<(u64, u64)>;
+
+/// What became of everything up to some point.
+pub(super) enum Fate {
+    Committed,
+    Open,
+    /// How many programs have failed by now, and why the last one did.
+    Failed(u64, String),
 }
 
 /// What became of a batch.
@@ -100,6 +122,44 @@ impl Queues {
         self.room.notified()
     }
 
+    /// Resolves when a reader has got on since it was enabled.
+    pub(super) fn progress(&self) -> Notified<'_> {
+        self.progress.notified()
+    }
+
+    /// Everything that has been sent by now.
+    pub(super) fn sent(&self) -> SoFar {
+        let state = self.lock();
+        // What nobody reads yet is for the reader that comes next.
+        let unclaimed = state
+            .readers
+            .is_empty()
+            .then_some((state.next_reader, state.unclaimed.sent));
+        let claimed = state.readers.iter().map(|(number, (queue, _))| (*number, queue.sent));
+        claimed.chain(unclaimed).collect()
+    }
+
+    /// What became of it. A reader that was stopped does not count any more; one that failed does when it is not among
+    /// the `told` first.
+    pub(super) fn fate(&self, sent: &SoFar, told: u64) -> Fate {
+        let state = self.lock();
+        if state.failures > told {
+            return Fate::Failed(state.failures, state.why.clone());
+        }
+        let is_open = |(number, sent): &(u64, u64)| match state.readers.get(number) {
+            Some((queue, _)) => queue.committed < *sent,
+            None => *number == state.next_reader && *sent > 0,
+        };
+        match sent.iter().any(is_open) {
+            true => Fate::Open,
+            false => Fate::Committed,
+        }
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.lock().failures
+    }
+
     /// A new reader; the first after nobody read gets what was kept.
     pub(super) fn reader(self: &Arc<Self>, bell: Bell) -> Reader {
         let mut state = self.lock();
@@ -137,9 +197,15 @@ impl State {
 impl Queue {
     fn add_rows(&mut self, batch: RecordBatch) {
         self.rows += batch.num_rows();
+        self.sent += 1;
+        let number = self.sent;
         match self.waiting.back_mut() {
-            Some(last) if last.batch.is_none() => last.batch = Some(batch),
+            Some(last) if last.batch.is_none() => {
+                last.batch = Some(batch);
+                last.number = number;
+            }
             _ => self.waiting.push_back(Sent {
+                number,
                 watermark_ns: None,
                 batch: Some(batch),
             }),
@@ -147,10 +213,16 @@ impl Queue {
     }
 
     fn add_watermark(&mut self, ns: i64) {
+        self.sent += 1;
+        let number = self.sent;
         match self.waiting.back_mut() {
-            // Watermarks are a running maximum.
-            Some(last) if last.batch.is_none() => last.watermark_ns = last.watermark_ns.max(Some(ns)),
+            Some(last) if last.batch.is_none() => {
+                // Watermarks are a running maximum.
+                last.watermark_ns = last.watermark_ns.max(Some(ns));
+                last.number = number;
+            }
             _ => self.waiting.push_back(Sent {
+                number,
                 watermark_ns: Some(ns),
                 batch: None,
             }),
@@ -184,11 +256,33 @@ impl Reader {
             None => Taken::Nothing,
         }
     }
+
+    /// Everything up to the thing of that number is committed.
+    pub(super) fn committed(&self, number: u64) {
+        if let Some((queue, _)) = self.queues.lock().readers.get_mut(&self.number) {
+            queue.committed = number;
+        }
+        self.queues.progress.notify_waiters();
+    }
+
+    /// Nothing more will be committed; `Drop` wakes those who wait.
+    pub(super) fn failed(&self, why: &str) {
+        let mut state = self.queues.lock();
+        let open = state
+            .readers
+            .get(&self.number)
+            .is_some_and(|(queue, _)| queue.committed < queue.sent);
+        if open {
+            state.failures += 1;
+            state.why = why.to_string();
+        }
+    }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         self.queues.lock().readers.remove(&self.number);
         self.queues.room.notify_waiters();
+        self.queues.progress.notify_waiters();
     }
 }

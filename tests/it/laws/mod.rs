@@ -11,7 +11,7 @@ mod closed_cases;
 mod data;
 mod faults;
 mod feed;
-mod functions;
+pub mod functions;
 mod oracle;
 mod session_cases;
 mod stream_cases;
