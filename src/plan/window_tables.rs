@@ -8,6 +8,7 @@ use crate::dstream::table::unit_ns;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::facts::{Tag, facts};
+use crate::plan::unnest;
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
@@ -145,7 +146,8 @@ fn argument(arg: &FunctionArg) -> Result<(Option<String>, ast::Expr)> {
 
 fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let args = call.bound()?;
-    let input = context.plan(table_factor(args.data)?)?;
+    // Facts are asked of the input at once: its joins with UNNEST must be what they will be.
+    let input = unnest::joined(context.plan(table_factor(args.data)?)?)?;
     let (index, unit) = call.time_column(args.time, &input, context)?;
     let column = Column::from(input.schema().qualified_field(index));
     let width = |expr: &ast::Expr, what: &str| call.width(expr, what, unit, &input, context);
