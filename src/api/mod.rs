@@ -5,6 +5,7 @@
 //! blocked (the engine has its own). Does **not** guarantee: anything after the process ends.
 //! Depends on everything below. Start reading at [`Engine::query`].
 
+mod answers;
 mod delivery;
 mod drive;
 mod engine;

@@ -13,8 +13,9 @@ use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Class, facts};
 use crate::plan::session::{Names, refuse_clocks};
 use crate::plan::ties::break_ties;
+use crate::plan::unnest;
 use crate::sql::statement::*;
-use crate::sql::{Lines, group_window, parse_script};
+use crate::sql::{Lines, fields, group_window, parse_script};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -35,6 +36,8 @@ pub struct Planning<'a> {
 pub struct Routed {
     pub plan: QueryPlan,
     pub target: Target,
+    /// The answer is written once, when it is final.
+    pub once: bool,
 }
 
 /// Where the rows of a query go.
@@ -45,7 +48,7 @@ pub enum Target {
     Table(Arc<TableSpec>),
 }
 
-type Planned<T> = Result<T, Vec<Diagnostic>>;
+pub(super) type Planned<T> = Result<T, Vec<Diagnostic>>;
 
 impl<'a> Planning<'a> {
     pub fn new(state: State, text: &'a str) -> Self {
@@ -87,6 +90,10 @@ impl<'a> Planning<'a> {
                 .and_then(|q| self.graph(&[q], &located.span))
                 .map(drop),
             Statement::Explain(explain) => self.explain(explain, &located.span).map(drop),
+            Statement::Copy(copy) => self
+                .copy(copy, &located.span)
+                .and_then(|q| self.graph(&[q], &located.span))
+                .map(drop),
             other => {
                 let filled = self.define(other, &located.span)?;
                 filled.map_or(Ok(()), |q| self.graph(&[q], &located.span).map(drop))
@@ -94,10 +101,13 @@ impl<'a> Planning<'a> {
         }
     }
 
-    /// CREATE, DROP, SET, RESET. A sink that is created with its query gives that query.
+    /// CREATE, DROP, SET, RESET. A sink or table that is created with its query gives that query.
     pub fn define(&mut self, statement: &Statement, span: &Range<usize>) -> Planned<Option<Routed>> {
         match statement {
-            Statement::CreateTable(create) => self.create_table(create, span).map(|()| None),
+            Statement::CreateTable(create) => match &create.query {
+                Some(query) => self.create_table_as(create, query, span),
+                None => self.create_table(create, span).map(|()| None),
+            },
             Statement::CreateView(create) => self.create_view(create, span).map(|()| None),
             Statement::CreateSink(create) => self.create_sink(create, span),
             Statement::Drop(drop) => self.drop_object(drop).map(|()| None),
@@ -195,25 +205,18 @@ impl<'a> Planning<'a> {
         let plan = match &create.from {
             SinkInput::Nothing => None,
             SinkInput::Query(query) => Some(self.planned(query, span)?),
-            SinkInput::Relation(name) => {
-                self.relation(name)?;
-                let text = format!("SELECT * FROM \"{}\"", name.value.replace('"', "\"\""));
-                let (statements, _) = parse_script(&text);
-                match statements.first().map(|s| &s.statement) {
-                    Some(Statement::Query(query)) => Some(self.planned(query, span)?),
-                    _ => None,
-                }
-            }
+            SinkInput::Relation(name) => Some(self.whole_relation(name, span)?),
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
             plan: QueryPlan::new(create.name.value.clone(), plan),
             target: Target::Sink(spec),
+            once: false,
         }))
     }
 
     /// False: it is there already and IF NOT EXISTS was said.
-    fn is_free(&self, name: &Name, or_replace: bool, if_not_exists: bool) -> Planned<bool> {
+    pub(super) fn is_free(&self, name: &Name, or_replace: bool, if_not_exists: bool) -> Planned<bool> {
         if self.state.catalog.get(&name.value).is_none() || or_replace {
             return Ok(true);
         }
@@ -260,6 +263,7 @@ impl<'a> Planning<'a> {
         Ok(Routed {
             plan,
             target: Target::Reader,
+            once: false,
         })
     }
 
@@ -296,6 +300,7 @@ impl<'a> Planning<'a> {
         Ok(Routed {
             plan: QueryPlan::new(insert.target.value.clone(), plan),
             target,
+            once: false,
         })
     }
 
@@ -360,13 +365,14 @@ impl<'a> Planning<'a> {
         let routed = match explain.statement.as_ref() {
             Statement::Query(query) => Some(self.query(query, span)?),
             Statement::Insert(insert) => Some(self.insert(insert, span)?),
-            Statement::CreateSink(create) => self.create_sink(create, span)?,
+            Statement::CreateSink(_) | Statement::CreateTable(_) => self.define(explain.statement.as_ref(), span)?,
+            Statement::Copy(copy) => Some(self.copy(copy, span)?),
             _ => None,
         };
         match routed {
             Some(routed) => self.graph(&[routed], span),
             None => {
-                let message = "EXPLAIN takes a SELECT, an INSERT or a sink with its query";
+                let message = "EXPLAIN takes a SELECT, an INSERT, a COPY, or a sink or table with its query";
                 Err(vec![Diagnostic::error("not_a_query", message).at(span.clone())])
             }
         }
@@ -396,7 +402,8 @@ impl<'a> Planning<'a> {
             return Ok(());
         };
         let streams = crate::plan::branch::stream_tables(&routed.plan.plan);
-        if !reason.ends_with("without a window") || reason.starts_with("ORDER BY") || streams.is_empty() {
+        if routed.once || !reason.ends_with("without a window") || reason.starts_with("ORDER BY") || streams.is_empty()
+        {
             return Ok(());
         }
         let message = format!(
@@ -425,7 +432,7 @@ impl<'a> Planning<'a> {
         LogicalPlanBuilder::scan("t", Arc::new(scanned), None)?.build()
     }
 
-    fn planned(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+    pub(super) fn planned(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
         let plan = self.logical(query, span)?;
         self.optimised(plan, span)
     }
@@ -446,12 +453,14 @@ impl<'a> Planning<'a> {
             Some(Relation::View(view)) => facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime),
             _ => false,
         };
+        fields::by_name(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         let names = self.names();
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
         let planned = planner
             .statement_to_plan(statement)
+            .and_then(unnest::joined)
             .and_then(|plan| refuse_clocks(&plan).map(|()| plan))
             .and_then(break_ties);
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
@@ -512,6 +521,7 @@ impl<'a> Planning<'a> {
         self.state
             .session
             .optimize(&plan)
+            .and_then(|plan| unnest::refuse_correlated(&plan).map(|()| plan))
             .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
@@ -522,7 +532,7 @@ impl<'a> Planning<'a> {
         }
     }
 
-    fn with_creation<T>(&self, span: &Range<usize>, make: impl FnOnce(&Creation) -> T) -> T {
+    pub(super) fn with_creation<T>(&self, span: &Range<usize>, make: impl FnOnce(&Creation) -> T) -> T {
         let connectors: Vec<&ConnectorSpec> = CONNECTORS.iter().map(|c| c.spec).collect();
         let names = self.names();
         let byte_of = |line, column| self.lines.byte_of(line, column);
@@ -591,7 +601,7 @@ pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
 }
 
 /// What columns without a name of their own are called: as they are written, not as the planner spells them.
-fn titles(query: &ast::Query) -> Vec<Option<String>> {
+pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
     let ast::SetExpr::Select(select) = query.body.as_ref() else {
         return Vec::new();
     };

@@ -39,7 +39,7 @@ pub struct Script {
     waiting: Vec<(Routed, Range<usize>)>,
     /// Given out before the next statement is looked at.
     ready: std::collections::VecDeque<Outcome>,
-    /// INSERTs into tables without connector that run: a SELECT of such a table waits for them.
+    /// INSERTs that run: a SELECT of their table waits for them.
     filling: Vec<(String, Query)>,
     pub warnings: Vec<Diagnostic>,
 }
@@ -125,6 +125,25 @@ impl Script {
                 self.waiting.push((routed, span));
                 Ok(None)
             }
+            Statement::Copy(copy) => {
+                self.start_waiting().await?;
+                let (routed, graph, state) = self.plan(|p| {
+                    let routed = p.copy(&copy, &span)?;
+                    let graph = p.graph(std::slice::from_ref(&routed), &span)?;
+                    Ok((routed, graph, p.state.clone()))
+                })?;
+                self.wait_for_tables(&routed).await?;
+                let planned = Planned {
+                    graph,
+                    queries: vec![routed],
+                    state,
+                    snapshot: true,
+                };
+                let query = self.engine.start(planned).await?.pop();
+                query
+                    .map(|q| Some(Outcome::Started(q)))
+                    .ok_or_else(|| Error::internal("a query did not start"))
+            }
             Statement::Explain(explain) => {
                 let graph = self.plan(|p| {
                     // Nothing that EXPLAIN plans becomes known.
@@ -142,6 +161,13 @@ impl Script {
     /// Statements that change or show what is known.
     fn define(&mut self, statement: Statement, span: Range<usize>) -> Result<Option<Outcome>> {
         let routed = self.plan(|p| p.define(&statement, &span))?;
+        if let Statement::CreateTable(create) = &statement
+            && create.or_replace
+            && let Some(replaced) = self.engine.lock().memory.remove(&create.name.value)
+        {
+            // The rows of the old table have its columns.
+            replaced.seal();
+        }
         if let Some(routed) = routed {
             self.waiting.push((routed, span));
         }
@@ -231,7 +257,7 @@ impl Script {
                     .push_back(Outcome::Done(format!("inserted into {}", query.name())));
                 continue;
             }
-            if let Target::Table(spec) = target {
+            if let Target::Table(spec) | Target::Sink(spec) = target {
                 self.filling.push((spec.name.clone(), query.again()));
             }
             self.ready.push_back(Outcome::Started(query));
@@ -239,7 +265,7 @@ impl Script {
         Ok(())
     }
 
-    /// A SELECT of a table without connector sees what earlier statements insert into it: it waits for them.
+    /// A SELECT of a table sees what earlier statements insert into it: it waits for them.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
         let read: BTreeSet<String> = stream_tables(&routed.plan.plan)
             .into_iter()

@@ -39,7 +39,7 @@ impl QueryPlan {
     }
 
     /// The columns of the result as its reader sees them.
-    fn schema(&self) -> SchemaRef {
+    pub fn schema(&self) -> SchemaRef {
         let planned = self.plan.schema().as_arrow();
         if planned.fields().len() != self.titles.len() {
             return Arc::new(planned.clone());

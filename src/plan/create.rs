@@ -7,8 +7,8 @@ use crate::error::Diagnostic;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
 use crate::plan::window_tables::interval_ns;
-use crate::sql::plan_type;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
+use crate::sql::{fields, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -89,6 +89,39 @@ impl Creation<'_> {
                 (spec.columns, spec.primary_key, spec.watermark) = (columns, primary_key, watermark);
                 Ok(spec)
             }
+        }
+    }
+
+    /// A table that a query fills, with the columns of that query.
+    pub fn table_as(&self, create: &CreateTable, columns: Vec<Column>) -> Result<TableSpec, Vec<Diagnostic>> {
+        let mut wrong = Vec::new();
+        let (connector, options) = self.options(&create.options, None, &mut wrong);
+        match connector {
+            Some(spec) if !spec.writes => {
+                let message = format!("connector `{}` cannot be written to", spec.name);
+                wrong.push(Diagnostic::error("not_writable", message).at(create.name.span.clone()));
+            }
+            Some(spec) if !spec.reads => {
+                let message = format!("connector `{}` cannot be read", spec.name);
+                let refused = Diagnostic::error("not_readable", message).at(create.name.span.clone());
+                let help = format!("write: CREATE SINK {} AS SELECT … WITH (…)", create.name.value);
+                wrong.push(refused.help(help));
+            }
+            None if wrong.is_empty() => wrong.extend(create.options.iter().map(|def| self.stray(def))),
+            _ => {}
+        }
+        match wrong.is_empty() {
+            false => Err(wrong),
+            true => Ok(TableSpec {
+                name: create.name.value.clone(),
+                columns,
+                primary_key: Vec::new(),
+                watermark: None,
+                connector: connector.map(|c| c.name.to_string()),
+                options,
+                is_static: false,
+                definition: create.text.clone(),
+            }),
         }
     }
 
@@ -215,7 +248,9 @@ impl Creation<'_> {
     fn computed(&self, expr: &ast::Expr, physical: &Schema) -> Result<(Expr, DataType)> {
         let schema = DFSchema::try_from(physical.clone())?;
         let planner = SqlToRel::new(self.names);
-        let planned = planner.sql_to_expr(expr.clone(), &schema, &mut PlannerContext::new())?;
+        let mut expr = expr.clone();
+        fields::by_name(&mut expr);
+        let planned = planner.sql_to_expr(expr, &schema, &mut PlannerContext::new())?;
         let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));
         let plan = LogicalPlan::Projection(Projection::try_new(vec![planned], Arc::new(leaf))?);
         let session = self.names.session;

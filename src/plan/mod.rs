@@ -1,8 +1,8 @@
 //! Statements to operator graphs: everything that cannot run is refused here, with a reason and a way out.
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
-//! tables ([`window_tables`]), what is known of each relation ([`facts`]), chains over one source ([`branch`]),
-//! aggregates taken apart ([`panes`]), orders without ties ([`ties`]), the graph ([`compile`]), EXPLAIN ([`explain`]),
+//! tables ([`window_tables`]), UNNEST in FROM ([`unnest`]), what is known of each relation ([`facts`]), chains over
+//! one source ([`branch`]), aggregates taken apart ([`panes`]), orders without ties ([`ties`]), the graph ([`compile`]), EXPLAIN ([`explain`]),
 //! and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
@@ -18,6 +18,7 @@ pub mod panes;
 mod reword;
 pub mod session;
 pub mod ties;
+pub mod unnest;
 pub mod window_tables;
 
 use datafusion::sql::sqlparser::tokenizer::Span;

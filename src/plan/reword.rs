@@ -100,7 +100,12 @@ fn grouping(message: &str) -> Option<Reworded> {
         );
     }
     if message.starts_with("Projections require unique expression names") {
-        let column = last_part(between(message, "the expression \"", "\"")?);
+        let twice = between(message, "the expression \"", "\" at position")?;
+        if twice.contains('(') {
+            let said = "two columns of SELECT are the same expression";
+            return Some(Reworded::new("duplicate_column", said).help("give one of them a name: … AS name"));
+        }
+        let column = last_part(twice);
         let help = format!("give one of them another name: {column} AS {column}2");
         let said = format!("two columns are called `{column}`");
         return Some(Reworded::new("duplicate_column", said).help(help).about(column));

@@ -5,6 +5,7 @@ use crate::catalog::{Catalog, Relation, Table};
 use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
+use crate::plan::unnest::Unnests;
 use crate::plan::window_tables::WindowTables;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -45,7 +46,7 @@ pub fn new_session() -> SessionState {
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
     let mut state = builder
         .with_optimizer_rules(rules)
-        .with_relation_planners(vec![Arc::new(WindowTables)])
+        .with_relation_planners(vec![Arc::new(WindowTables), Arc::new(Unnests)])
         .build();
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the JSON functions are missing");

@@ -8,6 +8,7 @@ use crate::dstream::table::unit_ns;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::facts::{Tag, facts};
+use crate::plan::unnest;
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
@@ -156,7 +157,8 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
         let refusal = Refusal::new("window_arguments", message).at(call.span);
         return Err(refusal.help("name the key in GROUP BY").into());
     }
-    let input = context.plan(table_factor(data)?)?;
+    // Facts are asked of the input at once: its joins with UNNEST must be what they will be.
+    let input = unnest::joined(context.plan(table_factor(data)?)?)?;
     let (input, partition) = session_keys(&keys, input, context)?;
     let (index, unit) = call.time_column(args.time, &input, context)?;
     let input = windows_hidden(input)?;

@@ -3,7 +3,7 @@
 use super::columns::{self, TableElements};
 use super::cursor::Cursor;
 use super::parser::not_yet;
-use super::statement::{CreateSink, CreateTable, CreateView, Name, SinkInput, Statement};
+use super::statement::{CreateSink, CreateTable, CreateView, Name, SinkInput, Statement, StreamQuery};
 use super::{Parsed, external, options, query};
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -90,15 +90,35 @@ fn text_from(cursor: &Cursor, start: usize) -> String {
     cursor.script.text[cursor.span_from(start)].to_string()
 }
 
-/// `name [(columns …)] [WITH (…)]`.
+/// `name [(columns …)] [WITH (…)]`, `name [WITH (…)] AS SELECT …`.
 fn table(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statement> {
     let head = head(cursor, start, or_replace)?;
     let elements = columns::table_elements(cursor)?;
     let options = options::with_clause(cursor)?;
+    let query = if cursor.is_word(0, "AS") {
+        Some(table_query(cursor, &elements)?)
+    } else {
+        None
+    };
     refuse_table_tail(cursor)?;
-    Ok(Statement::CreateTable(finish_table(
-        cursor, head, elements, options, false,
-    )))
+    let table = finish_table(cursor, head, elements, options, false);
+    Ok(Statement::CreateTable(CreateTable { query, ..table }))
+}
+
+/// `AS SELECT …`, which gives the columns as well.
+fn table_query(cursor: &mut Cursor, elements: &TableElements) -> Parsed<Box<StreamQuery>> {
+    let has_elements = !elements.columns.is_empty() || !elements.primary_key.is_empty() || elements.watermark.is_some();
+    if has_elements {
+        let message = "a table is made from a query or from declared columns, not from both";
+        let diagnostic = Diagnostic::error("unsupported", message).at(cursor.span());
+        let help = "leave the columns out and name them in the query: AS SELECT a AS id, CAST(b AS INT) AS n …";
+        return Err(Box::new(diagnostic.help(help)));
+    }
+    cursor.expect_words(&["AS"])?;
+    if !query::starts_here(cursor) {
+        return Err(cursor.expected("`SELECT`, `WITH` or `VALUES`"));
+    }
+    Ok(Box::new(query::stream_query(cursor)?))
 }
 
 /// `name [(columns …)] STORED AS … LOCATION …` as DataFusion has it, or `WITH (…)`.
@@ -131,6 +151,7 @@ fn finish_table(
         primary_key: elements.primary_key,
         watermark: elements.watermark,
         options,
+        query: None,
         text: text_from(cursor, head.start),
     }
 }
@@ -139,11 +160,6 @@ fn finish_table(
 fn refuse_table_tail(cursor: &Cursor) -> Parsed<()> {
     let word = cursor.word(0).unwrap_or_default().to_uppercase();
     let (code, message, help) = match word.as_str() {
-        "AS" => (
-            "unsupported",
-            "a table is not made from a query",
-            "CREATE VIEW names a query, CREATE SINK … AS SELECT … WITH (…) writes its rows",
-        ),
         "STORED" | "LOCATION" | "OPTIONS" => (
             "syntax",
             "`STORED AS … LOCATION …` belongs to CREATE EXTERNAL TABLE",

@@ -2,8 +2,8 @@
 
 /// Words that begin a statement which is accepted.
 pub(super) const STATEMENTS: &[&str] = &[
-    "CREATE", "DESC", "DESCRIBE", "DROP", "EXPLAIN", "FROM", "INSERT", "RESET", "SELECT", "SET", "SHOW", "VALUES",
-    "WITH",
+    "COPY", "CREATE", "DESC", "DESCRIBE", "DROP", "EXPLAIN", "FROM", "INSERT", "RESET", "SELECT", "SET", "SHOW",
+    "VALUES", "WITH",
 ];
 
 /// What EXPLAIN may be asked for. Which of them can be answered is for the planner to say.

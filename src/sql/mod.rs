@@ -8,10 +8,12 @@
 mod bridge;
 mod columns;
 mod commands;
+mod copy;
 mod create;
 mod cursor;
 mod dialect;
 mod external;
+pub mod fields;
 pub mod grammar;
 pub mod group_window;
 mod keywords;

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::keywords::{self, STATEMENTS};
 use super::statement::{Located, Statement};
 use super::tokens::Script;
-use super::{Parsed, commands, create, query};
+use super::{Parsed, commands, copy, create, query};
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -42,6 +42,7 @@ pub(super) fn statement(cursor: &mut Cursor) -> Parsed<Statement> {
         "SELECT" | "WITH" | "VALUES" | "FROM" => Ok(Statement::Query(query::stream_query(cursor)?)),
         "CREATE" => create::create(cursor),
         "INSERT" => commands::insert(cursor),
+        "COPY" => copy::copy(cursor),
         "EXPLAIN" => commands::explain(cursor),
         "DROP" => commands::drop(cursor),
         "SHOW" => commands::show(cursor),
@@ -78,7 +79,6 @@ pub(super) fn not_yet(what: &str) -> Diagnostic {
 
 /// Statements of the language that this version does not run, by the words that they begin with.
 const LATER: &[(&str, &[&str])] = &[
-    ("COPY", &["COPY"]),
     ("SUBSCRIBE", &["SUBSCRIBE"]),
     ("PAUSE", &["PAUSE"]),
     ("RESUME", &["RESUME"]),

@@ -21,6 +21,7 @@ pub enum Statement {
     CreateSink(CreateSink),
     CreateView(CreateView),
     Insert(Insert),
+    Copy(Copy),
     Query(StreamQuery),
     Explain(Explain),
     Drop(DropObject),
@@ -61,6 +62,8 @@ pub struct CreateTable {
     pub primary_key: Vec<Name>,
     pub watermark: Option<WatermarkDef>,
     pub options: Vec<OptionDef>,
+    /// `AS SELECT …`: gives the columns and the rows.
+    pub query: Option<Box<StreamQuery>>,
     /// The statement's own text.
     pub text: String,
 }
@@ -139,6 +142,20 @@ pub struct Insert {
     pub target: Name,
     pub columns: Vec<Name>,
     pub query: Box<StreamQuery>,
+}
+
+/// `COPY (SELECT …) | relation TO 'path' [WITH (…)]`.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    pub from: CopyInput,
+    pub path: Name,
+    pub options: Vec<OptionDef>,
+}
+
+#[derive(Debug, Clone)]
+pub enum CopyInput {
+    Relation(Name),
+    Query(Box<StreamQuery>),
 }
 
 /// `EXPLAIN [kind] statement`.

@@ -41,6 +41,13 @@ fn short(statement: &Statement) -> String {
             )
         }
         Statement::Query(query) => short_query(query),
+        Statement::Copy(copy) => {
+            let from = match &copy.from {
+                CopyInput::Relation(name) => name.value.clone(),
+                CopyInput::Query(query) => short_query(query),
+            };
+            format!("copy {from} to {} {}", copy.path.value, short_options(&copy.options))
+        }
         Statement::Explain(explain) => {
             let kind = explain.kind.as_ref().map_or("plain", |k| &k.value);
             format!("explain {kind}: {}", short(&explain.statement))

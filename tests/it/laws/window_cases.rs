@@ -270,3 +270,21 @@ fn static_table_above_a_window() {
     };
     law(Case::new(query(TUMBLE), query(&tumble("t", 10, 0))));
 }
+
+#[test]
+fn windows_over_lists_as_rows() {
+    // Lists of 0, 1 and 2 elements, and NULL: 0 … v % 3.
+    let elements = "(VALUES (0), (1)) AS n(x) WHERE x < v % 3";
+    let by_hand = format!("(SELECT t.*, n.x FROM t CROSS JOIN {elements})");
+    let padded = "(VALUES (0), (1), (NULL)) AS n(x) WHERE x < v % 3 OR (x IS NULL AND coalesce(v % 3, 0) <= 0)";
+    let by_hand_left = format!("(SELECT t.*, n.x FROM t CROSS JOIN {padded})");
+    let columns = "window_start, k, count(*), sum(x), max(id)";
+    let rest = "window_start, window_end, k";
+    for (join, by_hand) in [
+        ("CROSS JOIN UNNEST(range(0, t.v % 3)) AS n(x)", by_hand),
+        ("LEFT JOIN UNNEST(range(0, t.v % 3)) AS n(x) ON TRUE", by_hand_left),
+    ] {
+        let window = format!("TUMBLE((SELECT t.*, n.x FROM t {join}), ts, INTERVAL '10 seconds')");
+        law(same(columns, &window, &tumble(&by_hand, 10, 0), rest));
+    }
+}
