@@ -5,6 +5,7 @@
 //! blocked (the engine has its own). Does **not** guarantee: anything after the process ends.
 //! Depends on everything below. Start reading at [`Engine::query`].
 
+mod clock;
 mod delivery;
 mod drive;
 mod engine;
@@ -14,6 +15,7 @@ mod query;
 mod script;
 mod show;
 
+pub use clock::ManualClock;
 pub use engine::{Engine, EngineBuilder};
 pub use query::{Query, Update, Updates};
 pub use script::{Outcome, Script};

@@ -69,17 +69,17 @@ impl Runtime {
         }
     }
 
-    /// A stateless task: one partition's batch of the one input.
-    pub fn run(&mut self, input: &Batch) -> Result<Batch> {
+    /// A stateless task: one partition's batch of the one input, in an interval of that clock.
+    pub fn run(&mut self, input: &Batch, clock_ns: i64) -> Result<Batch> {
         match self {
             Runtime::Stage(fragment) => {
                 let batches = input.record_batches();
                 match batches.is_empty() {
                     true => Ok(Batch::default()),
-                    false => Ok(Batch::rows(fragment.run(vec![batches])?)),
+                    false => Ok(Batch::rows(fragment.run_at(clock_ns, vec![batches])?)),
                 }
             }
-            Runtime::Panes(panes) => panes.run(input),
+            Runtime::Panes(panes) => panes.run(input, clock_ns),
             Runtime::Windows(_) | Runtime::Closed(_) => Err(Error::internal("a stateful task needs its state")),
         }
     }
