@@ -20,6 +20,8 @@ pub struct Settings {
     /// How many bytes of results may wait for a slow reader before its query waits.
     pub max_lag_bytes: usize,
     pub time_zone: String,
+    /// What `random()` and `uuid()` are made of, beside the place of the row.
+    pub seed: i64,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             kept_rows: 10_000,
             max_lag_bytes: 1 << 30,
             time_zone: "UTC".to_string(),
+            seed: 0,
         }
     }
 }
@@ -128,6 +131,18 @@ pub static SETTINGS: &[Setting] = &[
                 Ok(())
             }
             false => Err("UTC (other zones are not built yet)"),
+        },
+    },
+    Setting {
+        name: "seed",
+        doc: "what random() and uuid() are made of, beside the place of the row",
+        get: |s| s.seed.to_string(),
+        set: |s, v| match v.replace('_', "").parse() {
+            Ok(seed) => {
+                s.seed = seed;
+                Ok(())
+            }
+            _ => Err("a whole number"),
         },
     },
 ];

@@ -1,5 +1,6 @@
 //! The engine: a catalog, settings, threads, and the programs that run.
 
+use super::clock::{ManualClock, SystemClock};
 use super::drive::Command;
 use super::launch;
 use super::planning::Planning;
@@ -9,7 +10,9 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::{PushHandle, PushTable};
+use crate::driver::Clock;
 use crate::error::{Diagnostic, Error, Result};
+use crate::operators::chance;
 use crate::operators::extremes::extremes;
 use crate::plan::session::new_session;
 use crate::tasks::Pool;
@@ -37,6 +40,8 @@ pub(super) struct Inner {
     pub readers: Pool,
     /// No timer: intervals run on [`Engine::step`].
     pub manual: bool,
+    /// What intervals read once each, and record.
+    pub clock: Arc<dyn Clock>,
     /// For operators of DataFusion that spawn: its own, so that the host's is left alone.
     pub runtime: Option<tokio::runtime::Runtime>,
 }
@@ -59,6 +64,7 @@ pub(super) struct State {
 pub struct EngineBuilder {
     settings: Settings,
     manual: bool,
+    clock: Option<ManualClock>,
 }
 
 impl EngineBuilder {
@@ -74,6 +80,12 @@ impl EngineBuilder {
     pub fn manual(mut self) -> Self {
         self.manual = true;
         self
+    }
+
+    /// No timer, and a clock that the caller moves: `now()` is exact as well.
+    pub fn manual_at(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self.manual()
     }
 
     /// Starts the engine's threads.
@@ -98,6 +110,9 @@ impl EngineBuilder {
             // It replaces DataFusion's, which the answer tells.
             let _ = session.register_udaf(function);
         }
+        for function in chance::functions() {
+            let _ = session.register_udf(Arc::new(function));
+        }
         let state = State {
             session: Arc::new(session),
             catalog: Catalog::default(),
@@ -112,6 +127,10 @@ impl EngineBuilder {
             tasks,
             readers,
             manual: self.manual,
+            clock: match self.clock {
+                Some(clock) => Arc::new(clock),
+                None => Arc::new(SystemClock),
+            },
             runtime,
         };
         Engine { inner: Arc::new(inner) }
@@ -127,6 +146,23 @@ impl Engine {
     /// An engine without timer: see [`Engine::step`].
     pub fn manual() -> Engine {
         Engine::builder().manual().build()
+    }
+
+    /// An engine without timer whose time is that of `clock`.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), waterwheel::error::Error> {
+    /// use std::time::Duration;
+    /// use waterwheel::{Engine, ManualClock};
+    /// let clock = ManualClock::at_ns(0);
+    /// let engine = Engine::manual_at(&clock);
+    /// clock.advance(Duration::from_secs(60));
+    /// engine.step().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn manual_at(clock: &ManualClock) -> Engine {
+        Engine::builder().manual_at(clock).build()
     }
 
     pub fn builder() -> EngineBuilder {

@@ -30,7 +30,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchema;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -85,6 +84,7 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
         store,
         late,
         metrics,
+        clock: Arc::clone(&engine.inner.clock),
     };
     let (opened, open) = oneshot::channel();
     let runtime = engine.inner.runtime.as_ref().map(|r| r.handle().clone());
@@ -171,6 +171,7 @@ struct Build {
     store: Arc<BatchStore>,
     late: Arc<LateLog>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Build {
@@ -228,7 +229,7 @@ impl Build {
             outputs,
             late: Arc::clone(&self.late),
             metrics: Arc::clone(&self.metrics),
-            clock: Box::new(SystemClock),
+            clock: Arc::clone(&self.clock),
             next: 0,
             clock_ns: i64::MIN,
             oldest_needed: None,
@@ -296,6 +297,7 @@ impl Build {
             store: Arc::default(),
             late: Arc::new(LateLog::new(0)),
             metrics: Arc::default(),
+            clock: Arc::clone(&self.clock),
         };
         let settings = state.settings.clone();
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![collect], true)?;
@@ -354,14 +356,4 @@ impl Delivery for ToMemory {
     }
 
     fn stop(&mut self, _why: Option<&Error>) {}
-}
-
-/// The clock of the machine.
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now_ns(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
-    }
 }

@@ -6,6 +6,7 @@
 //! Depends on everything below. Start reading at [`Engine::query`].
 
 mod answers;
+mod clock;
 mod delivery;
 mod drive;
 mod engine;
@@ -15,6 +16,7 @@ mod query;
 mod script;
 mod show;
 
+pub use clock::ManualClock;
 pub use engine::{Engine, EngineBuilder};
 pub use query::{Query, Update, Updates};
 pub use script::{Outcome, Script};

@@ -7,11 +7,12 @@ use crate::dstream::graph::{Graph, Op};
 use crate::dstream::system;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
+use crate::plan::chance::recorded;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Class, facts};
-use crate::plan::session::{Names, refuse_clocks};
+use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::sql::statement::*;
@@ -428,6 +429,7 @@ impl<'a> Planning<'a> {
             spec: Arc::new(spec),
             bounded: true,
             replayable: true,
+            placed: false,
         };
         LogicalPlanBuilder::scan("t", Arc::new(scanned), None)?.build()
     }
@@ -458,10 +460,11 @@ impl<'a> Planning<'a> {
         let names = self.names();
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
+        let (session, seed) = (&self.state.session, self.state.settings.seed);
         let planned = planner
             .statement_to_plan(statement)
             .and_then(unnest::joined)
-            .and_then(|plan| refuse_clocks(&plan).map(|()| plan))
+            .and_then(|plan| recorded(plan, session, seed, &query.query))
             .and_then(break_ties);
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }

@@ -2,12 +2,16 @@
 
 use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
+use crate::dstream::nodes::{OFFSET, SPLIT};
+use crate::dstream::record::SliceRecord;
 use crate::error::Result;
 use crate::operators::Batch;
 use crate::operators::closed;
-use crate::operators::fragment::Workshop;
+use crate::operators::fragment::{Workshop, failed};
 use crate::operators::runtime::{InputBatches, Runtime, State};
 use crate::storage::Entry;
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Every node's copies, one per partition: planned once, run for every interval.
@@ -62,6 +66,14 @@ impl Tasks {
         copy.cloned().ok_or_else(|| missing("a task"))
     }
 
+    /// A slice of a source as its readers see it: with `__split` and `__offset` behind, if some of them ask for them.
+    pub fn placed(graph: &Graph, node: NodeId, batch: RecordBatch, slice: &SliceRecord) -> Result<RecordBatch> {
+        match graph.nodes.get(node).map(|n| &n.op) {
+            Some(Op::Source(source)) if source.placed => with_place(&batch, slice),
+            _ => Ok(batch),
+        }
+    }
+
     /// How many partitions a node's batch of an interval has.
     pub fn partitions_of(&self, graph: &Graph, node: NodeId, entry: &Entry) -> usize {
         let Some(spec) = graph.nodes.get(node) else { return 0 };
@@ -72,6 +84,18 @@ impl Tasks {
             (Op::Stage(_) | Op::Panes(_), None) => 0,
         }
     }
+}
+
+fn with_place(batch: &RecordBatch, slice: &SliceRecord) -> Result<RecordBatch> {
+    let first = slice.rows_before as i64;
+    let rows = batch.num_rows();
+    let split = Int64Array::from_value(i64::from(slice.split), rows);
+    let offset = Int64Array::from_iter_values(first..first + rows as i64);
+    let hidden = [SPLIT, OFFSET].map(|name| Arc::new(Field::new(name, DataType::Int64, false)));
+    let fields: Vec<_> = batch.schema().fields().iter().cloned().chain(hidden).collect();
+    let mut columns = batch.columns().to_vec();
+    columns.extend([Arc::new(split) as ArrayRef, Arc::new(offset)]);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| failed(e.into()))
 }
 
 /// Without keys there is nothing to exchange by; and rows that are kept whole are gathered by what reads them.
@@ -146,7 +170,8 @@ impl Program {
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
         let input = self.batch(*input, t, partition)?;
-        Ok(Box::new(move || Ok((held(&copy).run(&input)?, None))))
+        let clock_ns = entry.record.clock_ns;
+        Ok(Box::new(move || Ok((held(&copy).run(&input, clock_ns)?, None))))
     }
 
     /// Per input of a node, the batches of all its partitions.

@@ -50,6 +50,8 @@ struct SplitIntake {
     broken: Option<Error>,
     /// Own watermark, at least the floor that it got when it appeared (docs/time.md).
     watermark_ns: i64,
+    /// Rows taken so far.
+    rows: u64,
 }
 
 /// Rows taken for an interval, before they are dealt out to partitions.
@@ -64,6 +66,7 @@ pub struct Taken {
 pub struct TakenSlice {
     pub split: u32,
     pub from: Offset,
+    pub rows_before: u64,
     pub batch: RecordBatch,
     pub watermark_before_ns: i64,
     pub watermarks: Option<Arc<Int64Array>>,
@@ -138,6 +141,7 @@ impl Intake {
                     pending: false,
                     broken: None,
                     watermark_ns: floor,
+                    rows: 0,
                 });
             }
         }
@@ -240,10 +244,13 @@ impl Intake {
         split.watermark_ns = after;
         taken.rows += rows;
         taken.bytes += batch.get_array_memory_size().min(rows * 1024);
+        let rows_before = split.rows;
+        split.rows += rows as u64;
         let split = split.split.id;
         taken.slices.push(TakenSlice {
             split,
             from,
+            rows_before,
             batch,
             watermark_before_ns: before,
             watermarks,
@@ -414,6 +421,7 @@ pub fn deal(taken: Vec<TakenSlice>, partitions: usize, watermark_ns: i64) -> (So
                     block: from.block,
                     row: from.row + count as u64,
                 },
+                rows_before: slice.rows_before + at as u64,
                 rows: count,
                 partition,
                 watermark_before_ns: before,

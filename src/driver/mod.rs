@@ -42,7 +42,7 @@ pub struct Program {
     pub outputs: Outputs,
     pub late: Arc<LateLog>,
     pub metrics: Arc<Metrics>,
-    pub clock: Box<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
     pub next: u64,
     pub clock_ns: i64,
     /// The first interval that any state is made of.
@@ -50,7 +50,7 @@ pub struct Program {
 }
 
 /// Where "now" comes from: the one clock that answers may depend on. It is read once per interval, and recorded.
-pub trait Clock: Send {
+pub trait Clock: Send + Sync {
     /// Nanoseconds since the epoch.
     fn now_ns(&self) -> i64;
 }
@@ -188,7 +188,11 @@ impl Program {
                 slices.sort_by_key(|s| s.record);
                 slices.into_iter().map(|s| s.batch.clone()).collect()
             }));
-            for (partition, slices) in dealt.into_iter().enumerate() {
+            for (partition, mut slices) in dealt.into_iter().enumerate() {
+                for slice in &mut slices {
+                    let batch = slice.batch.clone();
+                    slice.batch = Tasks::placed(&self.graph, *node, batch, &source.slices[slice.record])?;
+                }
                 let batch = Batch {
                     data: Dataset::Slices(slices),
                     ..Batch::default()

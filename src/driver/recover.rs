@@ -2,7 +2,7 @@
 //!
 //! (D-Streams, SOSP 2013, §3.2 and §4: parallel recovery; the tasks of one node and interval run in parallel.)
 
-use super::execute::{Folded, fold, held, is_stateful, since};
+use super::execute::{Folded, Tasks, fold, held, is_stateful, since};
 use super::{Program, missing, rows_id};
 use crate::dstream::graph::{NodeId, Op};
 use crate::error::{Error, Kind, Result};
@@ -168,7 +168,8 @@ impl Program {
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
         let input = of(*input, partition).ok_or_else(|| missing("an input made again"))?;
-        Ok(Box::new(move || Ok((held(&copy).run(&input)?, None))))
+        let clock_ns = entry.record.clock_ns;
+        Ok(Box::new(move || Ok((held(&copy).run(&input, clock_ns)?, None))))
     }
 
     /// A source's batch from the store, from what was kept of it, or read again.
@@ -195,7 +196,7 @@ impl Program {
                 None => intake.reread(slice)?,
             };
             slices.push(Slice {
-                batch,
+                batch: Tasks::placed(&self.graph, node, batch, slice)?,
                 watermarks,
                 record: number,
             });

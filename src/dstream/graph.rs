@@ -98,6 +98,8 @@ pub struct SourceNode {
     /// Set when some operator uses time.
     pub event_time: Option<EventTime>,
     pub bounded: bool,
+    /// Its batches end with `__split` and `__offset`: some query asks for `random()` or `uuid()`.
+    pub placed: bool,
 }
 
 /// The event time of a source: where it comes from, and the declared delay.

@@ -23,6 +23,17 @@ pub const ROW: &str = "__row";
 /// The start of the row's pane.
 pub const PANE: &str = "__pane";
 
+/// The recorded clock of the interval that runs, where a query asks for `now()`.
+pub const NOW: &str = "__now";
+/// The split that a row was read from, and how many rows of it came before: what `random()` and `uuid()` are made of.
+pub const SPLIT: &str = "__split";
+pub const OFFSET: &str = "__offset";
+
+/// The functions that clocks and chance are planned as. The first has no code: where it stands, a stage reads `__now`.
+pub const CLOCK_FUNCTION: &str = "__clock";
+pub const RANDOM_FUNCTION: &str = "__random";
+pub const UUID_FUNCTION: &str = "__uuid";
+
 pub const WINDOW_START: &str = "window_start";
 pub const WINDOW_END: &str = "window_end";
 pub const WINDOW_TIME: &str = "window_time";
@@ -35,12 +46,31 @@ pub struct InputNode {
     pub columns: Vec<usize>,
     /// The names and types of those columns as the plan above sees them.
     pub schema: DFSchemaRef,
+    /// The last column of the schema is the recorded clock of the interval, and stands in no batch.
+    pub clock: bool,
 }
 
 impl InputNode {
     pub fn plan(slot: usize, columns: Vec<usize>, schema: DFSchemaRef) -> LogicalPlan {
         LogicalPlan::Extension(Extension {
-            node: Arc::new(InputNode { slot, columns, schema }),
+            node: Arc::new(InputNode {
+                slot,
+                columns,
+                schema,
+                clock: false,
+            }),
+        })
+    }
+
+    /// The same with the recorded clock behind the columns; `schema` ends with it.
+    pub fn with_clock(slot: usize, columns: Vec<usize>, schema: DFSchemaRef) -> LogicalPlan {
+        LogicalPlan::Extension(Extension {
+            node: Arc::new(InputNode {
+                slot,
+                columns,
+                schema,
+                clock: true,
+            }),
         })
     }
 }

@@ -68,6 +68,8 @@ pub struct SliceRecord {
     pub split: u32,
     pub from: Place,
     pub to: Place,
+    /// How many rows of the split came before: the same however the split is cut.
+    pub rows_before: u64,
     pub rows: usize,
     pub partition: usize,
     /// The watermark of the split before its first row (derived, kept so that a slice can be judged on its own).

@@ -166,7 +166,7 @@ mod tests {
                     WindowSpec::Cumulate { step, size, offset } => {
                         (start - offset).rem_euclid(size) == 0 && (end - start) % step == 0 && end - start <= size
                     }
-                    WindowSpec::Forever => false,
+                    WindowSpec::Session { .. } | WindowSpec::Forever => false,
                 };
                 if is_window {
                     all.push((start, end));

@@ -2,7 +2,7 @@
 //!
 //! One fragment belongs to one worker at a time ("one copy of the plan per worker, never two intervals on one copy").
 
-use super::input::{InputExec, Slots};
+use super::input::{InputExec, Inputs, Slots};
 use super::lookup_join::LookupTables;
 use super::{static_table::StaticTables, window_expand::WindowExpandExec};
 use crate::dstream::nodes::{InputNode, StaticNode, WindowNode};
@@ -63,10 +63,25 @@ impl Fragment {
     ///
     /// Errors: what the expressions of the query raise (a cast that fails, a division by zero).
     pub fn run(&mut self, inputs: Vec<Vec<RecordBatch>>) -> Result<Vec<RecordBatch>> {
+        self.run_over(Inputs {
+            batches: inputs,
+            clock_ns: None,
+        })
+    }
+
+    /// The same for a plan that may ask for the recorded clock of the interval.
+    pub fn run_at(&mut self, clock_ns: i64, inputs: Vec<Vec<RecordBatch>>) -> Result<Vec<RecordBatch>> {
+        self.run_over(Inputs {
+            batches: inputs,
+            clock_ns: Some(clock_ns),
+        })
+    }
+
+    fn run_over(&mut self, inputs: Inputs) -> Result<Vec<RecordBatch>> {
         self.slots.fill(inputs);
         let stream = collect(Arc::clone(&self.plan), Arc::clone(&self.context));
         let result = futures::executor::block_on(stream);
-        self.slots.fill(Vec::new());
+        self.slots.fill(Inputs::default());
         self.plan = reset_plan_states(Arc::clone(&self.plan)).map_err(internal)?;
         let mut rows = result.map_err(failed)?;
         rows.retain(|batch| batch.num_rows() > 0);
@@ -141,12 +156,7 @@ impl ExtensionPlanner for Leaves {
     ) -> datafusion::common::Result<Option<Arc<dyn ExecutionPlan>>> {
         let any = node.as_any();
         if let Some(input) = any.downcast_ref::<InputNode>() {
-            let schema = Arc::new(input.schema.as_arrow().clone());
-            return Ok(Some(Arc::new(InputExec::new(
-                input.slot,
-                input.columns.clone(),
-                schema,
-            ))));
+            return Ok(Some(Arc::new(InputExec::of(input))));
         }
         if let Some(table) = any.downcast_ref::<StaticNode>() {
             return self.tables.scan(table).map(Some);

@@ -3,7 +3,8 @@
 //! The plan is built once and run for every interval, so its leaf holds no rows; it finds them in the [`Slots`] that
 //! the stage puts into its task context before each run.
 
-use datafusion::arrow::array::RecordBatch;
+use crate::dstream::nodes::InputNode;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, TimestampNanosecondArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
@@ -18,18 +19,27 @@ use datafusion::physical_plan::{
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The inputs of a stage for one run: per slot, its batches.
+/// The inputs of a stage for one run.
 #[derive(Debug, Default)]
-pub struct Slots(Mutex<Vec<Vec<RecordBatch>>>);
+pub struct Slots(Mutex<Inputs>);
+
+/// Per slot its batches, and the recorded clock of their interval for plans that ask for it.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    pub batches: Vec<Vec<RecordBatch>>,
+    pub clock_ns: Option<i64>,
+}
 
 impl Slots {
     /// Puts the batches of all slots in; whatever was there is forgotten.
-    pub fn fill(&self, inputs: Vec<Vec<RecordBatch>>) {
+    pub fn fill(&self, inputs: Inputs) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = inputs;
     }
 
-    fn get(&self, slot: usize) -> Option<Vec<RecordBatch>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(slot).cloned()
+    fn get(&self, slot: usize) -> Option<(Vec<RecordBatch>, Option<i64>)> {
+        let inputs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let batches = inputs.batches.get(slot)?;
+        Some((batches.clone(), inputs.clock_ns))
     }
 }
 
@@ -38,6 +48,8 @@ impl Slots {
 pub struct InputExec {
     slot: usize,
     columns: Vec<usize>,
+    /// The last column is the clock of the interval.
+    clock: bool,
     properties: Arc<PlanProperties>,
 }
 
@@ -52,8 +64,37 @@ impl InputExec {
         InputExec {
             slot,
             columns,
+            clock: false,
             properties: Arc::new(properties),
         }
+    }
+
+    /// The leaf of a logical plan.
+    pub fn of(node: &InputNode) -> Self {
+        InputExec {
+            clock: node.clock,
+            ..InputExec::new(
+                node.slot,
+                node.columns.clone(),
+                Arc::new(node.schema.as_arrow().clone()),
+            )
+        }
+    }
+
+    fn given(&self, batch: &RecordBatch, clock_ns: Option<i64>) -> Result<RecordBatch> {
+        let schema = self.properties.eq_properties.schema();
+        if !self.clock {
+            return renamed(batch, &self.columns, schema);
+        }
+        let Some(clock_ns) = clock_ns else {
+            return internal_err!("a stage that asks for the clock runs without one");
+        };
+        let mut arrays: Vec<ArrayRef> = self.columns.iter().map(|i| Arc::clone(batch.column(*i))).collect();
+        arrays.push(Arc::new(TimestampNanosecondArray::from_value(
+            clock_ns,
+            batch.num_rows(),
+        )));
+        Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
     }
 }
 
@@ -103,11 +144,11 @@ impl ExecutionPlan for InputExec {
         let Some(slots) = context.session_config().get_extension::<Slots>() else {
             return internal_err!("a stage runs without its input");
         };
-        let Some(batches) = slots.get(self.slot) else {
+        let Some((batches, clock_ns)) = slots.get(self.slot) else {
             return internal_err!("a stage has no input {}", self.slot);
         };
         let schema = Arc::clone(self.properties.eq_properties.schema());
-        let projected = batches.iter().map(|batch| renamed(batch, &self.columns, &schema));
+        let projected = batches.iter().map(|batch| self.given(batch, clock_ns));
         let projected = projected.collect::<Result<Vec<_>>>()?;
         Ok(Box::pin(MemoryStream::try_new(projected, schema, None)?))
     }

@@ -62,7 +62,7 @@ impl Panes {
     }
 
     /// One interval's rows of one partition, as pieces for each partition of the state side.
-    pub fn run(&mut self, input: &Batch) -> Result<Batch> {
+    pub fn run(&mut self, input: &Batch, clock_ns: i64) -> Result<Batch> {
         let mut report = Report::default();
         let mut groups: BTreeMap<i64, Vec<RecordBatch>> = BTreeMap::new();
         match &input.data {
@@ -71,12 +71,12 @@ impl Panes {
                     .iter()
                     .partition(|s| s.watermarks.is_none() || self.judged.is_none());
                 let batches = in_time.iter().map(|s| s.batch.clone()).collect();
-                self.take_in_time(batches, &mut groups, &mut report)?;
+                self.take_in_time(batches, clock_ns, &mut groups, &mut report)?;
                 for slice in doubtful {
-                    self.judge(slice, &mut groups, &mut report)?;
+                    self.judge(slice, clock_ns, &mut groups, &mut report)?;
                 }
             }
-            Dataset::Buckets(_) => self.take_in_time(input.record_batches(), &mut groups, &mut report)?,
+            Dataset::Buckets(_) => self.take_in_time(input.record_batches(), clock_ns, &mut groups, &mut report)?,
         }
         let mut buckets = vec![Vec::new(); self.partitions];
         for (refused, batches) in groups {
@@ -98,13 +98,14 @@ impl Panes {
     fn take_in_time(
         &mut self,
         batches: Vec<RecordBatch>,
+        clock_ns: i64,
         groups: &mut BTreeMap<i64, Vec<RecordBatch>>,
         report: &mut Report,
     ) -> Result<()> {
         if batches.iter().all(|b| b.num_rows() == 0) {
             return Ok(());
         }
-        for batch in self.rows.run(vec![batches])? {
+        for batch in self.rows.run_at(clock_ns, vec![batches])? {
             let (batch, times) = timed(batch, &self.window, report)?;
             groups
                 .entry(NOT_REFUSED)
@@ -118,13 +119,15 @@ impl Panes {
     fn judge(
         &mut self,
         slice: &Slice,
+        clock_ns: i64,
         groups: &mut BTreeMap<i64, Vec<RecordBatch>>,
         report: &mut Report,
     ) -> Result<()> {
         let (Some(fragment), Some(watermarks)) = (self.judged.as_mut(), &slice.watermarks) else {
             return Ok(());
         };
-        for batch in fragment.run(vec![vec![with_watermarks(&slice.batch, watermarks)?]])? {
+        let rows = vec![vec![with_watermarks(&slice.batch, watermarks)?]];
+        for batch in fragment.run_at(clock_ns, rows)? {
             let (batch, times) = timed(batch, &self.window, report)?;
             let last = batch.num_columns();
             let wms = batch.column(last - 2).as_primitive::<Int64Type>();

@@ -89,8 +89,8 @@ impl Runtime {
         }
     }
 
-    /// A stateless task: one partition's batch of the one input.
-    pub fn run(&mut self, input: &Batch) -> Result<Batch> {
+    /// A stateless task: one partition's batch of the one input, in an interval of that clock.
+    pub fn run(&mut self, input: &Batch, clock_ns: i64) -> Result<Batch> {
         match self {
             Runtime::Stage(fragment) => {
                 let batches = input.record_batches();
@@ -98,11 +98,11 @@ impl Runtime {
                     true => Ok(Batch::default()),
                     false => Ok(Batch {
                         since: input.since,
-                        ..Batch::rows(fragment.run(vec![batches])?)
+                        ..Batch::rows(fragment.run_at(clock_ns, vec![batches])?)
                     }),
                 }
             }
-            Runtime::Panes(panes) => panes.run(input),
+            Runtime::Panes(panes) => panes.run(input, clock_ns),
             Runtime::Windows(_) | Runtime::Sessions(_) | Runtime::Closed(_) => {
                 Err(Error::internal("a stateful task needs its state"))
             }

@@ -1,7 +1,7 @@
 //! Stateless chains: one per source, with the interval's input as leaf, and hidden columns carried to the top.
 
 use crate::dstream::nodes::{InputNode, ROW, StaticNode, WM, WindowNode};
-use crate::plan::session::TableScanned;
+use crate::plan::session::{TableScanned, place_fields};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, internal_err};
@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 /// Which physical columns of each table the queries of a program use.
 #[derive(Debug, Default)]
-pub struct UsedColumns(pub BTreeMap<String, BTreeSet<usize>>);
+pub struct UsedColumns {
+    pub columns: BTreeMap<String, BTreeSet<usize>>,
+    /// Tables of which the places of rows are asked for.
+    pub placed: BTreeSet<String>,
+}
 
 impl UsedColumns {
     /// Adds the columns that the scans of a plan ask for, and those that their computed columns are made from.
@@ -24,7 +28,10 @@ impl UsedColumns {
                     Some(projection) => projection.clone(),
                     None => (0..table.spec.columns.len()).collect(),
                 };
-                let used = self.0.entry(table.spec.name.clone()).or_default();
+                if table.placed {
+                    self.placed.insert(table.spec.name.clone());
+                }
+                let used = self.columns.entry(table.spec.name.clone()).or_default();
                 for column in columns {
                     used.extend(physical_columns(table, column));
                 }
@@ -38,7 +45,10 @@ impl UsedColumns {
 /// The physical columns (indices into the physical schema) behind a declared column.
 pub fn physical_columns(table: &TableScanned, column: usize) -> Vec<usize> {
     let schema = table.spec.physical_schema();
-    let declared = &table.spec.columns[column];
+    let Some(declared) = table.spec.columns.get(column) else {
+        // The place of the row.
+        return Vec::new();
+    };
     match &declared.computed {
         None => schema.index_of(&declared.name).into_iter().collect(),
         Some(expr) => {
@@ -55,25 +65,32 @@ pub fn physical_columns(table: &TableScanned, column: usize) -> Vec<usize> {
 /// The scan of a stream as a projection over the interval's input; `used` are the source's columns, ascending.
 pub fn source_input(scan: &TableScan, table: &TableScanned, used: &[usize], slot: usize) -> Result<LogicalPlan> {
     let physical = table.spec.physical_schema();
-    let fields = used
+    let place = if table.placed {
+        place_fields().to_vec()
+    } else {
+        Vec::new()
+    };
+    let fields: Vec<_> = used
         .iter()
-        .map(|i| (None, Arc::new(physical.field(*i).clone())))
+        .map(|i| physical.field(*i).clone())
+        .chain(place)
+        .map(|field| (None, Arc::new(field)))
         .collect();
+    let width = fields.len();
     let schema = DFSchema::new_with_metadata(fields, Default::default())?;
-    let leaf = InputNode::plan(slot, (0..used.len()).collect(), Arc::new(schema));
+    let leaf = InputNode::plan(slot, (0..width).collect(), Arc::new(schema));
     let columns: Vec<usize> = match &scan.projection {
         Some(projection) => projection.clone(),
-        None => (0..table.spec.columns.len()).collect(),
+        None => (0..scan.projected_schema.fields().len()).collect(),
     };
     let exprs = columns
         .iter()
         .zip(scan.projected_schema.iter())
         .map(|(index, (qualifier, field))| {
-            let declared = &table.spec.columns[*index];
-            let expr = declared
-                .computed
-                .clone()
-                .unwrap_or_else(|| col(Column::new_unqualified(&declared.name)));
+            let declared = table.spec.columns.get(*index);
+            let computed = declared.and_then(|c| c.computed.clone());
+            let name = declared.map_or(field.name(), |c| &c.name);
+            let expr = computed.unwrap_or_else(|| col(Column::new_unqualified(name)));
             expr.alias_qualified(qualifier.cloned(), field.name())
         });
     projected(exprs.collect(), leaf, &scan.projected_schema)
@@ -200,16 +217,17 @@ fn carry(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             let plan = Projection::try_new(exprs, Arc::clone(&projection.input))?;
             Ok(Transformed::yes(LogicalPlan::Projection(plan)))
         }
-        LogicalPlan::Unnest(unnest) => {
-            let plan = LogicalPlanBuilder::from(unnest.input.as_ref().clone())
-                .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?;
-            Ok(Transformed::yes(plan.build()?))
-        }
         _ => rebuilt(node),
     }
 }
 
-fn rebuilt(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// A node over inputs that have grown by hidden columns.
+pub(super) fn rebuilt(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if let LogicalPlan::Unnest(unnest) = &node {
+        let plan = LogicalPlanBuilder::from(unnest.input.as_ref().clone())
+            .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?;
+        return Ok(Transformed::yes(plan.build()?));
+    }
     let inputs: Vec<LogicalPlan> = node.inputs().into_iter().cloned().collect();
     if inputs.is_empty() {
         return Ok(Transformed::no(node));

@@ -10,6 +10,7 @@ use crate::dstream::table::{TableSpec, unit_ns};
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::branch::*;
+use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::session::TableScanned;
@@ -102,22 +103,32 @@ impl Builder {
         let tables = stream_tables(&plan);
         let bounded = tables.iter().all(|(_, bounded)| *bounded);
         let mut notes = Vec::new();
+        // Above what is shown later than its rows are read, `now()` is a stage of its own.
+        let at_once = class == Class::Stream && !shown_by_session(&plan);
+        let (shown, below) = match !at_once && shows_clock(&plan) {
+            true => cut_off(&plan).map(|(top, below)| (Some(top), below))?,
+            false => (None, plan.clone()),
+        };
         let nodes = match class {
-            Class::Stream if shown_by_session(&plan) => vec![self.window_rows(&plan, output)?],
-            Class::Stream => self.stages(&plan)?,
-            Class::Closed => vec![self.closed(&plan, output)?],
-            Class::Static => vec![self.batch(&plan, output)?],
+            Class::Stream if at_once => self.stages(&plan)?,
+            Class::Stream => vec![self.window_rows(&below, output)?],
+            Class::Closed => vec![self.closed(&below, output)?],
+            Class::Static => vec![self.batch(&below, output)?],
             Class::Batch(reason) if bounded => {
                 notes.push(format!(
                     "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
                 ));
-                vec![self.batch(&plan, output)?]
+                vec![self.batch(&below, output)?]
             }
             Class::Batch(reason) => return Err(refuse(&reason, &tables).into()),
         };
+        let nodes = match &shown {
+            Some(top) => self.stages_over(&nodes, top, &plan)?,
+            None => nodes,
+        };
         let order_by = tags.iter().position(|t| matches!(t, Tag::WindowEnd(..)));
         let order_by = order_by.or(tags.iter().position(names_window));
-        let sorted = matches!(plan, LogicalPlan::Sort(_));
+        let sorted = matches!(below, LogicalPlan::Sort(_));
         self.graph.outputs.push(Output {
             name: query.name.clone(),
             nodes,
@@ -163,6 +174,7 @@ impl Builder {
             columns,
             event_time,
             bounded: table.bounded,
+            placed: self.used.placed.contains(&table.spec.name),
         });
         let (lineage, watermark, state) = rules(&op);
         let label = format!("Source {}", table.spec.name);
@@ -187,7 +199,7 @@ impl Builder {
             // Rows that turn out late are shown whole, and cannot be read again.
             return (0..table.spec.physical_schema().fields().len()).collect();
         }
-        let mut used = self.used.0.get(&table.spec.name).cloned().unwrap_or_default();
+        let mut used = self.used.columns.get(&table.spec.name).cloned().unwrap_or_default();
         if self.timed
             && let Some(watermark) = table.spec.watermark
         {
@@ -224,10 +236,20 @@ impl Builder {
         let mut ids = Vec::new();
         for branch in branches(plan)? {
             let (chain, source) = self.chain(&branch)?;
+            let chain = with_clock(chain)?;
             let label = format!("Stage {}", operators_of(&branch));
             ids.push(self.add(label, vec![source], Op::Stage(StageNode { plan: chain }), &branch));
         }
         Ok(ids)
+    }
+
+    /// A stage over each of some nodes: `top` is its chain, `plan` what it gives.
+    fn stages_over(&mut self, nodes: &[NodeId], top: &LogicalPlan, plan: &LogicalPlan) -> Result<Vec<NodeId>> {
+        let chain = with_clock(top.clone())?;
+        let label = format!("Stage {}", operators_of(top));
+        let op = Op::Stage(StageNode { plan: chain });
+        let over = |id: &NodeId| self.add(label.clone(), vec![*id], op.clone(), plan);
+        Ok(nodes.iter().map(over).collect())
     }
 
     /// A plan over windows: what has closed goes through a stage, or through a batch per closed window.
@@ -320,7 +342,7 @@ impl Builder {
         let judged = match window.spec {
             WindowSpec::Forever => None,
             _ => match with_hidden(&rows)? {
-                Some(judged) => Some(judged),
+                Some(judged) => Some(with_clock(judged)?),
                 None => return Err(Refusal::new("not_yet", "this operator below a window is not built yet").into()),
             },
         };
@@ -330,6 +352,7 @@ impl Builder {
             "rows"
         };
         let label = format!("Panes {what}");
+        let rows = with_clock(rows)?;
         let op = Op::Panes(PanesNode {
             rows,
             judged,

@@ -4,6 +4,7 @@ use crate::catalog::options;
 use crate::dstream::nodes::InputNode;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec, Watermark};
 use crate::error::Diagnostic;
+use crate::plan::chance::refuse_calls;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
 use crate::plan::window_tables::interval_ns;
@@ -251,6 +252,7 @@ impl Creation<'_> {
         let mut expr = expr.clone();
         fields::by_name(&mut expr);
         let planned = planner.sql_to_expr(expr, &schema, &mut PlannerContext::new())?;
+        refuse_calls(&planned)?;
         let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));
         let plan = LogicalPlan::Projection(Projection::try_new(vec![planned], Arc::new(leaf))?);
         let session = self.names.session;

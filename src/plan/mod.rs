@@ -2,13 +2,16 @@
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`]), UNNEST in FROM ([`unnest`]), what is known of each relation ([`facts`]), chains over
-//! one source ([`branch`]), aggregates taken apart ([`panes`]), orders without ties ([`ties`]), the graph ([`compile`]), EXPLAIN ([`explain`]),
+//! one source ([`branch`]), aggregates taken apart ([`panes`]), orders without ties ([`ties`]), clocks and chance
+//! ([`chance`], [`clock`]), the graph ([`compile`]), EXPLAIN ([`explain`]),
 //! and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
 
 pub mod branch;
+pub mod chance;
+pub mod clock;
 pub mod compile;
 pub mod create;
 pub mod diagnose;

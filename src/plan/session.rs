@@ -2,13 +2,13 @@
 //! once per interval.
 
 use crate::catalog::{Catalog, Relation, Table};
+use crate::dstream::nodes::{OFFSET, SPLIT};
 use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
 use crate::plan::unnest::Unnests;
 use crate::plan::window_tables::WindowTables;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -87,12 +87,26 @@ pub struct TableScanned {
     pub spec: Arc<TableSpec>,
     pub bounded: bool,
     pub replayable: bool,
+    /// The place of a row, `__split` and `__offset`, follows its columns: `random()` or `uuid()` is made of it.
+    pub placed: bool,
 }
 
 impl TableSource for TableScanned {
     fn schema(&self) -> SchemaRef {
-        self.spec.schema()
+        let schema = self.spec.schema();
+        if !self.placed {
+            return schema;
+        }
+        let hidden = place_fields().map(Arc::new);
+        Arc::new(Schema::new(
+            schema.fields().iter().cloned().chain(hidden).collect::<Vec<_>>(),
+        ))
     }
+}
+
+/// The place of a row in its source.
+pub fn place_fields() -> [Field; 2] {
+    [SPLIT, OFFSET].map(|name| Field::new(name, DataType::Int64, false))
 }
 
 /// A view: its plan stands in for it.
@@ -122,6 +136,7 @@ impl ContextProvider for Names<'_> {
                 spec: Arc::clone(spec),
                 bounded: *bounded,
                 replayable: *replayable,
+                placed: false,
             })),
             Some(Relation::View(view)) => {
                 let schema = Arc::new(view.plan.schema().as_arrow().clone());
@@ -155,6 +170,7 @@ impl ContextProvider for Names<'_> {
             spec,
             bounded: true,
             replayable: true,
+            placed: false,
         }))
     }
 
@@ -209,35 +225,4 @@ impl ContextProvider for Names<'_> {
     fn udwf_names(&self) -> Vec<String> {
         self.session.window_functions().keys().cloned().collect()
     }
-}
-
-/// Functions whose value is not that of their arguments: a stage that runs again would give another.
-const CLOCKS_AND_CHANCE: [&str; 8] = [
-    "now",
-    "current_timestamp",
-    "current_date",
-    "current_time",
-    "today",
-    "random",
-    "rand",
-    "uuid",
-];
-
-/// Refuses what reads the clock or makes random numbers: replaying an interval must give the same rows.
-pub fn refuse_clocks(plan: &LogicalPlan) -> Result<()> {
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|e| match e {
-                Expr::ScalarFunction(function) if CLOCKS_AND_CHANCE.contains(&function.name()) => {
-                    let message = format!("{}() is not built yet", function.name());
-                    let refusal = Refusal::new("not_yet", message);
-                    Err(refusal
-                        .help("give the time or the number with the rows, as a column")
-                        .into())
-                }
-                _ => Ok(TreeNodeRecursion::Continue),
-            })
-        })
-    })?;
-    Ok(())
 }

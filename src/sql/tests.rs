@@ -1,7 +1,7 @@
 //! Tables of statements: what they become, and what is said about wrong ones.
 
 use super::group_window::rewrite;
-use super::statement::{ClauseKind, ColumnKind, CreateTable, SinkInput, Statement, StreamQuery};
+use super::statement::{ClauseKind, ColumnKind, CopyInput, CreateTable, SinkInput, Statement, StreamQuery};
 use super::*;
 use datafusion::sql::sqlparser::ast::Spanned;
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod batch_cases;
+mod chance_cases;
 mod closed_cases;
 mod data;
 mod faults;
