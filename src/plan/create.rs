@@ -4,6 +4,7 @@ use crate::catalog::options;
 use crate::dstream::nodes::InputNode;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec, Watermark};
 use crate::error::Diagnostic;
+use crate::plan::Refusal;
 use crate::plan::chance::refuse_calls;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
@@ -11,6 +12,7 @@ use crate::plan::window_tables::interval_ns;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
 use crate::sql::{fields, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection};
@@ -238,7 +240,14 @@ impl Creation<'_> {
                             computed: Some(expr),
                         });
                     }
-                    Err(error) => wrong.push(diagnose(&error, self.context)),
+                    Err(error) => {
+                        let mut found = diagnose(&error, self.context);
+                        // What has no place of its own is told at the column, not at the whole statement.
+                        if found.span.as_ref() == Some(&self.context.statement) {
+                            found.span = Some(def.name.span.clone());
+                        }
+                        wrong.push(found);
+                    }
                 },
             }
         }
@@ -254,6 +263,11 @@ impl Creation<'_> {
         let planned = planner.sql_to_expr(expr, &schema, &mut PlannerContext::new())?;
         refuse_calls(&planned)?;
         let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));
+        let is_of_many = |e: &Expr| Ok(matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_)));
+        if planned.exists(is_of_many)? {
+            let refusal = Refusal::new("many_rows", "a computed column is made from one row, not from many");
+            return Err(refusal.help("aggregate in a query that reads the table").into());
+        }
         let plan = LogicalPlan::Projection(Projection::try_new(vec![planned], Arc::new(leaf))?);
         let session = self.names.session;
         let plan = session
