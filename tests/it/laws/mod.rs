@@ -13,6 +13,7 @@ mod data;
 mod faults;
 mod feed;
 mod functions;
+mod late_cases;
 mod oracle;
 mod stream_cases;
 mod window_cases;
