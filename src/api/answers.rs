@@ -37,6 +37,7 @@ impl Planning<'_> {
         }
         let mut plan = QueryPlan::new(create.name.value.clone(), plan);
         plan.titles = titles(&query.query);
+        let late = self.late_into(query, &plan, span)?;
         let columns = columns_of(&plan, &create.name)?;
         let spec = Arc::new(self.with_creation(span, |creation| creation.table_as(create, columns))?);
         self.state.catalog.put(Relation::Table(Table {
@@ -52,6 +53,7 @@ impl Planning<'_> {
             plan,
             target,
             once: true,
+            late,
         }))
     }
 
@@ -74,10 +76,15 @@ impl Planning<'_> {
         let sink = self.with_creation(span, |creation| creation.sink(&sink_of(copy)))?;
         let mut plan = QueryPlan::new(copy.path.value.clone(), plan);
         plan.titles = titles;
+        let late = match &copy.from {
+            CopyInput::Query(query) => self.late_into(query, &plan, span)?,
+            CopyInput::Relation(_) => None,
+        };
         Ok(Routed {
             plan,
             target: Target::Sink(Arc::new(sink)),
             once: true,
+            late,
         })
     }
 

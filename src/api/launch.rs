@@ -3,6 +3,7 @@
 use super::delivery::{ToReader, ToSink, ToTable};
 use super::drive::{Control, drive};
 use super::engine::{Engine, State};
+use super::late::{Fitted, LateInto};
 use super::planning::{Planning, Routed, Target};
 use super::query::{Ended, Query, Running, Update, shared};
 use crate::config::Settings;
@@ -11,7 +12,7 @@ use crate::connectors::{Bell, Source, Workers};
 use crate::driver::execute::Tasks;
 use crate::driver::intake::{Clockwork, Intake};
 use crate::driver::late::LateLog;
-use crate::driver::output::{Delivery, Outputs};
+use crate::driver::output::{Delivery, Outputs, Receiver};
 use crate::driver::{Clock, Program};
 use crate::dstream::graph::{Graph, Op, SourceNode};
 use crate::dstream::system::{DEAD_LETTERS, LATE_ROWS, OF};
@@ -60,8 +61,16 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
     let mut deliveries = Vec::new();
     for (index, routed) in planned.queries.iter().enumerate() {
         let output = &planned.graph.outputs[index];
-        let (delivery, updates) = delivery(routed, output.bounded, &output.schema, &control, &planned.state)?;
-        deliveries.push(delivery);
+        let (delivery, updates) = delivery(&routed.target, output.bounded, &output.schema, &control, &planned.state)?;
+        let late = match &routed.late {
+            None => None,
+            Some(LateInto { target, schema }) => {
+                let (to, _) = self::delivery(target, output.bounded, schema, &control, &planned.state)?;
+                let schema = Arc::clone(schema);
+                Some(Box::new(Fitted { to, schema }) as Box<dyn Delivery>)
+            }
+        };
+        deliveries.push(Receiver { rows: delivery, late });
         queries.push(Query {
             name: output.name.clone(),
             schema: Arc::clone(&output.schema),
@@ -118,13 +127,13 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
 type Delivering = (Box<dyn Delivery>, Option<mpsc::UnboundedReceiver<Result<Update>>>);
 
 fn delivery(
-    routed: &Routed,
+    target: &Target,
     bounded: bool,
     schema: &SchemaRef,
     control: &Arc<Control>,
     state: &State,
 ) -> Result<Delivering> {
-    match &routed.target {
+    match target {
         Target::Reader => {
             let (sender, receiver) = mpsc::unbounded_channel();
             let control = Arc::clone(control);
@@ -175,7 +184,7 @@ struct Build {
 }
 
 impl Build {
-    fn program(self, planned: Planned, deliveries: Vec<Box<dyn Delivery>>) -> Result<Program> {
+    fn program(self, planned: Planned, deliveries: Vec<Receiver>) -> Result<Program> {
         let settings = planned.state.settings.clone();
         let mut tables = BTreeMap::new();
         for plan in planned.queries.iter().map(|q| &q.plan.plan) {
@@ -202,7 +211,7 @@ impl Build {
         settings: Settings,
         state: &State,
         tables: StaticTables,
-        deliveries: Vec<Box<dyn Delivery>>,
+        deliveries: Vec<Receiver>,
         snapshot: bool,
     ) -> Result<Program> {
         let shop = Workshop {
@@ -290,6 +299,10 @@ impl Build {
         let graph = compile(&[QueryPlan::new(spec.name.clone(), plan)]).map_err(failed)?;
         let rows = Arc::new(Mutex::new(Vec::new()));
         let collect = Box::new(ToMemory(Arc::clone(&rows)));
+        let to = Receiver {
+            rows: collect,
+            late: None,
+        };
         let build = Build {
             tasks: self.tasks.clone(),
             readers: self.readers.clone(),
@@ -300,7 +313,7 @@ impl Build {
             clock: Arc::clone(&self.clock),
         };
         let settings = state.settings.clone();
-        let program = build.assemble(graph, settings, state, StaticTables::default(), vec![collect], true)?;
+        let program = build.assemble(graph, settings, state, StaticTables::default(), vec![to], true)?;
         match drive(program, &build.control, false) {
             Ended::Failed(error) => Err(shared(&error)),
             Ended::Stopped => Err(Error::new(

@@ -10,6 +10,7 @@ mod clock;
 mod delivery;
 mod drive;
 mod engine;
+mod late;
 mod launch;
 mod planning;
 mod query;

@@ -1,10 +1,10 @@
 //! Statements to changes of the catalog and to programs, against a state that may be a scratch copy.
 
 use super::engine::State;
+use super::late::{LateInto, late_relations};
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::CONNECTORS;
-use crate::dstream::graph::{Graph, Op};
-use crate::dstream::system;
+use crate::dstream::graph::Graph;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
@@ -39,6 +39,8 @@ pub struct Routed {
     pub target: Target,
     /// The answer is written once, when it is final.
     pub once: bool,
+    /// `LATE ROWS INTO`.
+    pub late: Option<LateInto>,
 }
 
 /// Where the rows of a query go.
@@ -167,6 +169,17 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
+        if let Some((_, place)) = super::late::clause(&create.query) {
+            let misplaced = Diagnostic::error(
+                "misplaced",
+                "LATE ROWS INTO belongs to a query that runs, not to a view",
+            );
+            return Err(vec![
+                misplaced
+                    .at(place.clone())
+                    .help("write it after the SELECT or INSERT that reads the view"),
+            ]);
+        }
         let plan = self.logical(&create.query, span)?;
         let plan = match create.columns.is_empty() {
             true => plan,
@@ -203,9 +216,14 @@ impl<'a> Planning<'a> {
             return Ok(None);
         }
         let spec = Arc::new(self.with_creation(span, |creation| creation.sink(create))?);
+        let mut late = None;
         let plan = match &create.from {
             SinkInput::Nothing => None,
-            SinkInput::Query(query) => Some(self.planned(query, span)?),
+            SinkInput::Query(query) => {
+                let plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
+                late = self.late_into(query, &plan, span)?;
+                Some(plan.plan)
+            }
             SinkInput::Relation(name) => Some(self.whole_relation(name, span)?),
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
@@ -213,6 +231,7 @@ impl<'a> Planning<'a> {
             plan: QueryPlan::new(create.name.value.clone(), plan),
             target: Target::Sink(spec),
             once: false,
+            late,
         }))
     }
 
@@ -261,10 +280,12 @@ impl<'a> Planning<'a> {
         self.state.unnamed += 1;
         let mut plan = QueryPlan::new(format!("q{}", self.state.unnamed), plan);
         plan.titles = titles(&query.query);
+        let late = self.late_into(query, &plan, span)?;
         Ok(Routed {
             plan,
             target: Target::Reader,
             once: false,
+            late,
         })
     }
 
@@ -297,11 +318,13 @@ impl<'a> Planning<'a> {
                 ]);
             }
         };
-        let plan = self.optimised(plan, span)?;
+        let plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
+        let late = self.late_into(&insert.query, &plan, span)?;
         Ok(Routed {
-            plan: QueryPlan::new(insert.target.value.clone(), plan),
+            plan,
             target,
             once: false,
+            late,
         })
     }
 
@@ -385,14 +408,14 @@ impl<'a> Planning<'a> {
             self.check_target(routed, span)?;
         }
         let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
-        let graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
-        for node in &graph.nodes {
-            if let Op::Panes(panes) = &node.op
-                && let (Op::Source(source), output) = (&graph.nodes[panes.source].op, &graph.outputs[panes.output])
-            {
-                let late = system::late_rows(&output.name, source.table.physical_schema(), panes.window.unit);
-                self.state.catalog.put_late_rows(&output.name, late);
+        let mut graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
+        for (output, routed) in graph.outputs.iter_mut().zip(queries) {
+            if let Some(Target::Sink(spec) | Target::Table(spec)) = routed.late.as_ref().map(|late| &late.target) {
+                output.notes.push(format!("late rows go into `{}`", spec.name));
             }
+        }
+        for (output, late) in late_relations(&graph) {
+            self.state.catalog.put_late_rows(&output, late);
         }
         Ok(graph)
     }
@@ -443,7 +466,7 @@ impl<'a> Planning<'a> {
         let unsupported = query
             .clauses
             .iter()
-            .filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose));
+            .filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_)));
         let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
         if !unsupported.is_empty() {
             return Err(unsupported);
@@ -547,7 +570,7 @@ impl<'a> Planning<'a> {
         })
     }
 
-    fn diagnosed(&self, error: &DataFusionError, span: &Range<usize>) -> Diagnostic {
+    pub(super) fn diagnosed(&self, error: &DataFusionError, span: &Range<usize>) -> Diagnostic {
         let byte_of = |line, column| self.lines.byte_of(line, column);
         diagnose(error, &self.context(span, &byte_of))
     }

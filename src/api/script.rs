@@ -1,6 +1,6 @@
 //! A text, statement by statement: what it defines, what it starts, what it answers.
 
-use super::engine::Engine;
+use super::engine::{Engine, State};
 use super::launch::Planned;
 use super::planning::{Planning, Routed, Target, mistakes};
 use super::query::Query;
@@ -13,7 +13,7 @@ use crate::plan::branch::stream_tables;
 use crate::sql::parse_script;
 use crate::sql::statement::{Located, Statement};
 use datafusion::arrow::array::RecordBatch;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What a statement came to.
@@ -109,6 +109,13 @@ impl Script {
                     Ok((routed, graph, p.state.clone()))
                 })?;
                 self.wait_for_tables(&routed).await?;
+                let state = match routed.late {
+                    None => state,
+                    Some(_) => State {
+                        memory: self.with_tables(),
+                        ..state
+                    },
+                };
                 let planned = Planned {
                     graph,
                     queries: vec![routed],
@@ -122,6 +129,7 @@ impl Script {
             }
             Statement::Insert(insert) => {
                 let routed = self.plan(|p| p.insert(&insert, &span))?;
+                self.keep_tables();
                 self.waiting.push((routed, span));
                 Ok(None)
             }
@@ -231,6 +239,12 @@ impl Script {
         }
     }
 
+    /// The tables without connector, those that a clause has just declared included.
+    fn with_tables(&self) -> BTreeMap<String, MemoryTable> {
+        self.keep_tables();
+        self.engine.lock().memory.clone()
+    }
+
     /// Starts the INSERTs that have been read so far, as one program.
     async fn start_waiting(&mut self) -> Result<()> {
         if self.waiting.is_empty() {
@@ -239,7 +253,11 @@ impl Script {
         let (queries, spans): (Vec<Routed>, Vec<Range<usize>>) = std::mem::take(&mut self.waiting).into_iter().unzip();
         let span = spans.first().cloned().unwrap_or(0..0);
         let (graph, state) = self.plan(|p| Ok((p.graph(&queries, &span)?, p.state.clone())))?;
-        let targets: Vec<Target> = queries.iter().map(|q| q.target.clone()).collect();
+        let filled = |q: &Routed| -> Vec<Target> {
+            let late = q.late.iter().map(|late| late.target.clone());
+            std::iter::once(q.target.clone()).chain(late).collect()
+        };
+        let targets: Vec<Vec<Target>> = queries.iter().map(filled).collect();
         let of_values = graph.sources.is_empty();
         let started = self
             .engine
@@ -250,15 +268,17 @@ impl Script {
                 snapshot: false,
             })
             .await?;
-        for (query, target) in started.into_iter().zip(targets) {
+        for (query, targets) in started.into_iter().zip(targets) {
             if of_values {
                 query.wait().await?;
                 self.ready
                     .push_back(Outcome::Done(format!("inserted into {}", query.name())));
                 continue;
             }
-            if let Target::Table(spec) | Target::Sink(spec) = target {
-                self.filling.push((spec.name.clone(), query.again()));
+            for target in targets {
+                if let Target::Table(spec) | Target::Sink(spec) = target {
+                    self.filling.push((spec.name.clone(), query.again()));
+                }
             }
             self.ready.push_back(Outcome::Started(query));
         }

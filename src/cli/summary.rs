@@ -18,6 +18,7 @@ fn total(queries: &[Query]) -> Summary {
         sum.late_partial += one.late_partial;
         sum.bad += one.bad;
         sum.null_time += one.null_time;
+        sum.late_delay_ns = sum.late_delay_ns.max(one.late_delay_ns);
     }
     sum
 }
@@ -45,5 +46,77 @@ pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
          rows_per_s={rows_per_s:.0}\n",
         sum.intervals, sum.rows_in, sum.rows_out, sum.late, sum.late_partial, sum.bad, sum.null_time
     ));
+    text.push_str(&advice(&sum));
     text
+}
+
+/// From so many late rows on, and so many in a hundred, a larger delay is advised.
+const LATE_ROWS_MIN: u64 = 100;
+const LATE_PER_CENT_MIN: u64 = 1;
+
+/// A line that says which delay would have taken in the late rows, when they are many.
+fn advice(sum: &Summary) -> String {
+    if sum.late < LATE_ROWS_MIN || sum.late * 100 <= sum.rows_in * LATE_PER_CENT_MIN {
+        return String::new();
+    }
+    let per_cent = (sum.late * 100).div_ceil(sum.rows_in.max(1));
+    format!(
+        "warning: {per_cent} % of the rows were late; WATERMARK FOR … - {} would have taken them in\n",
+        round_up(sum.late_delay_ns)
+    )
+}
+
+/// The next duration that people would write.
+fn round_up(ns: u64) -> String {
+    const ROUND: [u64; 10] = [1, 2, 5, 10, 15, 20, 30, 100, 200, 500];
+    let units = [
+        (1_000_000, 500, "MILLISECOND"),
+        (1_000_000_000, 30, "SECOND"),
+        (60_000_000_000, 30, "MINUTE"),
+        (3_600_000_000_000, 20, "HOUR"),
+    ];
+    for (unit, most, name) in units {
+        let fits = |n: &&u64| **n <= most && **n * unit >= ns;
+        if let Some(n) = ROUND.iter().find(fits) {
+            return format!("INTERVAL '{n}' {name}");
+        }
+    }
+    format!("INTERVAL '{}' DAY", ns.div_ceil(86_400_000_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_rounded_up() {
+        let cases = [
+            (1, "INTERVAL '1' MILLISECOND"),
+            (500_000_000, "INTERVAL '500' MILLISECOND"),
+            (500_000_001, "INTERVAL '1' SECOND"),
+            (14_000_000_000, "INTERVAL '15' SECOND"),
+            (31_000_000_000, "INTERVAL '1' MINUTE"),
+            (1_801_000_000_000, "INTERVAL '1' HOUR"),
+            (80_000_000_000_000, "INTERVAL '1' DAY"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(round_up(ns), text);
+        }
+    }
+
+    #[test]
+    fn few_late_rows_need_no_advice() {
+        let sum = |late, rows_in| Summary {
+            late,
+            rows_in,
+            late_delay_ns: 25_000_000_000,
+            ..Summary::default()
+        };
+        assert_eq!(advice(&sum(99, 100)), "");
+        assert_eq!(advice(&sum(100, 10_000)), "");
+        assert_eq!(
+            advice(&sum(120, 1_000)),
+            "warning: 12 % of the rows were late; WATERMARK FOR … - INTERVAL '30' SECOND would have taken them in\n"
+        );
+    }
 }

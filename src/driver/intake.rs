@@ -99,6 +99,11 @@ impl Intake {
         &self.source
     }
 
+    /// The declared delay of its watermark; 0 without one.
+    pub fn delay_ns(&self) -> i64 {
+        self.time.as_ref().map_or(0, |time| time.delay_ns)
+    }
+
     pub fn columns(&self) -> &[usize] {
         &self.columns
     }

@@ -42,7 +42,8 @@ impl LateLog {
         }
     }
 
-    /// Counts what a task of the interval noticed, and keeps its late rows with all columns of the source.
+    /// Counts what a task of the interval noticed, and keeps its late rows with all columns of the source. Gives them too,
+    /// all of them, in the order of reading.
     pub fn count(
         &self,
         panes: &PanesNode,
@@ -51,8 +52,12 @@ impl LateLog {
         source: usize,
         intake: &Intake,
         metrics: &Metrics,
-    ) -> Result<()> {
+    ) -> Result<Vec<RecordBatch>> {
         metrics.late(report.late.len() as u64, report.late_partial, report.null_time);
+        if let Some(delay) = report.late.iter().map(|row| row.behind_ns).max() {
+            metrics.late_by(delay.saturating_add(intake.delay_ns()));
+        }
+        let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
         for row in &report.late {
             by_slice.entry(row.slice).or_default().push(row);
@@ -66,9 +71,11 @@ impl LateLog {
                 Some(batch) => batch,
                 None => whole_rows(intake, record)?,
             };
-            self.keep(panes, late_batch(&batch, &rows, panes)?);
+            let rows = late_batch(&batch, &rows, panes)?;
+            self.keep(panes, rows.clone());
+            late.push(rows);
         }
-        Ok(())
+        Ok(late)
     }
 
     fn keep(&self, panes: &PanesNode, batch: RecordBatch) {

@@ -129,6 +129,7 @@ impl Program {
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS)?;
         let given = self.prepare_outputs(t, &entry)?;
         self.count_late(&entry)?;
+        self.outputs.prepare_late(t)?;
         let wanted = self.outputs.commit(t)?;
         self.tell_sources();
         self.release(t);
@@ -231,8 +232,10 @@ impl Program {
                 continue;
             };
             for batch in batches {
-                self.late
+                let late = self
+                    .late
                     .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
+                self.outputs.came_late(panes.output, late);
             }
         }
         Ok(())

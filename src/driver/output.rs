@@ -23,6 +23,12 @@ pub trait Delivery: Send {
     fn stop(&mut self, why: Option<&Error>);
 }
 
+/// Who takes the rows of one query, and (`LATE ROWS INTO`) those that came too late for it.
+pub struct Receiver {
+    pub rows: Box<dyn Delivery>,
+    pub late: Option<Box<dyn Delivery>>,
+}
+
 /// All outputs of a program.
 #[derive(Default)]
 pub struct Outputs {
@@ -31,6 +37,9 @@ pub struct Outputs {
 
 struct Delivered {
     to: Box<dyn Delivery>,
+    late: Option<Box<dyn Delivery>>,
+    /// Late rows of the interval that runs.
+    came_late: Vec<RecordBatch>,
     /// Rows that OFFSET still leaves out, and that LIMIT still lets through.
     skip: usize,
     left: Option<usize>,
@@ -39,15 +48,17 @@ struct Delivered {
 
 impl Outputs {
     /// In the order of [`Graph::outputs`].
-    pub fn new(outputs: &[Output], deliveries: Vec<Box<dyn Delivery>>) -> Self {
-        let one = |(output, to): (&Output, Box<dyn Delivery>)| Delivered {
-            to,
+    pub fn new(outputs: &[Output], receivers: Vec<Receiver>) -> Self {
+        let one = |(output, to): (&Output, Receiver)| Delivered {
+            to: to.rows,
+            late: to.late,
+            came_late: Vec::new(),
             skip: output.skip,
             left: output.fetch,
             done: false,
         };
         Outputs {
-            all: outputs.iter().zip(deliveries).map(one).collect(),
+            all: outputs.iter().zip(receivers).map(one).collect(),
         }
     }
 
@@ -70,17 +81,39 @@ impl Outputs {
         Ok(rows)
     }
 
+    /// Rows of the interval that came too late for an output.
+    pub fn came_late(&mut self, output: usize, rows: Vec<RecordBatch>) {
+        if let Some(delivered) = self.all.get_mut(output)
+            && delivered.late.is_some()
+        {
+            delivered.came_late.extend(rows);
+        }
+    }
+
+    /// Hands late rows over; nothing becomes visible yet.
+    pub fn prepare_late(&mut self, interval: u64) -> Result<()> {
+        for delivered in self.all.iter_mut().filter(|d| !d.done) {
+            let rows = std::mem::take(&mut delivered.came_late);
+            if let Some(late) = &mut delivered.late {
+                late.prepare(interval, &rows)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Commits the interval everywhere. False when no output wants more.
     pub fn commit(&mut self, interval: u64) -> Result<bool> {
         let mut wanted = false;
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
             let more = delivered.to.commit(interval)?;
+            if let Some(late) = &mut delivered.late {
+                // Whoever wants no late rows may want the others still.
+                late.commit(interval)?;
+            }
             if !more {
-                delivered.done = true;
-                delivered.to.stop(None);
+                delivered.stop(None);
             } else if delivered.left == Some(0) {
-                delivered.done = true;
-                delivered.to.finish()?;
+                delivered.finish()?;
             }
             wanted |= !delivered.done;
         }
@@ -89,16 +122,14 @@ impl Outputs {
 
     pub fn finish(&mut self) -> Result<()> {
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
-            delivered.done = true;
-            delivered.to.finish()?;
+            delivered.finish()?;
         }
         Ok(())
     }
 
     pub fn stop(&mut self, why: Option<&Error>) {
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
-            delivered.done = true;
-            delivered.to.stop(why);
+            delivered.stop(why);
         }
     }
 
@@ -107,10 +138,25 @@ impl Outputs {
         if let Some(delivered) = self.all.get_mut(index)
             && !delivered.done
         {
-            delivered.done = true;
-            delivered.to.stop(None);
+            delivered.stop(None);
         }
         self.all.iter().all(|d| d.done)
+    }
+}
+
+impl Delivered {
+    fn finish(&mut self) -> Result<()> {
+        self.done = true;
+        self.to.finish()?;
+        self.late.as_mut().map_or(Ok(()), |late| late.finish())
+    }
+
+    fn stop(&mut self, why: Option<&Error>) {
+        self.done = true;
+        self.to.stop(why);
+        if let Some(late) = &mut self.late {
+            late.stop(why);
+        }
     }
 }
 

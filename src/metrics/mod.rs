@@ -38,6 +38,7 @@ pub struct Metrics {
     recomputed: AtomicU64,
     journal: AtomicU64,
     state_rows: AtomicU64,
+    late_delay_ns: AtomicU64,
 }
 
 /// What `done: …` says.
@@ -62,6 +63,8 @@ pub struct Summary {
     pub state_rows: u64,
     /// Time spent inside intervals, in microseconds.
     pub busy_us: u64,
+    /// The delay in WATERMARK FOR that would have taken in every late row, in nanoseconds; 0 when none was late.
+    pub late_delay_ns: u64,
 }
 
 impl Metrics {
@@ -76,6 +79,11 @@ impl Metrics {
         self.late.fetch_add(late, Relaxed);
         self.late_partial.fetch_add(partial, Relaxed);
         self.null_time.fetch_add(null_time, Relaxed);
+    }
+
+    /// With this delay a late row would have been in time.
+    pub fn late_by(&self, delay_ns: i64) {
+        self.late_delay_ns.fetch_max(delay_ns.max(0) as u64, Relaxed);
     }
 
     pub fn bad(&self, count: u64) {
@@ -104,6 +112,7 @@ impl Metrics {
             journal: self.journal.load(Relaxed),
             state_rows: self.state_rows.load(Relaxed),
             busy_us: self.busy_us.load(Relaxed),
+            late_delay_ns: self.late_delay_ns.load(Relaxed),
         }
     }
 }

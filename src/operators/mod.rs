@@ -134,4 +134,6 @@ pub struct LateRow {
     pub window_end: i64,
     /// Nanoseconds.
     pub watermark_ns: i64,
+    /// How far its event time lies behind that watermark.
+    pub behind_ns: i64,
 }

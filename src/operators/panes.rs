@@ -132,6 +132,7 @@ impl Panes {
             let last = batch.num_columns();
             let wms = batch.column(last - 2).as_primitive::<Int64Type>();
             let row_numbers = batch.column(last - 1).as_primitive::<Int64Type>();
+            let unit = unit_ns(self.window.unit);
             let mut kept: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
             for row in 0..batch.num_rows() {
                 match refused(&self.window, times.value(row), wms.value(row)) {
@@ -146,6 +147,7 @@ impl Panes {
                         window_start: self.window.spec.start_of(end),
                         window_end: end,
                         watermark_ns: wms.value(row),
+                        behind_ns: wms.value(row).saturating_sub(times.value(row).saturating_mul(unit)),
                     }),
                 }
             }

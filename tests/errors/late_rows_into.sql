@@ -1,0 +1,12 @@
+CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+WITH (connector = 'file', path = 'tests/cases/clicks.jsonl', format = 'json');
+CREATE TABLE narrow (ts TIMESTAMP(3), usr STRING);
+CREATE TABLE wrong (ts BOOLEAN, usr STRING, page STRING, ms INT, a TIMESTAMP, b TIMESTAMP, c TIMESTAMP);
+CREATE VIEW v AS SELECT usr FROM clicks;
+SELECT usr FROM clicks LATE ROWS INTO l;
+SELECT usr, count(*) FROM clicks GROUP BY usr LATE ROWS INTO l;
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO narrow;
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO wrong;
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO v;
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO clicks;
+CREATE VIEW w AS SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO l;
