@@ -103,6 +103,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: Some(open_sink),
+    check: None,
     ends: |_| true,
 };
 

@@ -41,6 +41,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: None,
+    check: None,
     ends: |_| true,
 };
 
