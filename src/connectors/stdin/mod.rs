@@ -73,8 +73,8 @@ fn open_source(spec: &TableSpec, _: &Workers) -> Result<Arc<dyn Source>> {
 
 fn declared_format(spec: &TableSpec) -> Result<Format> {
     match resolve_format(spec) {
-        Ok(Format::Parquet) => Err(Error::refused(
-            "Parquet cannot be read from stdin: give its file as the path",
+        Ok(format) if format.is_binary() => Err(Error::refused(
+            "Parquet and Arrow cannot be read from stdin: give the file as the path, with connector = 'file'",
         )),
         other => other,
     }
