@@ -150,7 +150,7 @@ impl<'a> Planning<'a> {
         }
         let bounded = connector.is_none_or(|c| (c.ends)(&spec));
         let followed = spec.connector.as_deref() == Some("file") && !bounded;
-        let replayable = !(followed || matches!(spec.connector.as_deref(), Some("stdin" | "push")));
+        let replayable = !(followed || matches!(spec.connector.as_deref(), Some("stdin" | "push" | "socket")));
         self.state.catalog.put(Relation::Table(Table {
             spec: Arc::new(spec),
             bounded,

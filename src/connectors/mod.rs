@@ -17,6 +17,7 @@ mod nexmark;
 mod pace;
 mod prefetch;
 pub mod push;
+mod socket;
 pub mod stdin;
 mod stdout;
 
@@ -192,6 +193,7 @@ pub static CONNECTORS: &[Connector] = &[
     nexmark::CONNECTOR,
     datagen::CONNECTOR,
     push::CONNECTOR,
+    socket::CONNECTOR,
     blackhole::CONNECTOR,
     stdout::CONNECTOR,
 ];

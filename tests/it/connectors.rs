@@ -1,9 +1,10 @@
 //! Files that the program writes and reads again, as users do it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 fn waterwheel(sql: &str, flags: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
@@ -185,4 +186,95 @@ fn a_followed_directory_takes_packed_and_typed_files_that_appear_whole() {
         write(2);
         assert_eq!(following.line(), "2", "{suffix}");
     }
+}
+
+fn socket_source(port: u16, listen: bool) -> String {
+    format!(
+        "CREATE SOURCE a (n BIGINT, s STRING)
+         WITH (connector = 'socket', port = {port}, listen = {listen}, format = 'json', on_error = 'skip');"
+    )
+}
+
+/// A port that nobody uses now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+#[test]
+fn a_socket_is_read_until_the_other_side_closes() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it has an address").port();
+    let following = Following::start(&format!("{} SELECT n, s FROM a", socket_source(port, false)));
+    let (mut stream, _) = listener.accept().expect("it connects");
+    stream
+        .write_all(b"{\"n\":1,\"s\":\"one\"}\nbroken\n{\"n\":2,")
+        .expect("it is sent");
+    assert_eq!(following.line(), "1,one");
+    // The last line needs no end.
+    stream
+        .write_all(b"\"s\":null}\n{\"n\":3,\"s\":\"three\"}")
+        .expect("it is sent");
+    assert_eq!(following.line(), "2,");
+    drop(stream);
+    assert_eq!(following.line(), "3,three");
+    let ended = following.lines.recv_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "the query has ended");
+}
+
+#[test]
+fn a_listening_socket_takes_many_connections() {
+    let port = free_port();
+    let following = Following::start(&format!("{} SELECT n, s FROM a", socket_source(port, true)));
+    let connect = || {
+        for _ in 0..600 {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(stream) => return stream,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            }
+        }
+        panic!("nobody listens");
+    };
+    let mut first = connect();
+    first.write_all(b"{\"n\":1,\"s\":\"one\"}\n").expect("it is sent");
+    assert_eq!(following.line(), "1,one");
+    let mut second = connect();
+    second.write_all(b"{\"n\":2,\"s\":\"two\"}\n").expect("it is sent");
+    assert_eq!(following.line(), "2,two");
+    drop(second);
+    first.write_all(b"{\"n\":3,\"s\":\"three\"}\n").expect("it is sent");
+    assert_eq!(following.line(), "3,three");
+}
+
+#[test]
+fn a_socket_is_written_to_and_a_lost_one_fails_the_query() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it has an address").port();
+    let reader = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("it connects");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("text comes");
+        // The next one is hung up on.
+        drop(listener.accept().expect("it connects"));
+        text
+    });
+    let made = "CREATE SOURCE made (n BIGINT) WITH (connector = 'datagen', fields.n.kind = 'sequence'";
+    let sink = format!("CREATE SINK s WITH (connector = 'socket', port = {port}, format = 'csv');");
+    rows(&format!(
+        "{made}, rows = 3); {sink} INSERT INTO s SELECT n, n * 2 AS m FROM made"
+    ));
+    let lost = waterwheel(&format!("{made}); {sink} INSERT INTO s SELECT n FROM made"), &[]);
+    assert_eq!(reader.join().expect("it reads"), "n,m\n0,0\n1,2\n2,4\n");
+    assert_eq!(lost.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&lost.stderr);
+    assert!(
+        said.contains(&format!("socket 127.0.0.1:{port}: the connection was lost")),
+        "{said}"
+    );
+    let nobody = waterwheel(&format!("{made}); {sink} INSERT INTO s SELECT n FROM made"), &[]);
+    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert!(
+        said.contains(&format!("socket 127.0.0.1:{port}: no connection")),
+        "{said}"
+    );
 }

@@ -42,7 +42,8 @@ fn read(source: &dyn Source, columns: &[usize]) -> RecordBatch {
     loop {
         match reader.next().unwrap() {
             Next::Chunk(chunk) => batches.push(chunk.batch),
-            Next::Pending => panic!("jobs run at once"),
+            // The job has run by now, after it was looked for its rows.
+            Next::Pending => {}
             Next::Ended => break,
         }
     }
