@@ -87,7 +87,7 @@ impl ArrowReader {
     /// The rows of the next record batch; `None` at the end.
     ///
     /// Errors: the file is broken, or a value does not fit the declared type.
-    pub fn next(&mut self) -> Result<Option<Decoded>> {
+    pub fn next_rows(&mut self) -> Result<Option<Decoded>> {
         let index = self.index;
         let Some(batch) = self.batch()? else {
             return Ok(None);

@@ -59,7 +59,7 @@ impl Lane for ArrowLane {
             none => none.insert(open_file(&self.reading, &self.file)?),
         };
         let from = place(self.index, reader.index());
-        let Some(decoded) = reader.next()? else {
+        let Some(decoded) = reader.next_rows()? else {
             return Ok(None);
         };
         Ok(Some(Piece {
@@ -87,7 +87,7 @@ pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) ->
     let mut left = rows;
     let mut skip = usize::try_from(from.row).unwrap_or(usize::MAX);
     while left > 0 {
-        let Some(decoded) = reader.next()? else {
+        let Some(decoded) = reader.next_rows()? else {
             break;
         };
         let passed = skip.min(decoded.batch.num_rows());
