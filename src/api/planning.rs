@@ -3,7 +3,7 @@
 use super::engine::State;
 use super::late::{LateInto, late_relations};
 use crate::catalog::{Relation, Table, View};
-use crate::connectors::CONNECTORS;
+use crate::connectors::{CONNECTORS, Fault, Subject};
 use crate::dstream::graph::Graph;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
@@ -155,8 +155,15 @@ impl<'a> Planning<'a> {
         }
         let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
+        if let Some(check) = connector.and_then(|c| c.check) {
+            let faults = check(&spec);
+            if !faults.is_empty() {
+                return Err(faults.into_iter().map(|fault| located(fault, create)).collect());
+            }
+        }
         let bounded = connector.is_none_or(|c| (c.ends)(&spec));
-        let replayable = !matches!(spec.connector.as_deref(), Some("stdin" | "push"));
+        let followed = spec.connector.as_deref() == Some("file") && !bounded;
+        let replayable = !(followed || matches!(spec.connector.as_deref(), Some("stdin" | "push" | "socket")));
         self.state.catalog.put(Relation::Table(Table {
             spec: Arc::new(spec),
             bounded,
@@ -644,6 +651,21 @@ pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
         .map(title)
         .collect::<Option<_>>()
         .unwrap_or_default()
+}
+
+/// A connector's complaint, at the part of the statement that is wrong.
+fn located(fault: Fault, create: &CreateTable) -> Diagnostic {
+    let option = |key: &str| create.options.iter().find(|def| def.key.value == key);
+    let span = match &fault.subject {
+        Subject::Column(name) => create
+            .columns
+            .iter()
+            .find(|c| c.name.value == *name)
+            .map(|c| &c.name.span),
+        Subject::Key(key) => option(key).map(|def| &def.key.span),
+        Subject::Value(key) => option(key).map(|def| &def.value_span),
+    };
+    fault.diagnostic.at(span.unwrap_or(&create.name.span).clone())
 }
 
 /// The columns of a table that declares none, from its data.

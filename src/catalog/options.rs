@@ -52,10 +52,10 @@ pub fn check<'a>(
     };
     let mut options = BTreeMap::new();
     for def in defs.iter().filter(|d| d.key.value != "connector") {
-        let spec = connector.and_then(|c| c.options.iter().find(|o| o.name == def.key.value));
+        let spec = connector.and_then(|c| c.options.iter().find(|o| o.takes(&def.key.value)));
         match (connector, spec) {
             (Some(_), Some(spec)) => wrong.extend(value_mistake(def, spec.kind)),
-            (None, _) if known.contains(&def.key.value.as_str()) => wrong.push(homeless(def, connectors)),
+            (None, _) if owner(&def.key.value, connectors).is_some() => wrong.push(homeless(def, connectors)),
             _ => wrong.push(unknown(def, connector, &known)),
         }
         if options.insert(def.key.value.clone(), def.value.clone()).is_some() {
@@ -82,11 +82,16 @@ fn homeless(def: &OptionDef, connectors: &[&ConnectorSpec]) -> Diagnostic {
     let key = &def.key.value;
     let message = format!("`{key}` is an option of a connector, and none is named");
     let diagnostic = Diagnostic::error("no_connector", message).at(def.key.span.clone());
-    let owner = connectors.iter().find(|c| c.options.iter().any(|o| o.name == key));
-    match owner {
+    match owner(key, connectors) {
         Some(owner) => diagnostic.help(format!("say which one: connector = '{}'", owner.name)),
         None => diagnostic,
     }
+}
+
+/// The first connector that has such an option.
+fn owner<'a>(key: &str, connectors: &[&'a ConnectorSpec]) -> Option<&'a ConnectorSpec> {
+    let has = |c: &&&ConnectorSpec| c.options.iter().any(|o| o.takes(key));
+    connectors.iter().find(has).copied()
 }
 
 fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -> Diagnostic {
@@ -97,7 +102,10 @@ fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -
     if connector.is_some() {
         diagnostic = diagnostic.note(format!("the options are: {}", known.join(", ")));
     }
-    diagnostic.suggest(key, known.iter().copied())
+    // The option of a column is suggested for the column that was meant.
+    let column = key.split('.').nth(1).unwrap_or("NAME");
+    let near: Vec<String> = known.iter().map(|name| name.replace("NAME", column)).collect();
+    diagnostic.suggest(key, near.iter().map(String::as_str))
 }
 
 fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {

@@ -20,6 +20,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: Some(open),
+    check: None,
     ends: |_| true,
 };
 

@@ -9,16 +9,20 @@
 //! A new connector is one file (or folder) here and one line in [`CONNECTORS`].
 
 mod blackhole;
+mod blocks;
+mod datagen;
 mod file;
 pub mod memory;
 mod nexmark;
+mod pace;
 mod prefetch;
 pub mod push;
+mod socket;
 pub mod stdin;
 mod stdout;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Error, Result};
 pub use crate::formats::BadRecord;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -159,8 +163,25 @@ pub struct Connector {
     pub infer: Option<fn(&TableSpec) -> Result<SchemaRef>>,
     pub source: Option<OpenSource>,
     pub sink: Option<OpenSink>,
+    /// What is wrong with a declaration beyond what the table of options tells. Looks at no data.
+    pub check: Option<fn(&TableSpec) -> Vec<Fault>>,
     /// Whether reading such a table ends by itself, as far as its declaration tells.
     pub ends: fn(&TableSpec) -> bool,
+}
+
+/// A mistake in the declaration of a table, and the part of it that is wrong.
+pub struct Fault {
+    pub subject: Subject,
+    pub diagnostic: Diagnostic,
+}
+
+/// A part of a declaration.
+pub enum Subject {
+    Column(String),
+    /// An option's name.
+    Key(String),
+    /// The value of the option of that name.
+    Value(String),
 }
 
 /// Threads of the engine on which readers decode ahead.
@@ -176,7 +197,9 @@ pub static CONNECTORS: &[Connector] = &[
     file::CONNECTOR,
     stdin::CONNECTOR,
     nexmark::CONNECTOR,
+    datagen::CONNECTOR,
     push::CONNECTOR,
+    socket::CONNECTOR,
     blackhole::CONNECTOR,
     stdout::CONNECTOR,
 ];

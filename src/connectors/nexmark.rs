@@ -8,22 +8,20 @@
 //! 16 million events on neighbours share a time, in steps of 8 ms at a thousand million events.
 //! Depends on the crate `nexmark` for the events, on `dstream` and the ground. Start reading at [`Nexmark`].
 
-mod ahead;
 mod columns;
-mod pace;
 mod sequence;
 #[cfg(test)]
 mod tests;
 
+use super::blocks::{Ahead, MakeBlock, make_again};
+use super::pace::Paced;
 use super::{Bell, Chunk, Connector, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Kind, Result};
-use ahead::{Ahead, Blocks};
 use columns::Table;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::arrow::datatypes::SchemaRef;
-use pace::Paced;
 use sequence::{CHUNK_EVENTS, Sequence, Shape};
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,6 +86,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open),
     sink: None,
+    check: None,
     ends: |table| table.options.contains_key("events"),
 };
 
@@ -154,14 +153,15 @@ impl Source for Nexmark {
     }
 
     fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let blocks = Blocks::new(Arc::clone(&self.maker), columns);
-        let ahead = Ahead::new(blocks, &self.workers, bell.clone());
+        let maker: Arc<dyn MakeBlock> = Arc::clone(&self.maker) as _;
+        let numbers = self.maker.sequence.blocks();
+        let ahead = Ahead::new(Arc::clone(&maker), numbers, columns, &self.workers, bell.clone());
         if !self.real_pace {
             return Ok(Box::new(ahead));
         }
         // The one clock of this connector: `pace = 'real'` means the time of the wall.
         let opened = Instant::now();
-        Ok(Box::new(Paced::new(ahead, Arc::clone(&self.maker), opened, bell)?))
+        Ok(Box::new(Paced::new(ahead, maker, opened, bell)?))
     }
 
     fn reread(
@@ -172,27 +172,7 @@ impl Source for Nexmark {
         rows: usize,
         columns: &[usize],
     ) -> Result<Vec<RecordBatch>> {
-        let mut batches = Vec::new();
-        let mut left = rows;
-        let mut skip = from.row as usize;
-        let mut block = from.block;
-        while left > 0 && (Offset { block, row: 0 }) < to {
-            let batch = self.maker.chunk(block, columns)?.batch;
-            let skipped = skip.min(batch.num_rows());
-            let taken = left.min(batch.num_rows() - skipped);
-            if taken > 0 {
-                batches.push(batch.slice(skipped, taken));
-            }
-            left -= taken;
-            skip = 0;
-            block += CHUNK_EVENTS;
-        }
-        if left > 0 {
-            return Err(Error::internal(format!(
-                "nexmark: a recorded range is {left} rows longer than what can be generated for it"
-            )));
-        }
-        Ok(batches)
+        make_again(self.maker.as_ref(), (from, to), rows, columns, CHUNK_EVENTS)
     }
 }
 
@@ -202,8 +182,8 @@ struct Maker {
     columns: columns::Declared,
 }
 
-impl Maker {
-    fn chunk(&self, block: u64, columns: &[usize]) -> Result<Chunk> {
+impl MakeBlock for Maker {
+    fn make(&self, block: u64, columns: &[usize]) -> Result<Chunk> {
         let batch = if columns.is_empty() {
             self.columns.count_only(self.sequence.count(block))?
         } else {
@@ -217,6 +197,10 @@ impl Maker {
             bad: Vec::new(),
             watermark_ns: None,
         })
+    }
+
+    fn due_ms(&self, block: u64) -> Vec<u64> {
+        self.sequence.elapsed_ms(block)
     }
 }
 

@@ -37,6 +37,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: None,
+    check: None,
     ends: |_| false,
 };
 

@@ -32,12 +32,32 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: Some(open),
+    check: None,
     ends: |_| true,
 };
 
 /// Opens standard output for rows of the given columns.
 pub fn open(spec: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {
-    let format = match spec.option(&SPEC, "format") {
+    let written = Written {
+        name: "stdout".to_string(),
+        out: Box::new(io::stdout()),
+        quiet: true,
+    };
+    sink(spec.option(&SPEC, "format"), schema, written)
+}
+
+/// Where the bytes of a [`sink`] go.
+pub struct Written {
+    /// For messages.
+    pub name: String,
+    pub out: Box<dyn Write + Send>,
+    /// That nobody reads any more ends the query quietly.
+    pub quiet: bool,
+}
+
+/// Rows as lines of JSON or CSV, written when their interval commits.
+pub fn sink(format: Option<&str>, schema: SchemaRef, written: Written) -> Result<Box<dyn Sink>> {
+    let format = match format {
         Some("csv") => Format::Csv(CsvFormat {
             delimiter: b',',
             header: true,
@@ -50,14 +70,14 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Sink
     Ok(Box::new(Stdout {
         encoder,
         encoded,
-        out: Box::new(io::stdout()),
+        written,
     }))
 }
 
 struct Stdout {
     encoder: Encoder<Encoded>,
     encoded: Encoded,
-    out: Box<dyn Write + Send>,
+    written: Written,
 }
 
 /// Bytes that wait for their interval to commit.
@@ -91,8 +111,13 @@ impl Sink for Stdout {
 
     fn commit(&mut self, _interval: u64) -> Result<()> {
         let bytes = self.encoded.take();
-        let written = self.out.write_all(&bytes).and_then(|()| self.out.flush());
-        written.map_err(|e| Error::connector(format!("stdout cannot be written: {e}")).because(e))
+        let Written { name, out, quiet } = &mut self.written;
+        let written = out.write_all(&bytes).and_then(|()| out.flush());
+        written.map_err(|e| match quiet {
+            true => Error::connector(format!("{name} cannot be written: {e}")).because(e),
+            // Without its cause, by which a closed pipe is known.
+            false => Error::connector(format!("{name}: the connection was lost: {e}")),
+        })
     }
 
     fn abort(&mut self) -> Result<()> {

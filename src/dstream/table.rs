@@ -114,10 +114,22 @@ pub struct ConnectorSpec {
 /// One option of `WITH (…)`.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionSpec {
+    /// `NAME` in it stands for any column of the table.
     pub name: &'static str,
     pub kind: OptionKind,
     pub default: Option<&'static str>,
     pub doc: &'static str,
+}
+
+impl OptionSpec {
+    /// Whether a key of WITH means this option. `NAME` in its name stands for a column: `fields.NAME.min`.
+    pub fn takes(&self, key: &str) -> bool {
+        let Some((before, after)) = self.name.split_once("NAME") else {
+            return self.name == key;
+        };
+        let column = key.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        column.is_some_and(|column| !column.is_empty())
+    }
 }
 
 /// What an option's value must look like.

@@ -95,7 +95,9 @@ impl RowDecoder {
                     wanted: !wanted.columns.is_empty(),
                 }
             }
-            Format::Parquet => return Err(Error::refused("Parquet is read from files only")),
+            Format::Parquet | Format::Arrow => {
+                return Err(Error::refused("Parquet and Arrow are read from files only"));
+            }
         };
         Ok(RowDecoder {
             codec,

@@ -1,10 +1,11 @@
 //! Bytes to rows and back.
 //!
-//! Owns: CSV, JSON lines, text lines and Parquet; blocks of whole records; what happens to a record that cannot be read.
+//! Owns: CSV, JSON lines, text lines, Parquet and Arrow IPC; blocks of whole records; what happens to a record that cannot be read.
 //! Guarantees: the same bytes give the same blocks and the same rows; a bad record takes no neighbour with it.
 //! Does **not** guarantee: that a record that is bad in a column nobody asked for is noticed.
 //! Depends on the waist and the ground; knows no files, only readers and bytes. Start reading at [`RowDecoder`].
 
+pub mod arrow;
 mod blocks;
 mod csv;
 mod decode;
@@ -17,6 +18,7 @@ pub mod parquet;
 mod records;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod words;
 mod write;
 

@@ -13,6 +13,8 @@ pub enum Format {
     /// One column, the line.
     Text,
     Parquet,
+    /// Arrow IPC: the file format, and when reading the stream format too.
+    Arrow,
 }
 
 /// The variant of CSV.
@@ -32,6 +34,11 @@ impl Format {
             Format::Csv(csv) => csv.rule(),
             _ => Rule::Lines,
         }
+    }
+
+    /// Whether files hold typed columns that are packed in the format's own way.
+    pub fn is_binary(&self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow)
     }
 
     /// Whether the first record of a stream holds the names of the columns.
@@ -86,7 +93,7 @@ pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
         .iter()
         .find_map(|suffix| path.strip_suffix(suffix))
         .unwrap_or(path);
-    let known = ["json", "csv", "text", "parquet"];
+    let known = ["json", "csv", "text", "parquet", "arrow"];
     let named = match text(spec, "format") {
         Some(name) => name,
         None => match suffix(bare) {
@@ -94,10 +101,12 @@ pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
             "csv" | "tsv" => "csv",
             "log" | "txt" => "text",
             "parquet" => "parquet",
+            "arrow" | "ipc" | "feather" => "arrow",
             _ => {
                 let subject = if path.is_empty() { spec.name.as_str() } else { path };
-                let message =
-                    format!("the format of `{subject}` is not known: say format = 'json', 'csv', 'text' or 'parquet'");
+                let message = format!(
+                    "the format of `{subject}` is not known: say format = 'json', 'csv', 'text', 'parquet' or 'arrow'"
+                );
                 return Err(Error::refused(message));
             }
         },
@@ -106,6 +115,7 @@ pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
         "json" => Ok(Format::Json),
         "text" => Ok(Format::Text),
         "parquet" => Ok(Format::Parquet),
+        "arrow" => Ok(Format::Arrow),
         "csv" => csv_format(spec, if suffix(bare) == "tsv" { b'\t' } else { b',' }),
         other => Err(unknown("format", other, &known)),
     }

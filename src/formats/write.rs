@@ -6,6 +6,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::arrow::json;
 use datafusion::arrow::json::writer::LineDelimited;
 use datafusion::parquet::arrow::ArrowWriter;
@@ -21,6 +22,7 @@ pub enum Encoder<W: Write + Send> {
     /// One object per line: NULL, NaN and the infinities are `null`.
     Json(json::Writer<W, LineDelimited>),
     Parquet(Box<ArrowWriter<W>>),
+    Arrow(Box<FileWriter<W>>),
 }
 
 impl<W: Write + Send> Encoder<W> {
@@ -51,8 +53,13 @@ impl<W: Write + Send> Encoder<W> {
                     .map_err(|e| Error::refused("these columns cannot be written as Parquet").because(e))?;
                 Ok(Encoder::Parquet(Box::new(writer)))
             }
+            Format::Arrow => {
+                let writer = FileWriter::try_new(output, &schema)
+                    .map_err(|e| Error::refused("these columns cannot be written as Arrow").because(e))?;
+                Ok(Encoder::Arrow(Box::new(writer)))
+            }
             Format::Text => Err(Error::refused(
-                "format 'text' can only be read: write 'csv', 'json' or 'parquet'",
+                "format 'text' can only be read: write 'csv', 'json', 'parquet' or 'arrow'",
             )),
         }
     }
@@ -62,6 +69,7 @@ impl<W: Write + Send> Encoder<W> {
         match self {
             Encoder::Csv(writer) => writer.write(batch).map_err(refused),
             Encoder::Json(writer) => writer.write(batch).map_err(refused),
+            Encoder::Arrow(writer) => writer.write(batch).map_err(refused),
             Encoder::Parquet(writer) => writer
                 .write(batch)
                 .map_err(|e| Error::connector(format!("the output cannot be written: {e}")).because(e)),
@@ -78,6 +86,7 @@ impl<W: Write + Send> Encoder<W> {
                 writer.finish().map_err(refused)?;
                 Ok(writer.into_inner())
             }
+            Encoder::Arrow(writer) => writer.into_inner().map_err(refused),
             Encoder::Parquet(writer) => writer
                 .into_inner()
                 .map_err(|e| Error::connector(format!("the output cannot be written: {e}")).because(e)),

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module per subject.
 
 mod cli;
+mod connectors;
 mod copy;
 mod errors;
 mod laws;

@@ -3,6 +3,7 @@
 //! Owns: the formats, and what happens when nobody reads any more. Guarantees: rows are out when their interval is.
 //! Start reading at [`Printer`].
 
+mod arrow;
 mod cells;
 mod encoded;
 mod out;
@@ -31,6 +32,8 @@ pub enum Format {
     /// One object per line
     Ndjson,
     Markdown,
+    /// An Arrow IPC stream, for other programs
+    Arrow,
 }
 
 /// What the flags, or the shell, say about output.
@@ -57,6 +60,7 @@ enum Sheet {
     Table(table::Table),
     Vertical(vertical::Vertical),
     Encoded(encoded::Encoded),
+    Arrow(Box<arrow::Arrow>),
 }
 
 /// Writes results, one after the other.
@@ -91,6 +95,11 @@ impl Printer {
                 "--format json is one array, and this query has no end: use ndjson, one object per line",
             ));
         }
+        if self.style.format == Format::Arrow && self.style.terminal {
+            return Err(Error::refused(
+                "--format arrow is not for a terminal: send it to a file or a program, as in > rows.arrows",
+            ));
+        }
         match self.style.with_interval {
             true => self.open(with_interval(&query.schema())),
             false => self.open(query.schema()),
@@ -103,6 +112,7 @@ impl Printer {
         let sheet = match self.style.format {
             Format::Table => Sheet::Table(table::Table::new(false, &schema)),
             Format::Markdown => Sheet::Table(table::Table::new(true, &schema)),
+            Format::Arrow => Sheet::Arrow(Box::new(arrow::Arrow::new(&schema, &mut self.out)?)),
             Format::Vertical => Sheet::Vertical(vertical::Vertical::default()),
             Format::Csv | Format::Tsv | Format::Json | Format::Ndjson => {
                 Sheet::Encoded(encoded::Encoded::new(&self.style, schema, &mut self.out)?)
@@ -132,6 +142,7 @@ impl Printer {
             Some(Sheet::Table(table)) => table.rows(&self.style, &batch, &mut self.out),
             Some(Sheet::Vertical(vertical)) => vertical.rows(&self.style, &batch, &mut self.out),
             Some(Sheet::Encoded(encoded)) => encoded.rows(&batch, &mut self.out),
+            Some(Sheet::Arrow(arrow)) => arrow.rows(&batch, &mut self.out),
             None => Ok(()),
         }
     }
@@ -146,6 +157,7 @@ impl Printer {
         };
         match self.sheet.take() {
             Some(Sheet::Encoded(encoded)) => encoded.end(&mut self.out),
+            Some(Sheet::Arrow(arrow)) => arrow.end(&mut self.out),
             // No row has come: people still want to see the columns.
             Some(Sheet::Table(mut table)) if self.rows == 0 => table.empty(&self.style, &mut self.out),
             _ => {}

@@ -46,6 +46,32 @@ impl KnownFile {
         })
     }
 
+    /// In bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether both are the same file, though perhaps under another name or of another length.
+    pub fn is_same(&self, other: &KnownFile) -> bool {
+        match cfg!(unix) {
+            true => self.identity == other.identity,
+            false => self.path == other.path,
+        }
+    }
+
+    /// The file, open at its beginning; it stays readable when it is renamed. `None`: another one is in its place.
+    ///
+    /// Errors: it cannot be opened.
+    pub fn handle(&self) -> Result<Option<File>> {
+        let unreadable = |e: io::Error| Error::connector(format!("{}: {e}", self.name)).because(e);
+        let file = match File::open(&self.path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(unreadable)?,
+        };
+        let same = identity(&file.metadata().map_err(unreadable)?) == self.identity;
+        Ok(same.then_some(file))
+    }
+
     /// The unpacked bytes from the beginning. Nothing stays open between reads.
     pub fn read(&self, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
         let packed = || BufReader::with_capacity(PACKED_READ_BYTES, self.read_from(0));
@@ -99,6 +125,18 @@ impl Read for FileRead {
         let read = self.file.open_at(self.at)?.read(&mut buffer[..wanted])?;
         self.at += read as u64;
         Ok(read)
+    }
+}
+
+impl Seek for FileRead {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.file.len.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = place.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        Ok(self.at)
     }
 }
 

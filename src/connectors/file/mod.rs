@@ -1,30 +1,33 @@
-//! Tables that are files: CSV, JSON lines, text lines and Parquet, one file, a directory or a glob.
+//! Tables that are files: CSV, JSON lines, text lines, Parquet and Arrow, one file, a directory or a glob.
 //!
 //! Owns: which files a path means, reading them ahead and again, writing them so that nothing half done is seen.
 //! Guarantees: offsets and rows depend on the files' bytes only; what is published is whole and on disk.
 //! Does **not** guarantee: that files may be changed while they are read (it is noticed when one is replaced or cut).
 //! Depends on `formats`, `prefetch` and the ground. Start reading at [`CONNECTOR`].
 
+mod batches;
 mod bytes;
+mod follow;
 mod groups;
 mod paths;
 mod sink;
 mod source;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use super::{Connector, Sink, Source, Workers};
+use super::{Connector, Fault, Sink, Source, Subject, Workers};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
-use crate::error::{Error, Result};
-use crate::formats::{BlockReader, Format, infer_text, parquet};
+use crate::error::{Diagnostic, Error, Result};
+use crate::formats::{BlockReader, Format, arrow, bool_option, infer_text, parquet};
 use bytes::ParquetBytes;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
     name: "file",
-    doc: "Files: CSV, JSON lines, text lines, Parquet; one file, a directory, a glob",
+    doc: "Files: CSV, JSON lines, text lines, Parquet, Arrow; one file, a directory, a glob",
     reads: true,
     writes: true,
     options: &[
@@ -55,7 +58,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "follow",
             OptionKind::Bool,
             Some("false"),
-            "Wait for more (not built yet)",
+            "Go on reading as files grow and others appear; packed files, Parquet and Arrow must appear complete",
         ),
         option(
             "overwrite",
@@ -68,7 +71,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
 
 pub(super) const FORMAT: OptionSpec = option(
     "format",
-    OptionKind::OneOf(&["json", "csv", "text", "parquet"]),
+    OptionKind::OneOf(&["json", "csv", "text", "parquet", "arrow"]),
     None,
     "How rows are written; by default the suffix of the path tells. json: one object per line; text: one column, line",
 );
@@ -103,7 +106,8 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: Some(open_sink),
-    ends: |_| true,
+    check: Some(check),
+    ends: |table| !follows(table),
 };
 
 const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
@@ -116,7 +120,26 @@ const fn option(name: &'static str, kind: OptionKind, default: Option<&'static s
 }
 
 fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
-    Ok(Arc::new(source::FileSource::open(spec, workers)?))
+    Ok(match bool_option(spec, "follow", false)? {
+        true => Arc::new(follow::FollowSource::open(spec, workers)?),
+        false => Arc::new(source::FileSource::open(spec, workers)?),
+    })
+}
+
+fn follows(table: &TableSpec) -> bool {
+    table.options.get("follow").is_some_and(|value| value == "true")
+}
+
+fn check(table: &TableSpec) -> Vec<Fault> {
+    if !(follows(table) && table.is_static) {
+        return Vec::new();
+    }
+    let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";
+    let diagnostic = Diagnostic::error("option_value", message).help("write CREATE SOURCE to read files as a stream");
+    vec![Fault {
+        subject: Subject::Value("follow".to_string()),
+        diagnostic,
+    }]
 }
 
 fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {
@@ -133,6 +156,9 @@ fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     if format == Format::Parquet {
         let bytes = ParquetBytes::open(file).map_err(unreadable)?;
         return Ok(parquet::columns(&parquet::read_footer(&bytes, &file.name)?));
+    }
+    if format == Format::Arrow {
+        return arrow::columns(Box::new(file.read_from(0)), &file.name);
     }
     let input = file.read(compression).map_err(unreadable)?;
     infer_text(&format, &mut BlockReader::new(input, format.rule()), &file.name)

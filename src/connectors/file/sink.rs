@@ -31,7 +31,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
     };
     if writing.format == Format::Text {
         return Err(Error::refused(
-            "format 'text' can only be read: write 'csv', 'json' or 'parquet'",
+            "format 'text' can only be read: write 'csv', 'json', 'parquet' or 'arrow'",
         ));
     }
     let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
@@ -74,14 +74,16 @@ impl Writing {
             Format::Csv(_) => "csv",
             Format::Text => "text",
             Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
         }
     }
 
     fn suffix(&self) -> String {
-        let packed = match (&self.format, self.compression) {
-            (Format::Parquet, _) | (_, Compression::None) => "",
-            (_, Compression::Gzip) => ".gz",
-            (_, Compression::Zstd) => ".zst",
+        let packed = match self.compression {
+            _ if self.format.is_binary() => "",
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
         };
         let name = if self.format == Format::Json {
             "jsonl"
@@ -93,10 +95,11 @@ impl Writing {
 
     fn create(&self, path: &Path) -> Result<Encoder<Packed>> {
         let file = BufWriter::new(File::create(path).map_err(|e| unwritable(path, e))?);
-        let packed = match (&self.format, self.compression) {
-            (Format::Parquet, _) | (_, Compression::None) => Packed::Plain(file),
-            (_, Compression::Gzip) => Packed::Gzip(GzEncoder::new(file, flate2::Compression::default())),
-            (_, Compression::Zstd) => {
+        let packed = match self.compression {
+            _ if self.format.is_binary() => Packed::Plain(file),
+            Compression::None => Packed::Plain(file),
+            Compression::Gzip => Packed::Gzip(GzEncoder::new(file, flate2::Compression::default())),
+            Compression::Zstd => {
                 let level = zstd::DEFAULT_COMPRESSION_LEVEL;
                 Packed::Zstd(zstd::Encoder::new(file, level).map_err(|e| unwritable(path, e))?)
             }

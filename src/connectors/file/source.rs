@@ -1,5 +1,6 @@
 //! Reading tables that are files.
 
+use super::batches::{self, ArrowLanes};
 use super::bytes::KnownFile;
 use super::groups::{self, GroupLanes};
 use super::paths::find_files;
@@ -8,7 +9,7 @@ use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::{Compression, Decoded, Format, OnError, Wanted, bool_option, resolve_compression, resolve_format};
+use crate::formats::{Compression, Decoded, Format, OnError, Wanted, resolve_compression, resolve_format};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -75,11 +76,6 @@ impl FileSource {
     /// Errors: there is no such file; an option has a value that it cannot have.
     pub fn open(spec: &TableSpec, workers: &Workers) -> Result<Self> {
         let path = path_of(spec)?;
-        if bool_option(spec, "follow", false)? {
-            return Err(Error::refused(format!(
-                "follow = true is not built yet: pipe the file in, as in `tail -f {path} | waterwheel …`"
-            )));
-        }
         let ordered = match spec.options.get("splits").map(String::as_str) {
             None | Some("file") => false,
             Some("ordered") => true,
@@ -100,7 +96,25 @@ impl FileSource {
         })
     }
 
-    fn reading(&self, columns: &[usize]) -> Reading {
+    pub fn files(&self) -> &[KnownFile] {
+        &self.files
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// Whether lines can be read while the file grows.
+    pub fn is_plain_text(&self) -> bool {
+        !self.format.is_binary() && self.compression == Compression::None
+    }
+
+    /// How the files are read for some columns.
+    pub fn reading(&self, columns: &[usize]) -> Reading {
         Reading {
             format: self.format.clone(),
             compression: self.compression,
@@ -156,12 +170,7 @@ impl Source for FileSource {
     }
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let files = self.files_of(split)?.to_vec();
-        let reading = Arc::new(self.reading(columns));
-        Ok(match self.format {
-            Format::Parquet => self.reader(GroupLanes::new(reading, files), bell),
-            _ => self.reader(TextLanes::new(reading, files), bell),
-        })
+        Ok(self.lanes(self.files_of(split)?.to_vec(), columns, bell))
     }
 
     fn reread(
@@ -182,6 +191,7 @@ impl Source for FileSource {
             }
             let again = match self.format {
                 Format::Parquet => groups::reread(&reading, file, from, left)?,
+                Format::Arrow => batches::reread(&reading, file, from, left)?,
                 _ => text::reread(&reading, file, from, left)?,
             };
             left -= again.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -196,6 +206,20 @@ impl Source for FileSource {
 }
 
 impl FileSource {
+    /// A reader of one file that is complete.
+    pub fn whole(&self, file: KnownFile, columns: &[usize], bell: Bell) -> Box<dyn SplitReader> {
+        self.lanes(vec![file], columns, bell)
+    }
+
+    fn lanes(&self, files: Vec<KnownFile>, columns: &[usize], bell: Bell) -> Box<dyn SplitReader> {
+        let reading = Arc::new(self.reading(columns));
+        match self.format {
+            Format::Parquet => self.reader(GroupLanes::new(reading, files), bell),
+            Format::Arrow => self.reader(ArrowLanes::new(reading, files), bell),
+            _ => self.reader(TextLanes::new(reading, files), bell),
+        }
+    }
+
     fn reader<L>(&self, lanes: L, bell: Bell) -> Box<dyn SplitReader>
     where
         L: Lanes + 'static,
@@ -255,7 +279,7 @@ pub fn locate(spec: &TableSpec) -> Result<(Vec<KnownFile>, Format, Compression)>
     named.options.insert("path".into(), first.to_string());
     let format = resolve_format(&named)?;
     let compression = match format {
-        Format::Parquet => Compression::None,
+        _ if format.is_binary() => Compression::None,
         _ => resolve_compression(spec, first)?,
     };
     Ok((files, format, compression))

@@ -4,8 +4,9 @@ use crate::connectors::{Bell, Chunk, Next, Source, Workers, find};
 use crate::dstream::table::{Column, TableSpec};
 use crate::error::Error;
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 use std::fs;
@@ -278,6 +279,96 @@ fn parquet_row_groups_stream_in_order_and_again() {
         message.ends_with("column `nn` is not in the file, which has: s, n; did you mean `n`?"),
         "{message}"
     );
+}
+
+/// Rows `0..rows` in batches of `batch_rows`; n is NULL at 7, `tag` is a dictionary.
+fn arrow_bytes(rows: i64, batch_rows: i64, as_file: bool) -> Vec<u8> {
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("s", DataType::Utf8View, true),
+        Field::new("tag", dictionary.clone(), true),
+        Field::new("n", DataType::Int64, true),
+    ]));
+    let batch = |from: i64| {
+        let range = from..rows.min(from + batch_rows);
+        let text: StringArray = range.clone().map(|i| Some(format!("row {i}"))).collect();
+        let tags: StringArray = range
+            .clone()
+            .map(|i| Some(if i % 2 == 0 { "even" } else { "odd" }))
+            .collect();
+        let numbers: Int64Array = range.map(|i| (i != 7).then_some(i)).collect();
+        let text = cast(&text, &DataType::Utf8View).unwrap();
+        let tags = cast(&tags, &dictionary).unwrap();
+        RecordBatch::try_new(schema.clone(), vec![text, tags, Arc::new(numbers)]).unwrap()
+    };
+    let batches = (0..rows).step_by(batch_rows as usize).map(batch);
+    if as_file {
+        let mut writer = FileWriter::try_new(Vec::new(), &schema).unwrap();
+        batches.for_each(|b| writer.write(&b).unwrap());
+        return writer.into_inner().unwrap();
+    }
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema).unwrap();
+    batches.for_each(|b| writer.write(&b).unwrap());
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn arrow_files_and_streams_give_their_batches_in_order_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let declared = [("n", DataType::Int32), ("tag", DataType::Utf8), ("s", DataType::Utf8)];
+    for (name, as_file) in [("rows.arrow", true), ("rows.ipc", false)] {
+        let path = dir.path().join(name);
+        fs::write(&path, arrow_bytes(10_000, 3_000, as_file)).unwrap();
+        let table = spec(&path, &[], &declared);
+        let source_ = source(&table, 2).unwrap();
+        let (found, error) = chunks(&*source_, 0, &[0, 1, 2]);
+        assert!(error.is_none(), "{error:?}");
+        let blocks: Vec<(u64, usize)> = found.iter().map(|c| (c.from.block, c.batch.num_rows())).collect();
+        assert_eq!(blocks, [(0, 3_000), (1, 3_000), (2, 3_000), (3, 1_000)]);
+        assert!(found.windows(2).all(|w| w[0].to == w[1].from));
+        check_reread(&*source_, &[0, 1, 2]);
+        check_reread(&*source_, &[1]);
+        assert_eq!(total(&chunks(&*source_, 0, &[]).0), 10_000);
+        let inferred = find("file").unwrap().infer.unwrap()(&table).unwrap();
+        assert!(
+            inferred
+                .fields()
+                .iter()
+                .take(2)
+                .all(|f| f.data_type() == &DataType::Utf8)
+        );
+        let mut keyed = spec(&path, &[("on_error", "skip")], &declared);
+        keyed.primary_key = vec![0];
+        let keyed = source(&keyed, 2).unwrap();
+        let (found, _) = chunks(&*keyed, 0, &[0]);
+        assert_eq!((total(&found), found[0].bad.len()), (9_999, 1));
+        assert_eq!(
+            found[0].bad[0].message,
+            "row 7 of record batch 0: column `n` may not be NULL"
+        );
+        check_reread(&*keyed, &[0]);
+    }
+}
+
+#[test]
+fn a_damaged_arrow_file_is_told_without_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let (found, error) = chunks(&*source(&spec(&path, &[], &N_S), 1).unwrap(), 0, &[0, 1]);
+        let message = error.unwrap().message;
+        let after = message.split_once(name).map(|(_, after)| after.to_string());
+        (total(&found), after.unwrap_or(message))
+    };
+    let file = arrow_bytes(10_000, 5_000, true);
+    let stream = arrow_bytes(10_000, 5_000, false);
+    let unreadable = (0, " is not a readable Arrow file".to_string());
+    assert_eq!(message("empty.arrow", b""), unreadable);
+    assert_eq!(message("text.arrow", b"n,s\n1,one\n2,two\n"), unreadable);
+    assert_eq!(message("cut.arrow", &file[..file.len() / 2]), unreadable);
+    let cut = (5_000, ": record batch 1 cannot be read: the file is cut".to_string());
+    assert_eq!(message("cut.ipc", &stream[..stream.len() - 1_000]), cut);
 }
 
 fn batch(values: Vec<i64>) -> RecordBatch {

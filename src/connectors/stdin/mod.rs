@@ -41,6 +41,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: None,
+    check: None,
     ends: |_| true,
 };
 
@@ -72,8 +73,8 @@ fn open_source(spec: &TableSpec, _: &Workers) -> Result<Arc<dyn Source>> {
 
 fn declared_format(spec: &TableSpec) -> Result<Format> {
     match resolve_format(spec) {
-        Ok(Format::Parquet) => Err(Error::refused(
-            "Parquet cannot be read from stdin: give its file as the path",
+        Ok(format) if format.is_binary() => Err(Error::refused(
+            "Parquet and Arrow cannot be read from stdin: give the file as the path, with connector = 'file'",
         )),
         other => other,
     }
@@ -114,10 +115,7 @@ fn unreadable(error: io::Error) -> Error {
 
 /// Standard input as a table: one split that ends when the input does.
 pub struct StdinSource {
-    format: Format,
-    on_error: OnError,
-    schema: SchemaRef,
-    key: Vec<usize>,
+    arriving: Arriving,
     /// Where the bytes come from, when they are asked for.
     take: fn() -> Result<Input>,
 }
@@ -125,10 +123,7 @@ pub struct StdinSource {
 impl StdinSource {
     fn new(spec: &TableSpec, take: fn() -> Result<Input>) -> Result<Self> {
         Ok(StdinSource {
-            format: declared_format(spec)?,
-            on_error: OnError::of(spec)?,
-            schema: spec.physical_schema(),
-            key: spec.physical_key(),
+            arriving: Arriving::new(spec)?,
             take,
         })
     }
@@ -136,7 +131,7 @@ impl StdinSource {
 
 impl Source for StdinSource {
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        self.arriving.schema()
     }
 
     fn bounded(&self) -> bool {
@@ -158,19 +153,8 @@ impl Source for StdinSource {
         })
     }
 
-    fn open(&self, _: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let wanted = Wanted {
-            schema: self.schema.clone(),
-            columns: columns.to_vec(),
-            key: self.key.clone(),
-        };
-        let stream = Stream {
-            arrivals: Arrivals::new((self.take)()?, &self.format),
-            format: self.format.clone(),
-            wanted,
-            on_error: self.on_error,
-        };
-        Ok(Box::new(StdinReader::new(stream, bell)))
+    fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        Ok(self.arriving.start((self.take)()?, &split.name, columns, bell))
     }
 
     fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
@@ -178,8 +162,61 @@ impl Source for StdinSource {
     }
 }
 
+/// How a table is made of lines as they arrive, from wherever.
+pub struct Arriving {
+    format: Format,
+    on_error: OnError,
+    schema: SchemaRef,
+    key: Vec<usize>,
+}
+
+impl Arriving {
+    /// Errors: an option has a value that it cannot have.
+    pub fn new(spec: &TableSpec) -> Result<Self> {
+        Ok(Arriving {
+            format: declared_format(spec)?,
+            on_error: OnError::of(spec)?,
+            schema: spec.physical_schema(),
+            key: spec.physical_key(),
+        })
+    }
+
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Reads a stream on a thread of its own. `name` is for messages.
+    pub fn reader(
+        &self,
+        read: Box<dyn io::Read + Send>,
+        name: &str,
+        columns: &[usize],
+        bell: Bell,
+    ) -> Box<dyn SplitReader> {
+        self.start(Input::new(read), name, columns, bell)
+    }
+
+    fn start(&self, input: Input, name: &str, columns: &[usize], bell: Bell) -> Box<dyn SplitReader> {
+        let wanted = Wanted {
+            schema: self.schema.clone(),
+            columns: columns.to_vec(),
+            key: self.key.clone(),
+        };
+        let stream = Stream {
+            name: name.to_string(),
+            arrivals: Arrivals::new(input, &self.format),
+            format: self.format.clone(),
+            wanted,
+            on_error: self.on_error,
+        };
+        Box::new(StdinReader::new(stream, bell))
+    }
+}
+
 /// Everything that the reading thread needs.
 struct Stream {
+    /// For messages.
+    name: String,
     arrivals: Arrivals,
     format: Format,
     wanted: Wanted,
@@ -197,6 +234,8 @@ impl Stream {
     }
 
     fn decode_all(&mut self, out: &SyncSender<Result<Chunk>>, bell: &Bell) -> Result<()> {
+        let name = self.name.clone();
+        let unreadable = |e: io::Error| Error::connector(format!("{name}: {e}")).because(e);
         let mut header = None;
         if self.format.has_header() {
             header = self
@@ -205,7 +244,13 @@ impl Stream {
                 .map_err(unreadable)?
                 .map(|block| block.bytes);
         }
-        let decoder = RowDecoder::new(&self.format, &self.wanted, header.as_deref(), self.on_error, "stdin")?;
+        let decoder = RowDecoder::new(
+            &self.format,
+            &self.wanted,
+            header.as_deref(),
+            self.on_error,
+            name.as_str(),
+        )?;
         while let Some(block) = self.arrivals.next_block().map_err(unreadable)? {
             let Decoded { batch, bad, stop } = decoder.decode_block(&block);
             let chunk = Chunk {

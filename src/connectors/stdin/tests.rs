@@ -68,6 +68,7 @@ fn rows_appear_as_their_lines_arrive() {
         key: vec![],
     };
     let stream = Stream {
+        name: "stdin".to_string(),
         arrivals: Arrivals::new(input, &format),
         format,
         wanted,

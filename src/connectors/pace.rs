@@ -1,12 +1,11 @@
-//! `pace = 'real'`: rows are held back until as much time has passed as their event time says.
+//! Generators at the pace of the wall clock: rows are held back until they are due.
 //!
-//! Owns: the only use of a wall clock among the generators. Guarantees: the rows and their order are those of
-//! `pace = 'fast'`; only when they are given, and in which cut, depends on the clock.
+//! Owns: the only use of a wall clock among the generators. Guarantees: the rows and their order are those
+//! of the generator at full speed; only when they are given, and in which cut, depends on the clock.
 //! Depends on [`Ahead`]. Start reading at [`Paced::next`].
 
-use super::super::{Bell, Chunk, Next, Offset, SplitReader};
-use super::Maker;
-use super::ahead::Ahead;
+use super::blocks::{Ahead, MakeBlock};
+use super::{Bell, Chunk, Next, Offset, SplitReader};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,10 +14,10 @@ use std::time::{Duration, Instant};
 /// The bell rings at most so often: rows that fall due in between are given together.
 const RING_EVERY: Duration = Duration::from_millis(1);
 
-/// A reader that gives each row no earlier than its event time, counted from `opened`.
-pub(super) struct Paced {
+/// A reader that gives each row no earlier than it is due, counted from `opened`.
+pub struct Paced {
     ahead: Ahead,
-    maker: Arc<Maker>,
+    maker: Arc<dyn MakeBlock>,
     opened: Instant,
     held: Option<Held>,
     alarm: Sender<Instant>,
@@ -34,12 +33,12 @@ struct Held {
 
 impl Paced {
     /// Errors: the system gives no thread for the alarm.
-    pub(super) fn new(ahead: Ahead, maker: Arc<Maker>, opened: Instant, bell: Bell) -> Result<Self> {
+    pub fn new(ahead: Ahead, maker: Arc<dyn MakeBlock>, opened: Instant, bell: Bell) -> Result<Self> {
         let (alarm, times) = channel();
         std::thread::Builder::new()
-            .name("nexmark pace".to_string())
+            .name("pace".to_string())
             .spawn(move || ring_at(&times, &bell))
-            .map_err(|e| Error::connector("nexmark: no thread for `pace = 'real'`").because(e))?;
+            .map_err(|e| Error::connector("there is no thread left that could keep the pace of the rows").because(e))?;
         Ok(Paced {
             ahead,
             maker,
@@ -65,7 +64,7 @@ impl SplitReader for Paced {
             Some(held) => held,
             None => match self.ahead.next()? {
                 Next::Chunk(chunk) => Held {
-                    due_ms: self.maker.sequence.elapsed_ms(chunk.from.block),
+                    due_ms: self.maker.due_ms(chunk.from.block),
                     chunk,
                     given: 0,
                 },

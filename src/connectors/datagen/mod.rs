@@ -1,0 +1,233 @@
+//! Rows made up as they are read: random columns and sequences, as declared.
+//!
+//! Owns: the options, the split and the blocks of the connector `datagen`.
+//! Guarantees: row k depends on the seed, the column and k only, so it is the same on every run, machine and cut;
+//! columns that nobody asked for are not made.
+//! Does **not** guarantee: anything about the randomness beyond that it looks like it.
+//! Depends on `blocks`, `pace`, `dstream` and the ground. Start reading at [`Datagen`].
+
+mod columns;
+mod declared;
+#[cfg(test)]
+mod tests;
+
+use super::blocks::{Ahead, MakeBlock, make_again};
+use super::pace::Paced;
+use super::{Bell, Chunk, Connector, Fault, Offset, Source, Split, SplitReader, Splits, Workers};
+use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
+use crate::error::{Error, Result};
+use columns::Column;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use declared::Declared;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Rows of a block: enough to hide the cost of handing one over, few enough to stay in the caches.
+const BLOCK_ROWS: u64 = 8192;
+
+static SPEC: ConnectorSpec = ConnectorSpec {
+    name: "datagen",
+    doc: "Made-up rows: random columns and sequences",
+    reads: true,
+    writes: false,
+    options: &[
+        option("rows", OptionKind::Count, None, "How many; absent: without end"),
+        option(
+            "rate",
+            OptionKind::Count,
+            None,
+            "Rows per second of the wall clock; absent: as fast as they are read",
+        ),
+        option(
+            "seed",
+            OptionKind::Count,
+            Some("42"),
+            "Another seed, other random values",
+        ),
+        option(
+            "fields.NAME.kind",
+            OptionKind::OneOf(&["random", "sequence"]),
+            Some("random"),
+            "How the values of column NAME are made",
+        ),
+        option(
+            "fields.NAME.min",
+            OptionKind::Text,
+            None,
+            "Random: the least value; absent: 0, times 2024-01-01",
+        ),
+        option(
+            "fields.NAME.max",
+            OptionKind::Text,
+            None,
+            "Random: the greatest value; absent: what the type holds, 1 for FLOAT and DOUBLE, times the end of 2024",
+        ),
+        option(
+            "fields.NAME.length",
+            OptionKind::Count,
+            Some("16"),
+            "Random STRING: how many letters",
+        ),
+        option(
+            "fields.NAME.start",
+            OptionKind::Text,
+            None,
+            "Sequence: the first value; absent: 0, times 2024-01-01",
+        ),
+        option(
+            "fields.NAME.end",
+            OptionKind::Text,
+            None,
+            "Sequence: the last value, with which the rows end; absent: begins again when the type is full",
+        ),
+        option(
+            "fields.NAME.step",
+            OptionKind::Text,
+            None,
+            "Sequence: from one value to the next; absent: 1, TIMESTAMP 1 second, DATE 1 day",
+        ),
+        option(
+            "fields.NAME.null_rate",
+            OptionKind::Text,
+            Some("0"),
+            "The share of NULLs, from 0 to 1",
+        ),
+    ],
+};
+
+const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        doc,
+    }
+}
+
+/// The registry's line.
+pub const CONNECTOR: Connector = Connector {
+    spec: &SPEC,
+    infer: None,
+    source: Some(open),
+    sink: None,
+    check: Some(check),
+    ends: |table| table.options.keys().any(|key| key == "rows" || key.ends_with(".end")),
+};
+
+fn check(table: &TableSpec) -> Vec<Fault> {
+    Declared::of(table).err().unwrap_or_default()
+}
+
+fn open(table: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
+    let declared = Declared::of(table).map_err(|faults| {
+        let messages: Vec<String> = faults.into_iter().map(|f| f.diagnostic.message).collect();
+        Error::refused(messages.join("; "))
+    })?;
+    Ok(Arc::new(Datagen {
+        rate: declared.rate,
+        maker: Arc::new(Maker {
+            schema: table.physical_schema(),
+            columns: declared.columns,
+            rows: declared.rows,
+            rate: declared.rate,
+        }),
+        workers: workers.clone(),
+    }))
+}
+
+/// A source with one split. A block is [`BLOCK_ROWS`] rows, numbered by its first row.
+struct Datagen {
+    maker: Arc<Maker>,
+    rate: Option<u64>,
+    workers: Workers,
+}
+
+impl Source for Datagen {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.maker.schema)
+    }
+
+    fn bounded(&self) -> bool {
+        self.maker.rows.is_some()
+    }
+
+    fn replayable(&self) -> bool {
+        true
+    }
+
+    fn splits(&self) -> Result<Splits> {
+        let split = Split {
+            id: 0,
+            name: "datagen".to_string(),
+        };
+        Ok(Splits {
+            known: vec![split],
+            more: false,
+        })
+    }
+
+    fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        let maker: Arc<dyn MakeBlock> = Arc::clone(&self.maker) as _;
+        let end = self.maker.rows.unwrap_or(u64::MAX);
+        let numbers = Box::new((0..end).step_by(BLOCK_ROWS as usize));
+        let ahead = Ahead::new(Arc::clone(&maker), numbers, columns, &self.workers, bell.clone());
+        if self.rate.is_none() {
+            return Ok(Box::new(ahead));
+        }
+        // The one clock of this connector: `rate` means the time of the wall.
+        let opened = Instant::now();
+        Ok(Box::new(Paced::new(ahead, maker, opened, bell)?))
+    }
+
+    fn reread(
+        &self,
+        _split: &Split,
+        from: Offset,
+        to: Offset,
+        rows: usize,
+        columns: &[usize],
+    ) -> Result<Vec<RecordBatch>> {
+        make_again(self.maker.as_ref(), (from, to), rows, columns, BLOCK_ROWS)
+    }
+}
+
+/// Makes blocks: a pure function of the block's number.
+struct Maker {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    rows: Option<u64>,
+    rate: Option<u64>,
+}
+
+impl Maker {
+    /// The row after the block's last one.
+    fn end(&self, block: u64) -> u64 {
+        block.saturating_add(BLOCK_ROWS).min(self.rows.unwrap_or(u64::MAX))
+    }
+}
+
+impl MakeBlock for Maker {
+    fn make(&self, block: u64, columns: &[usize]) -> Result<Chunk> {
+        let broken = |e| Error::internal("datagen: a block could not be made").because(e);
+        let rows = block..self.end(block);
+        let arrays = columns.iter().map(|&c| self.columns[c].array(rows.clone()));
+        let arrays = arrays.collect::<std::result::Result<Vec<_>, _>>().map_err(broken)?;
+        let schema = Arc::new(self.schema.project(columns).map_err(broken)?);
+        let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));
+        let place = |block| Offset { block, row: 0 };
+        Ok(Chunk {
+            from: place(block),
+            to: place(block + BLOCK_ROWS),
+            batch: RecordBatch::try_new_with_options(schema, arrays, &options).map_err(broken)?,
+            bad: Vec::new(),
+            watermark_ns: None,
+        })
+    }
+
+    fn due_ms(&self, block: u64) -> Vec<u64> {
+        let rate = u128::from(self.rate.unwrap_or(u64::MAX).max(1));
+        let due = |row: u64| u64::try_from(u128::from(row) * 1000 / rate).unwrap_or(u64::MAX);
+        (block..self.end(block)).map(due).collect()
+    }
+}

@@ -1,0 +1,231 @@
+//! `follow = true`: files that grow, and directories and globs that gain files.
+//!
+//! Owns: which file is a split, and the thread that looks for news. Guarantees: only whole lines are given; a file that
+//! was cut, or has another in its place, begins anew as a split of its own, after what is left of the old one.
+//! Does **not** guarantee: that rows can be read again, so the engine keeps them; that a file is noticed which was cut
+//! and has grown beyond its old length between two looks.
+//! Depends on `tail` for lines, on `source` for files that are read as a whole. Start reading at [`FollowSource`].
+
+use super::bytes::KnownFile;
+use super::paths::find_files;
+use super::source::FileSource;
+use super::tail::{Tail, TailReader};
+use crate::connectors::{Bell, Next, Offset, Source, Split, SplitReader, Splits, Workers};
+use crate::dstream::table::TableSpec;
+use crate::error::{Error, Result};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// How often is looked for news when there were none: often enough for people who watch, cheap enough to forget.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The files of a path, now and later.
+pub struct FollowSource {
+    base: FileSource,
+    shared: Arc<Shared>,
+}
+
+/// What the thread and the readers know.
+struct Shared {
+    path: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    files: Vec<Followed>,
+    tails: Vec<(u32, Tail)>,
+    bells: Vec<Bell>,
+    watcher: Option<Thread>,
+}
+
+/// A file as long as it only grows, under whatever name: one split.
+struct Followed {
+    split: u32,
+    /// The name that it had first.
+    name: String,
+    file: KnownFile,
+    fate: Fate,
+}
+
+/// What has become of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Growing,
+    /// It is gone, or another file has its name: what it holds is its last.
+    Over,
+    /// It was cut, so what stands in it now is new.
+    Cut,
+}
+
+impl FollowSource {
+    /// Errors: those of [`FileSource::open`]; `splits = 'ordered'`, for which the last file would have to be known.
+    pub fn open(spec: &TableSpec, workers: &Workers) -> Result<Self> {
+        let base = FileSource::open(spec, workers)?;
+        if base.is_ordered() {
+            return Err(Error::refused(
+                "splits = 'ordered' needs files that are all there: it does not go with follow = true",
+            ));
+        }
+        let mut state = State::default();
+        for file in base.files() {
+            state.add(file.clone());
+        }
+        let shared = Shared {
+            path: base.path().to_string(),
+            state: Mutex::new(state),
+        };
+        Ok(FollowSource {
+            base,
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl Source for FollowSource {
+    fn schema(&self) -> SchemaRef {
+        self.base.schema()
+    }
+
+    fn bounded(&self) -> bool {
+        false
+    }
+
+    fn replayable(&self) -> bool {
+        false
+    }
+
+    fn splits(&self) -> Result<Splits> {
+        let state = self.shared.lock();
+        let split = |f: &Followed| Split {
+            id: f.split,
+            name: f.name.clone(),
+        };
+        Ok(Splits {
+            known: state.files.iter().map(split).collect(),
+            more: true,
+        })
+    }
+
+    fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        let mut state = self.shared.lock();
+        self.shared.watch(&mut state)?;
+        state.bells.push(bell.clone());
+        let Some(followed) = state.files.iter().find(|f| f.split == split.id) else {
+            return Err(Error::internal(format!("{} is not followed", split.name)));
+        };
+        if !self.base.is_plain_text() {
+            return Ok(self.base.whole(followed.file.clone(), columns, bell));
+        }
+        let Some(handle) = followed.file.handle()? else {
+            // Replaced before it was opened: nobody can read it any more.
+            return Ok(Box::new(Nothing));
+        };
+        let (tail, queue) = Tail::new(handle, &split.name, self.base.reading(columns), bell);
+        state.tails.push((split.id, tail));
+        let watcher = state.watcher.clone();
+        Ok(Box::new(TailReader::new(queue, watcher)))
+    }
+
+    fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
+        let name = &split.name;
+        Err(Error::internal(format!(
+            "{name} is followed: whoever read its rows keeps them"
+        )))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change of the state is whole in itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the thread that looks for news, once. It ends with the source.
+    fn watch(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        if state.watcher.is_some() {
+            return Ok(());
+        }
+        let weak = Arc::downgrade(self);
+        let thread = std::thread::Builder::new()
+            .name("follow".to_string())
+            .spawn(move || look_out(&weak))
+            .map_err(|e| Error::connector("there is no thread left that could follow files").because(e))?;
+        state.watcher = Some(thread.thread().clone());
+        Ok(())
+    }
+}
+
+fn look_out(shared: &Weak<Shared>) {
+    loop {
+        let Some(alive) = shared.upgrade() else { return };
+        // Outside the lock: a slow disk holds nobody up. While a file is renamed there may be none: the next look tells.
+        let found = find_files(&alive.path).unwrap_or_default();
+        let mut state = alive.lock();
+        let news = state.update(found) | state.read();
+        drop(state);
+        drop(alive);
+        if !news {
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+    }
+}
+
+impl State {
+    fn add(&mut self, file: KnownFile) {
+        self.files.push(Followed {
+            split: self.files.len() as u32,
+            name: file.name.clone(),
+            file,
+            fate: Fate::Growing,
+        });
+    }
+
+    /// Compares what is there with what was. True when a split has appeared.
+    fn update(&mut self, found: Vec<KnownFile>) -> bool {
+        let before = self.files.len();
+        for followed in self.files.iter_mut().filter(|f| f.fate == Fate::Growing) {
+            // Under another name it is still the same file.
+            match found.iter().find(|f| f.is_same(&followed.file)) {
+                Some(now) if now.len() >= followed.file.len() => followed.file = now.clone(),
+                Some(_) => followed.fate = Fate::Cut,
+                None => followed.fate = Fate::Over,
+            }
+        }
+        for file in found {
+            let is_known = |f: &Followed| f.fate == Fate::Growing && f.file.is_same(&file);
+            if !self.files.iter().any(is_known) {
+                self.add(file);
+            }
+        }
+        let news = self.files.len() > before;
+        if news {
+            self.bells.iter().for_each(Bell::ring);
+        }
+        news
+    }
+
+    /// Reads on in every file. True when one had something.
+    fn read(&mut self) -> bool {
+        let mut news = false;
+        let files = &self.files;
+        self.tails.retain_mut(|(split, tail)| {
+            let fate = files.iter().find(|f| f.split == *split).map_or(Fate::Over, |f| f.fate);
+            news |= tail.read_on(fate);
+            !tail.has_ended()
+        });
+        news
+    }
+}
+
+/// A split that nobody can read any more.
+struct Nothing;
+
+impl SplitReader for Nothing {
+    fn next(&mut self) -> Result<Next> {
+        Ok(Next::Ended)
+    }
+}

@@ -1,0 +1,225 @@
+//! The whole lines of a file that grows.
+
+use super::follow::Fate;
+use super::source::Reading;
+use crate::connectors::{Bell, Chunk, Next, Offset, SplitReader};
+use crate::error::{Error, Result};
+use crate::formats::{BOM, Block, Decoded, MAX_RECORD_BYTES, RowDecoder, Scan, count_lines, last_end};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 1 << 20;
+
+/// How many blocks wait for the reader at most.
+const BLOCKS_WAITING: usize = 8;
+
+/// The end of a file at which lines are read. Works on the thread that looks for news.
+pub struct Tail {
+    handle: File,
+    name: String,
+    reading: Reading,
+    /// `None` until the header is whole.
+    decoder: Option<RowDecoder>,
+    /// Read and not given: less than a record, or the header.
+    pending: Vec<u8>,
+    /// Of the first byte of `pending`.
+    offset: u64,
+    /// Its line, from 1.
+    line: u64,
+    queue: Arc<Mutex<Queue>>,
+    bell: Bell,
+}
+
+/// What waits for the reader.
+#[derive(Default)]
+pub struct Queue {
+    items: VecDeque<Result<Chunk>>,
+    ended: bool,
+    /// The reader is gone.
+    closed: bool,
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tail {
+    /// A tail at the beginning of a file.
+    pub fn new(handle: File, name: &str, reading: Reading, bell: Bell) -> (Tail, Arc<Mutex<Queue>>) {
+        let queue = Arc::new(Mutex::new(Queue::default()));
+        let tail = Tail {
+            handle,
+            name: name.to_string(),
+            reading,
+            decoder: None,
+            pending: Vec::new(),
+            offset: 0,
+            line: 1,
+            queue: queue.clone(),
+            bell,
+        };
+        (tail, queue)
+    }
+
+    /// Whether there is nothing to do here any more.
+    pub fn has_ended(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.ended || queue.closed
+    }
+
+    /// Reads what has come. When no more will, the last line counts without its end. True when there was something.
+    pub fn read_on(&mut self, fate: Fate) -> bool {
+        if self.has_ended() || lock(&self.queue).items.len() >= BLOCKS_WAITING {
+            return false;
+        }
+        if fate == Fate::Cut {
+            lock(&self.queue).ended = true;
+            self.bell.ring();
+            return true;
+        }
+        let mut got = 0;
+        let read = (&mut self.handle)
+            .take(READ_BYTES as u64)
+            .read_to_end(&mut self.pending);
+        let step = match read {
+            Ok(read) => {
+                got = read;
+                self.give(fate == Fate::Over && read == 0)
+            }
+            Err(e) => Err(Error::connector(format!("{}: {e}", self.name)).because(e)),
+        };
+        let ended = match step {
+            Ok(ended) => ended,
+            Err(error) => {
+                lock(&self.queue).items.push_back(Err(error));
+                true
+            }
+        };
+        lock(&self.queue).ended = ended;
+        let news = ended || got > 0;
+        if news {
+            self.bell.ring();
+        }
+        news
+    }
+
+    /// Hands the whole records over; `last`: all there is. True at the end.
+    fn give(&mut self, last: bool) -> Result<bool> {
+        self.skip_mark();
+        if self.decoder.is_none() && !self.begin(last)? {
+            return Ok(last);
+        }
+        let rule = self.reading.format.rule();
+        let end = if last {
+            Some(self.pending.len())
+        } else {
+            last_end(rule, &self.pending)
+        };
+        let block = match end {
+            Some(end) if end > 0 => self.cut(end),
+            _ if self.pending.len() > MAX_RECORD_BYTES => {
+                let message = format!("{}:{}: the line is longer than 256 MiB", self.name, self.line);
+                return Err(Error::data(message));
+            }
+            _ => return Ok(last),
+        };
+        let Some(decoder) = &self.decoder else {
+            return Ok(last);
+        };
+        let Decoded { batch, bad, stop } = decoder.decode_block(&block);
+        let chunk = Chunk {
+            from: place(block.offset),
+            to: place(block.end()),
+            batch,
+            bad,
+            watermark_ns: None,
+        };
+        lock(&self.queue).items.push_back(Ok(chunk));
+        stop.map_or(Ok(last), Err)
+    }
+
+    /// Makes the decoder, from the header if there is one. False while that is not whole.
+    fn begin(&mut self, last: bool) -> Result<bool> {
+        let mut header = None;
+        if self.reading.format.has_header() {
+            let end = Scan::new(self.reading.format.rule()).next_end(&self.pending);
+            match end.or(last.then_some(self.pending.len())) {
+                Some(end) if end > 0 => header = Some(self.cut(end).bytes),
+                _ => return Ok(false),
+            }
+        }
+        let Reading { format, wanted, .. } = &self.reading;
+        let decoder = RowDecoder::new(
+            format,
+            wanted,
+            header.as_deref(),
+            self.reading.on_error,
+            self.name.as_str(),
+        )?;
+        self.decoder = Some(decoder);
+        Ok(true)
+    }
+
+    fn skip_mark(&mut self) {
+        if self.offset == 0 && self.pending.starts_with(BOM) {
+            self.pending.drain(..BOM.len());
+            self.offset = BOM.len() as u64;
+        }
+    }
+
+    fn cut(&mut self, end: usize) -> Block {
+        let rest = self.pending.split_off(end);
+        let block = Block {
+            offset: self.offset,
+            line: self.line,
+            bytes: std::mem::replace(&mut self.pending, rest),
+        };
+        self.offset = block.end();
+        self.line += count_lines(&block.bytes) as u64;
+        block
+    }
+}
+
+fn place(block: u64) -> Offset {
+    Offset { block, row: 0 }
+}
+
+/// The reader's end.
+pub struct TailReader {
+    queue: Arc<Mutex<Queue>>,
+    /// Woken when there is room again.
+    watcher: Option<Thread>,
+}
+
+impl TailReader {
+    pub fn new(queue: Arc<Mutex<Queue>>, watcher: Option<Thread>) -> Self {
+        TailReader { queue, watcher }
+    }
+}
+
+impl SplitReader for TailReader {
+    fn next(&mut self) -> Result<Next> {
+        let mut queue = lock(&self.queue);
+        let was_full = queue.items.len() >= BLOCKS_WAITING;
+        let next = match queue.items.pop_front() {
+            Some(item) => item.map(Next::Chunk),
+            None if queue.ended => Ok(Next::Ended),
+            None => Ok(Next::Pending),
+        };
+        drop(queue);
+        if let Some(watcher) = self.watcher.as_ref().filter(|_| was_full) {
+            watcher.unpark();
+        }
+        next
+    }
+}
+
+impl Drop for TailReader {
+    fn drop(&mut self) {
+        lock(&self.queue).closed = true;
+    }
+}

@@ -1,0 +1,10 @@
+CREATE SOURCE a (price INT) WITH (connector = 'datagen', fields.pric.min = 1);
+CREATE SOURCE b (price INT) WITH (connector = 'datagen', fields.price.mn = 1);
+CREATE SOURCE c (price INT) WITH (connector = 'datagen', fields.price.kind = 'sequnce');
+CREATE SOURCE d (price INT, tags STRING[]) WITH (connector = 'datagen');
+CREATE SOURCE e (price INT) WITH (connector = 'datagen', fields.price.start = 1);
+CREATE SOURCE f (price INT) WITH (connector = 'datagen', fields.price.min = 5, fields.price.max = 1);
+CREATE SOURCE g (price INT) WITH (connector = 'datagen', fields.price.null_rate = 2);
+CREATE SOURCE h (price INT NOT NULL) WITH (connector = 'datagen', fields.price.null_rate = 0.1);
+CREATE SOURCE i (ts TIMESTAMP(3)) WITH (connector = 'datagen', fields.ts.kind = 'sequence', fields.ts.step = 'often');
+CREATE SOURCE j WITH (connector = 'datagen', rows = 5);

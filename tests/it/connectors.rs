@@ -1,0 +1,280 @@
+//! Files that the program writes and reads again, as users do it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+fn waterwheel(sql: &str, flags: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
+    command.args(flags).args(["-c", sql]);
+    command.output().expect("the program runs")
+}
+
+/// What it prints, as CSV without a header.
+fn rows(sql: &str) -> String {
+    let out = waterwheel(sql, &["--format", "csv", "--no-header"]);
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{said}");
+    String::from_utf8(out.stdout).expect("CSV is text")
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+const MADE: &str = "CREATE SOURCE made (n BIGINT, t STRING, at TIMESTAMP(3)) WITH (connector = 'datagen', rows = 20000,
+    fields.n.kind = 'sequence', fields.t.null_rate = 0.1, fields.at.kind = 'sequence');";
+
+#[test]
+fn arrow_files_are_written_and_read_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (one, parts) = (dir.path().join("one.arrow"), dir.path().join("parts"));
+    let sql = format!(
+        "{MADE} SET max_rows_per_interval = 5000;
+         CREATE SINK one WITH (connector = 'file', path = '{}');
+         CREATE SINK parts WITH (connector = 'file', path = '{}', format = 'arrow');
+         INSERT INTO one SELECT * FROM made; INSERT INTO parts SELECT * FROM made;",
+        shown(&one),
+        shown(&parts)
+    );
+    rows(&sql);
+    let sums = "count(*), count(t), sum(n), max(at)";
+    let expected = rows(&format!("{MADE} SELECT {sums} FROM made"));
+    assert_eq!(expected.split(',').next(), Some("20000"));
+    for path in [&one, &parts] {
+        let again = rows(&format!("SELECT {sums} FROM '{}'", shown(path)));
+        assert_eq!(again, expected, "{}", shown(path));
+    }
+}
+
+#[test]
+fn arrow_output_is_a_stream_that_can_be_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("out.ipc");
+    let query = format!("{MADE} SELECT n, t FROM made WHERE n % 2 = 0");
+    let out = waterwheel(&query, &["--format", "arrow"]);
+    assert!(out.status.success());
+    std::fs::write(&path, &out.stdout).expect("a file");
+    assert_eq!(
+        rows(&format!("SELECT count(*), max(n) FROM '{}'", shown(&path))),
+        "10000,19998\n"
+    );
+    // A result without rows still has its columns.
+    let none = waterwheel(
+        &format!("{MADE} SELECT n, t FROM made WHERE n < 0"),
+        &["--format", "arrow"],
+    );
+    std::fs::write(&path, &none.stdout).expect("a file");
+    assert_eq!(rows(&format!("SELECT count(t) FROM '{}'", shown(&path))), "0\n");
+}
+
+/// A query over files that grow, and the lines that it prints.
+struct Following {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Following {
+    fn start(sql: &str) -> Following {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
+        command.args(["--format", "csv", "--no-header", "-c", sql]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program runs");
+        let stdout = child.stdout.take().expect("it has a stdout");
+        let (said, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // The test may have failed and gone.
+                said.send(line).ok();
+            }
+        });
+        Following { child, lines }
+    }
+
+    /// The next line; waits for it.
+    fn line(&self) -> String {
+        let limit = std::time::Duration::from_secs(60);
+        self.lines.recv_timeout(limit).expect("a line comes")
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut f| f.write_all(text.as_bytes())).expect("a file");
+}
+
+#[test]
+fn a_followed_file_gives_whole_lines_and_is_followed_through_rotation() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, old) = (dir.path().join("a.csv"), dir.path().join("old"));
+    append(&path, "\u{feff}n,s\r\n1,one\r\n2,t");
+    let following = Following::start(&format!(
+        "CREATE SOURCE a (n INT, s STRING) WITH (connector = 'file', path = '{}', follow = true); SELECT n, s FROM a",
+        shown(&path)
+    ));
+    assert_eq!(following.line(), "1,one");
+    append(&path, "wo\n3,thr");
+    assert_eq!(following.line(), "2,two");
+    // The new file has its own header. What the old one ends with is a line, though nothing ends it.
+    std::fs::rename(&path, &old).expect("it is renamed");
+    append(&dir.path().join("new"), "s,n\nfour,4\n");
+    std::fs::rename(dir.path().join("new"), &path).expect("it is renamed");
+    let mut both = [following.line(), following.line()];
+    both.sort();
+    assert_eq!(both, ["3,thr", "4,four"]);
+    append(&path, "a longer line,5\n");
+    assert_eq!(following.line(), "5,a longer line");
+    // Cut: it begins anew.
+    std::fs::write(&path, "s,n\nsix,6\n").expect("it is written");
+    assert_eq!(following.line(), "6,six");
+}
+
+#[test]
+fn a_followed_directory_gains_files() {
+    let dir = tempfile::tempdir().expect("a folder");
+    append(&dir.path().join("a.jsonl"), "{\"n\":1}\n");
+    let source = |format: &str, path: &str| {
+        format!(
+            "CREATE SOURCE a (n BIGINT) WITH (connector = 'file', path = '{path}', format = '{format}', follow = true);
+             SELECT n FROM a"
+        )
+    };
+    let following = Following::start(&source("json", &shown(dir.path())));
+    assert_eq!(following.line(), "1");
+    append(&dir.path().join("b.jsonl"), "{\"n\":2}\n");
+    assert_eq!(following.line(), "2");
+    // Another name for the same file is no news.
+    std::fs::rename(dir.path().join("a.jsonl"), dir.path().join("c.jsonl")).expect("it is renamed");
+    append(&dir.path().join("c.jsonl"), "{\"n\":3}\n");
+    assert_eq!(following.line(), "3");
+}
+
+#[test]
+fn a_followed_directory_takes_packed_and_typed_files_that_appear_whole() {
+    for (suffix, format) in [("jsonl.gz", "json"), ("parquet", "parquet"), ("arrow", "arrow")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("in");
+        let write = |n: i64| {
+            let staged = dir.path().join(format!("staged.{suffix}"));
+            rows(&format!(
+                "CREATE SINK s WITH (connector = 'file', path = '{}', overwrite = true);
+                 INSERT INTO s SELECT CAST({n} AS BIGINT) AS n",
+                shown(&staged)
+            ));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::rename(&staged, folder.join(format!("{n}.{suffix}"))).expect("it is renamed");
+        };
+        write(1);
+        let following = Following::start(&format!(
+            "CREATE SOURCE a (n BIGINT) WITH (connector = 'file', path = '{}', format = '{format}', follow = true);
+             SELECT n FROM a",
+            shown(&folder)
+        ));
+        assert_eq!(following.line(), "1", "{suffix}");
+        write(2);
+        assert_eq!(following.line(), "2", "{suffix}");
+    }
+}
+
+fn socket_source(port: u16, listen: bool) -> String {
+    format!(
+        "CREATE SOURCE a (n BIGINT, s STRING)
+         WITH (connector = 'socket', port = {port}, listen = {listen}, format = 'json', on_error = 'skip');"
+    )
+}
+
+/// A port that nobody uses now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("it has an address").port()
+}
+
+#[test]
+fn a_socket_is_read_until_the_other_side_closes() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it has an address").port();
+    let following = Following::start(&format!("{} SELECT n, s FROM a", socket_source(port, false)));
+    let (mut stream, _) = listener.accept().expect("it connects");
+    stream
+        .write_all(b"{\"n\":1,\"s\":\"one\"}\nbroken\n{\"n\":2,")
+        .expect("it is sent");
+    assert_eq!(following.line(), "1,one");
+    // The last line needs no end.
+    stream
+        .write_all(b"\"s\":null}\n{\"n\":3,\"s\":\"three\"}")
+        .expect("it is sent");
+    assert_eq!(following.line(), "2,");
+    drop(stream);
+    assert_eq!(following.line(), "3,three");
+    let ended = following.lines.recv_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "the query has ended");
+}
+
+#[test]
+fn a_listening_socket_takes_many_connections() {
+    let port = free_port();
+    let following = Following::start(&format!("{} SELECT n, s FROM a", socket_source(port, true)));
+    let connect = || {
+        for _ in 0..600 {
+            match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(stream) => return stream,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            }
+        }
+        panic!("nobody listens");
+    };
+    let mut first = connect();
+    first.write_all(b"{\"n\":1,\"s\":\"one\"}\n").expect("it is sent");
+    assert_eq!(following.line(), "1,one");
+    let mut second = connect();
+    second.write_all(b"{\"n\":2,\"s\":\"two\"}\n").expect("it is sent");
+    assert_eq!(following.line(), "2,two");
+    drop(second);
+    first.write_all(b"{\"n\":3,\"s\":\"three\"}\n").expect("it is sent");
+    assert_eq!(following.line(), "3,three");
+}
+
+#[test]
+fn a_socket_is_written_to_and_a_lost_one_fails_the_query() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it has an address").port();
+    let reader = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("it connects");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("text comes");
+        // The next one is hung up on.
+        drop(listener.accept().expect("it connects"));
+        text
+    });
+    let made = "CREATE SOURCE made (n BIGINT) WITH (connector = 'datagen', fields.n.kind = 'sequence'";
+    let sink = format!("CREATE SINK s WITH (connector = 'socket', port = {port}, format = 'csv');");
+    rows(&format!(
+        "{made}, rows = 3); {sink} INSERT INTO s SELECT n, n * 2 AS m FROM made"
+    ));
+    let lost = waterwheel(&format!("{made}); {sink} INSERT INTO s SELECT n FROM made"), &[]);
+    assert_eq!(reader.join().expect("it reads"), "n,m\n0,0\n1,2\n2,4\n");
+    assert_eq!(lost.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&lost.stderr);
+    assert!(
+        said.contains(&format!("socket 127.0.0.1:{port}: the connection was lost")),
+        "{said}"
+    );
+    let nobody = waterwheel(&format!("{made}); {sink} INSERT INTO s SELECT n FROM made"), &[]);
+    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert!(
+        said.contains(&format!("socket 127.0.0.1:{port}: no connection")),
+        "{said}"
+    );
+}
