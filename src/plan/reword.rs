@@ -44,6 +44,7 @@ pub fn bare(message: &str) -> &str {
     let parts = [
         "Error during planning: ",
         "Internal error: ",
+        "Execution error: ",
         "Arrow error: ",
         "Parser error: ",
         "Cast error: ",
