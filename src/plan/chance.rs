@@ -366,7 +366,10 @@ impl Placing<'_> {
     }
 
     fn refused_above(&self, name: &str, plan: &LogicalPlan) -> datafusion::common::DataFusionError {
-        let help = format!("call it right over the table:  FROM (SELECT *, {name}() AS x FROM t)");
+        let help = match plan {
+            LogicalPlan::TableScan(_) => "give the number with the rows, as a column".to_string(),
+            _ => format!("call it right over the table:  FROM (SELECT *, {name}() AS x FROM t)"),
+        };
         self.refuse.at(name, above(plan), &help)
     }
 

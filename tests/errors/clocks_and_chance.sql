@@ -8,3 +8,5 @@ SELECT window_end, rand() FROM TUMBLE(t, ts, INTERVAL '10' SECOND) GROUP BY wind
 SELECT count(*) FILTER (WHERE random() < 0.5) FROM t;
 SELECT a.k, uuid() FROM t a JOIN t b ON a.k = b.k;
 SELECT k FROM t ORDER BY random();
+CREATE EXTERNAL TABLE dim (cust STRING, tier STRING) STORED AS CSV LOCATION 'tests/cases/dim.csv' WITH HEADER ROW;
+SELECT tier, random() FROM dim;
