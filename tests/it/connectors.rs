@@ -278,3 +278,34 @@ fn a_socket_is_written_to_and_a_lost_one_fails_the_query() {
         "{said}"
     );
 }
+
+#[test]
+fn rows_are_dealt_out_to_folders() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    let rows_in = "VALUES (1, 'a', 10), (2, 'b/c', 20), (3, NULL, 30), (4, 'a', 40), (5, '', 50)";
+    let sql = |by: &str, more: &str| {
+        format!(
+            "CREATE SINK o WITH (connector = 'file', path = '{}', format = 'csv', partition_by = '{by}'{more});
+             INSERT INTO o SELECT * FROM ({rows_in}) AS t (n, s, m)",
+            shown(&out)
+        )
+    };
+    rows(&sql("s", ""));
+    let read = |folder: &str| {
+        let mut files = std::fs::read_dir(out.join(folder)).expect("a folder");
+        let text = std::fs::read_to_string(files.next().expect("a file").expect("a file").path());
+        assert!(files.next().is_none(), "{folder} holds one file");
+        text.expect("text")
+    };
+    assert_eq!(read("s=a"), "n,m\n1,10\n4,40\n");
+    assert_eq!(read("s=b%2Fc"), "n,m\n2,20\n");
+    assert_eq!(read("s=__HIVE_DEFAULT_PARTITION__"), "n,m\n3,30\n5,50\n");
+    let failed = |by: &str, more: &str| String::from_utf8_lossy(&waterwheel(&sql(by, more), &[]).stderr).into_owned();
+    assert!(failed("s", "").contains("is already there: overwrite = true replaces it"));
+    assert!(failed("ss", ", overwrite = true").contains("column `ss` is not in the rows"));
+    assert!(failed("n, s, m", ", overwrite = true").contains("none is left for the files"));
+    rows(&sql("m, s", ", overwrite = true"));
+    assert_eq!(read("m=20/s=b%2Fc"), "n\n2\n");
+    assert_eq!(std::fs::read_dir(out.join("s=a")).expect("a folder").count(), 0);
+}

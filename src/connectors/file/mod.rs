@@ -9,6 +9,7 @@ mod batches;
 mod bytes;
 mod follow;
 mod groups;
+mod partition;
 mod paths;
 mod sink;
 mod source;
@@ -59,6 +60,12 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             OptionKind::Bool,
             Some("false"),
             "Go on reading as files grow and others appear; packed files, Parquet and Arrow must appear complete",
+        ),
+        option(
+            "partition_by",
+            OptionKind::Text,
+            None,
+            "Writing: columns whose values make folders, as in 'year, city'; they leave the files",
         ),
         option(
             "overwrite",

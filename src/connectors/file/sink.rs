@@ -1,5 +1,6 @@
 //! Writing files that appear whole: one file at the end of a bounded query, or a directory of one part per interval.
 
+use super::partition::Partitioning;
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
@@ -24,10 +25,12 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
     };
     let target = Path::new(path);
     let overwrite = bool_option(spec, "overwrite", false)?;
+    let columns = spec.options.get("partition_by").map_or("", String::as_str);
+    let partitioning = Partitioning::new(columns, &schema)?;
     let writing = Writing {
         format: resolve_format(spec)?,
         compression: resolve_compression(spec, path)?,
-        schema,
+        schema: partitioning.schema.clone(),
     };
     if writing.format == Format::Text {
         return Err(Error::refused(
@@ -36,7 +39,14 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
     }
     let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
     if !is_file {
-        return Ok(Box::new(PartSink::open(target, writing, overwrite)?));
+        return Ok(Box::new(PartSink::open(target, writing, partitioning, overwrite)?));
+    }
+    if !columns.trim().is_empty() {
+        return Err(Error::refused(format!(
+            "{path} is one file, and partition_by makes folders: write to a directory, as in path = '{}', format = '{}'",
+            target.with_extension("").display(),
+            writing.format_name()
+        )));
     }
     if !bounded {
         let directory = target.with_extension("");
@@ -221,18 +231,19 @@ impl Drop for FileSink {
     }
 }
 
-/// A directory of one file per interval that has rows.
+/// A directory of one file per interval that has rows, or of folders of such files.
 struct PartSink {
     directory: PathBuf,
     writing: Writing,
+    partitioning: Partitioning,
     /// Parts of an earlier run, to be removed when the first new one is published.
     replaced: Vec<PathBuf>,
     /// Staged files by interval, with their place.
-    prepared: BTreeMap<u64, (PathBuf, PathBuf)>,
+    prepared: BTreeMap<u64, Vec<(PathBuf, PathBuf)>>,
 }
 
 impl PartSink {
-    fn open(directory: &Path, writing: Writing, overwrite: bool) -> Result<Self> {
+    fn open(directory: &Path, writing: Writing, partitioning: Partitioning, overwrite: bool) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| unwritable(directory, e))?;
         let replaced = parts(directory).map_err(|e| unwritable(directory, e))?;
         if !replaced.is_empty() && !overwrite {
@@ -241,9 +252,27 @@ impl PartSink {
         Ok(PartSink {
             directory: directory.to_path_buf(),
             writing,
+            partitioning,
             replaced,
             prepared: BTreeMap::new(),
         })
+    }
+
+    /// Writes the rows of one folder beside their place.
+    fn stage(&self, interval: u64, folder: &str, batches: &[RecordBatch]) -> Result<(PathBuf, PathBuf)> {
+        let name = format!("part-{interval:012}.{}", self.writing.suffix());
+        let directory = self.directory.join(folder);
+        fs::create_dir_all(&directory).map_err(|e| unwritable(&directory, e))?;
+        let target = directory.join(&name);
+        let staged = directory.join(format!(".{name}.unfinished"));
+        let mut encoder = self.writing.create(&staged)?;
+        batches
+            .iter()
+            .try_for_each(|batch| encoder.write(batch))
+            .map_err(|e| within(&target, e))?;
+        let packed = encoder.finish().map_err(|e| within(&target, e))?;
+        packed.finish().map_err(|e| unwritable(&staged, e))?;
+        Ok((staged, target))
     }
 
     fn remove_replaced(&mut self) -> Result<()> {
@@ -259,30 +288,21 @@ impl Sink for PartSink {
         if batches.iter().all(|b| b.num_rows() == 0) {
             return Ok(());
         }
-        let name = format!("part-{interval:012}.{}", self.writing.suffix());
-        let target = self.directory.join(&name);
-        let staged = self.directory.join(format!(".{name}.unfinished"));
-        let mut encoder = self.writing.create(&staged)?;
-        batches
-            .iter()
-            .try_for_each(|batch| encoder.write(batch))
-            .map_err(|e| within(&target, e))?;
-        let packed = encoder.finish().map_err(|e| within(&target, e))?;
-        packed.finish().map_err(|e| unwritable(&staged, e))?;
-        self.prepared.insert(interval, (staged, target));
+        for (folder, batches) in self.partitioning.deal(batches)? {
+            let staged = self.stage(interval, &folder, &batches)?;
+            self.prepared.entry(interval).or_default().push(staged);
+        }
         Ok(())
     }
 
     fn commit(&mut self, interval: u64) -> Result<()> {
         self.remove_replaced()?;
-        match self.prepared.remove(&interval) {
-            Some((staged, target)) => publish(&staged, &target),
-            None => Ok(()),
-        }
+        let prepared = self.prepared.remove(&interval).unwrap_or_default();
+        prepared.iter().try_for_each(|(staged, target)| publish(staged, target))
     }
 
     fn abort(&mut self) -> Result<()> {
-        for (staged, _) in std::mem::take(&mut self.prepared).into_values() {
+        for (staged, _) in std::mem::take(&mut self.prepared).into_values().flatten() {
             fs::remove_file(&staged).map_err(|e| unwritable(&staged, e))?;
         }
         Ok(())
@@ -293,13 +313,17 @@ impl Sink for PartSink {
     }
 }
 
-/// The parts that an earlier run left in a directory, by name.
+/// The parts that an earlier run left in a directory and its folders, by name.
 fn parts(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("part-") {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("part-") {
             found.push(entry.path());
+        } else if name.contains('=') && entry.file_type()?.is_dir() {
+            found.extend(parts(&entry.path())?);
         }
     }
     found.sort();
