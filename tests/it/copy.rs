@@ -9,7 +9,7 @@ const CLICKS: &str = "CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STR
 
 /// Runs a script to its end in a small engine, and gives the lines of what it showed.
 async fn run(sql: &str) -> Result<usize, Error> {
-    let engine = Engine::in_memory()?;
+    let engine = Engine::in_memory();
     let mut script = engine.script(sql)?;
     let mut shown = 0;
     while let Some(outcome) = script.next().await {
