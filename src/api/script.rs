@@ -8,10 +8,11 @@ use super::show;
 use crate::catalog::Relation;
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::PushTable;
+use crate::dstream::graph::Graph;
 use crate::error::{Diagnostic, Error, Result, Severity};
 use crate::plan::branch::stream_tables;
 use crate::sql::parse_script;
-use crate::sql::statement::{Located, Statement};
+use crate::sql::statement::{CreateTable, Located, Statement};
 use datafusion::arrow::array::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -101,56 +102,18 @@ impl Script {
         let span = located.span.clone();
         match located.statement {
             Statement::Query(query) => {
-                let waiting = self.start_waiting().await;
-                waiting?;
-                let (routed, graph, state) = self.plan(|p| {
-                    let routed = p.query(&query, &span)?;
-                    let graph = p.graph(std::slice::from_ref(&routed), &span)?;
-                    Ok((routed, graph, p.state.clone()))
-                })?;
-                self.wait_for_tables(&routed).await?;
-                let state = match routed.late {
-                    None => state,
-                    Some(_) => State {
-                        memory: self.with_tables(),
-                        ..state
-                    },
-                };
-                let planned = Planned {
-                    graph,
-                    queries: vec![routed],
-                    state,
-                    snapshot: true,
-                };
-                let query = self.engine.start(planned).await?.pop();
-                query
-                    .map(|q| Some(Outcome::Query(q)))
-                    .ok_or_else(|| Error::internal("a query did not start"))
+                let started = self.start_alone(|p| p.query(&query, &span), &span).await?;
+                Ok(Some(Outcome::Query(started)))
+            }
+            Statement::Copy(copy) => {
+                let started = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
+                Ok(Some(Outcome::Started(started)))
             }
             Statement::Insert(insert) => {
                 let routed = self.plan(|p| p.insert(&insert, &span))?;
                 self.keep_tables();
                 self.waiting.push((routed, span));
                 Ok(None)
-            }
-            Statement::Copy(copy) => {
-                self.start_waiting().await?;
-                let (routed, graph, state) = self.plan(|p| {
-                    let routed = p.copy(&copy, &span)?;
-                    let graph = p.graph(std::slice::from_ref(&routed), &span)?;
-                    Ok((routed, graph, p.state.clone()))
-                })?;
-                self.wait_for_tables(&routed).await?;
-                let planned = Planned {
-                    graph,
-                    queries: vec![routed],
-                    state,
-                    snapshot: true,
-                };
-                let query = self.engine.start(planned).await?.pop();
-                query
-                    .map(|q| Some(Outcome::Started(q)))
-                    .ok_or_else(|| Error::internal("a query did not start"))
             }
             Statement::Explain(explain) => {
                 let graph = self.plan(|p| {
@@ -162,7 +125,84 @@ impl Script {
                 })?;
                 Ok(Some(Outcome::Rows(show::explained(&graph)?)))
             }
+            Statement::CreateTable(create) if create.query.is_some() => {
+                self.create_filled(create, &span).await.map(Some)
+            }
             other => self.define(other, span),
+        }
+    }
+
+    /// Plans a query and starts it as a program of its own, behind the INSERTs before it and those into what it reads.
+    async fn start_alone(
+        &mut self,
+        plan: impl FnOnce(&mut Planning) -> Result<Routed, Vec<Diagnostic>>,
+        span: &Range<usize>,
+    ) -> Result<Query> {
+        self.start_waiting().await?;
+        let (routed, graph, state) = self.plan(|p| {
+            let routed = plan(p)?;
+            let graph = p.graph(std::slice::from_ref(&routed), span)?;
+            Ok((routed, graph, p.state.clone()))
+        })?;
+        self.run_alone(routed, graph, state).await
+    }
+
+    async fn run_alone(&mut self, routed: Routed, graph: Graph, state: State) -> Result<Query> {
+        self.wait_for_tables(&routed).await?;
+        let state = match routed.late {
+            None => state,
+            Some(_) => State {
+                memory: self.with_tables(),
+                ..state
+            },
+        };
+        let planned = Planned {
+            graph,
+            queries: vec![routed],
+            state,
+            snapshot: true,
+        };
+        let query = self.engine.start(planned).await?.pop();
+        query.ok_or_else(|| Error::internal("a query did not start"))
+    }
+
+    /// CREATE TABLE … AS: the tables that the query reads are read as they are now, so it is no part of the program of
+    /// the INSERTs around it.
+    async fn create_filled(&mut self, create: CreateTable, span: &Range<usize>) -> Result<Outcome> {
+        self.start_waiting().await?;
+        let (name, or_replace) = (create.name.value.clone(), create.or_replace);
+        let statement = Statement::CreateTable(create);
+        let planned = self.plan(|p| {
+            let Some(routed) = p.define(&statement, span)? else {
+                return Ok(None);
+            };
+            let graph = p.graph(std::slice::from_ref(&routed), span)?;
+            Ok(Some((routed, graph)))
+        })?;
+        let done = Outcome::Done(show::done(&statement));
+        let Some((routed, graph)) = planned else {
+            return Ok(done);
+        };
+        if or_replace {
+            self.forget_rows(&name);
+        }
+        self.keep_tables();
+        let reads_streams = !graph.sources.is_empty();
+        let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
+        if reads_streams {
+            self.filling.push((name, query.again()));
+            self.ready.push_back(Outcome::Started(query));
+        } else {
+            query.wait().await?;
+        }
+        Ok(done)
+    }
+
+    /// A table that replaces another in memory begins empty: the old rows have the old columns.
+    fn forget_rows(&self, name: &str) {
+        let replaced = self.engine.lock().memory.remove(name);
+        if let Some(table) = replaced {
+            table.seal();
         }
     }
 
@@ -171,10 +211,8 @@ impl Script {
         let routed = self.plan(|p| p.define(&statement, &span))?;
         if let Statement::CreateTable(create) = &statement
             && create.or_replace
-            && let Some(replaced) = self.engine.lock().memory.remove(&create.name.value)
         {
-            // The rows of the old table have its columns.
-            replaced.seal();
+            self.forget_rows(&create.name.value);
         }
         if let Some(routed) = routed {
             self.waiting.push((routed, span));

@@ -111,6 +111,11 @@ fn grouping(message: &str) -> Option<Reworded> {
         let said = format!("two columns are called `{column}`");
         return Some(Reworded::new("duplicate_column", said).help(help).about(column));
     }
+    if message.starts_with("LATERAL syntax is not supported") {
+        let said = "UNNEST and LATERAL stand behind CROSS JOIN, JOIN or LEFT JOIN";
+        let help = "write: FROM t LEFT JOIN UNNEST(t.list) AS u(x) ON TRUE";
+        return Some(Reworded::new("unsupported", said).help(help).about("UNNEST"));
+    }
     if message.starts_with("UNION queries have different number of columns") {
         let said = "the SELECTs of a UNION have different numbers of columns";
         return Some(Reworded::new("column_count", said).about("UNION"));

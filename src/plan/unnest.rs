@@ -175,15 +175,23 @@ fn unnested(
         ([], _) => defaults.collect(),
         _ if named.len() == outputs.len() => named,
         _ => {
-            let message = format!(
-                "UNNEST gives {} columns here, and {} are named",
-                outputs.len(),
-                named.len()
-            );
-            let mut refusal = Refusal::new("column_count", message);
-            refusal.span = alias.map(|alias| alias.name.span);
             let list: Vec<String> = defaults.collect();
-            return Err(refusal.help(format!("name each of: {}", list.join(", "))).into());
+            let (gives, help) = match &list[..] {
+                [_] => (
+                    "one column".to_string(),
+                    "WITH ORDINALITY adds one that counts from 1".to_string(),
+                ),
+                _ => (
+                    format!("{} columns", list.len()),
+                    format!("name each of: {}", list.join(", ")),
+                ),
+            };
+            let mut refusal = Refusal::new(
+                "column_count",
+                format!("UNNEST gives {gives} here, not {}", named.len()),
+            );
+            refusal.span = alias.map(|alias| alias.name.span);
+            return Err(refusal.help(help).into());
         }
     };
     let exprs = outputs.into_iter().zip(names).map(|((_, expr), name)| expr.alias(name));
