@@ -5,14 +5,14 @@
 
 use crate::dstream::graph::*;
 use crate::dstream::nodes::InputNode;
-use crate::dstream::record::NO_WATERMARK;
-use crate::dstream::table::{TableSpec, unit_ns};
+use crate::dstream::table::TableSpec;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
+use crate::plan::rules::{operators_of, rules};
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -634,86 +634,4 @@ fn event_time(table: &TableSpec) -> Option<EventTime> {
         unit,
         delay_ns: watermark.delay_ns,
     })
-}
-
-fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
-    let none = || "none".to_string();
-    match op {
-        Op::Source(_) => (
-            LineageRule::Ranges,
-            WatermarkRule::Splits,
-            "the position and watermark of each split".into(),
-        ),
-        Op::Stage(_) | Op::Panes(_) => (LineageRule::SamePartition, WatermarkRule::Inputs, none()),
-        Op::Windows(w) if w.window.spec == WindowSpec::Forever => (
-            LineageRule::Fold,
-            WatermarkRule::AtEnd,
-            "one group per key, until the end of the input".into(),
-        ),
-        Op::Windows(w) => (
-            LineageRule::Fold,
-            WatermarkRule::Inputs,
-            bounded_by_watermark(
-                match w.window.spec {
-                    WindowSpec::Session { .. } => "open sessions",
-                    _ => "open panes",
-                },
-                w.window,
-            ),
-        ),
-        Op::WindowRows(w) => (
-            LineageRule::Fold,
-            WatermarkRule::Inputs,
-            bounded_by_watermark("the rows of open panes", w.window),
-        ),
-        Op::Closed(c) if c.closes == Closes::AtEnd => (
-            LineageRule::Fold,
-            WatermarkRule::AtEnd,
-            "every row, until the end of the input".into(),
-        ),
-        Op::Closed(_) => (
-            LineageRule::Fold,
-            WatermarkRule::Inputs,
-            "windows closed on some inputs; bounded by the slowest".into(),
-        ),
-    }
-}
-
-fn bounded_by_watermark(what: &str, window: Windowing) -> String {
-    let width = match window.spec {
-        WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } | WindowSpec::Cumulate { size, .. } => size,
-        WindowSpec::Session { gap } => gap,
-        WindowSpec::Forever => NO_WATERMARK,
-    };
-    let width = super::window_tables::human(width.saturating_mul(unit_ns(window.unit)));
-    format!("{what}; bounded by the watermark (a window of {width})")
-}
-
-/// The operators of a stateless chain from the bottom up, for people.
-fn operators_of(plan: &LogicalPlan) -> String {
-    let mut names = Vec::new();
-    let walked = plan.apply(|node| {
-        let name = match node {
-            LogicalPlan::Projection(_) => "project",
-            LogicalPlan::Filter(_) => "filter",
-            LogicalPlan::Unnest(_) => "unnest",
-            LogicalPlan::Join(_) => "join",
-            LogicalPlan::Aggregate(_) => "aggregate",
-            LogicalPlan::Window(_) => "over",
-            LogicalPlan::Sort(_) => "sort",
-            LogicalPlan::Distinct(_) => "distinct",
-            LogicalPlan::Union(_) => "union",
-            LogicalPlan::Limit(_) => "limit",
-            LogicalPlan::Extension(e) if e.node.name() == "Window" => "window",
-            _ => return Ok(TreeNodeRecursion::Continue),
-        };
-        names.push(name);
-        Ok(TreeNodeRecursion::Continue)
-    });
-    names.reverse();
-    names.dedup();
-    match walked {
-        Ok(_) if !names.is_empty() => names.join(", "),
-        _ => "pass".to_string(),
-    }
 }

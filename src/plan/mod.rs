@@ -3,7 +3,7 @@
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`]), UNNEST in FROM ([`unnest`]), what is known of each relation ([`facts`]), chains over
 //! one source ([`branch`]), aggregates taken apart ([`panes`]), orders without ties ([`ties`]), clocks and chance
-//! ([`chance`], [`clock`]), the graph ([`compile`]), EXPLAIN ([`explain`]),
+//! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]),
 //! and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
@@ -19,6 +19,7 @@ pub mod explain;
 pub mod facts;
 pub mod panes;
 mod reword;
+pub mod rules;
 pub mod session;
 pub mod ties;
 pub mod unnest;

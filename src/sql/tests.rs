@@ -367,7 +367,7 @@ const WRONG: &[(&str, &[&str])] = &[
     (
         "äöü ß;\n  DROP t",
         &[
-            "1:1 unknown_statement there is no statement `ÄÖÜ` ? statements begin with one of: CREATE, DESC, DESCRIBE, DROP, EXPLAIN, FROM, INSERT, RESET, SELECT, SET, SHOW, VALUES, WITH",
+            "1:1 unknown_statement there is no statement `ÄÖÜ` ? statements begin with one of: COPY, CREATE, DESC, DESCRIBE, DROP, EXPLAIN, FROM, INSERT, RESET, SELECT, SET, SHOW, VALUES, WITH",
             "2:8 syntax expected `TABLE`, `SOURCE`, `SINK` or `VIEW`, found `t`",
         ],
     ),
