@@ -641,7 +641,9 @@ pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
     let title = |item: &ast::SelectItem| match item {
         ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(_)) => Some(None),
         // A column of a table, or a field of a struct: both are called by their own name.
-        ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => Some(parts.last().map(own_name)),
+        ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
+            Some(parts.last().map(group_window::normal))
+        }
         ast::SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
         ast::SelectItem::ExprWithAlias { .. } => Some(None),
         _ => None,
@@ -668,14 +670,6 @@ fn located(fault: Fault, create: &CreateTable) -> Diagnostic {
         Subject::Value(key) => option(key).map(|def| &def.value_span),
     };
     fault.diagnostic.at(span.unwrap_or(&create.name.span).clone())
-}
-
-/// A name as it counts: in lower case unless quoted.
-fn own_name(ident: &ast::Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    }
 }
 
 /// The columns of a table that declares none, from its data.

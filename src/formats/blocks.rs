@@ -29,6 +29,47 @@ impl Block {
     }
 }
 
+/// Bytes of a stream that have been read and not been given out yet, and where they stand.
+pub struct Pending {
+    pub bytes: Vec<u8>,
+    /// Of the first of them.
+    pub offset: u64,
+    /// Its line, counted from 1.
+    pub line: u64,
+}
+
+impl Pending {
+    /// Nothing yet, at some offset of a stream.
+    pub fn at(offset: u64) -> Self {
+        Pending {
+            bytes: Vec::new(),
+            offset,
+            line: 1,
+        }
+    }
+
+    /// Leaves out a byte order mark at the beginning of the stream.
+    pub fn skip_mark(&mut self) {
+        if self.offset == 0 && self.bytes.starts_with(BOM) {
+            self.bytes.drain(..BOM.len());
+            self.offset = BOM.len() as u64;
+        }
+    }
+
+    /// Gives out the first `end` bytes.
+    pub fn cut(&mut self, end: usize) -> Block {
+        let rest = self.bytes.split_off(end);
+        let block = Block {
+            offset: self.offset,
+            line: self.line,
+            bytes: std::mem::replace(&mut self.bytes, rest),
+        };
+        self.offset = block.end();
+        self.line += count_lines(&block.bytes) as u64;
+        block
+    }
+}
+
 /// Cuts a byte stream into [`Block`]s. The cuts depend on the bytes only, not on how they arrive.
 pub struct BlockReader {
     /// `None` once everything has been read: the source's handles are free then.
@@ -37,10 +78,7 @@ pub struct BlockReader {
     failed: Option<io::Error>,
     rule: Rule,
     block_bytes: usize,
-    /// Bytes read and not given out yet; the first one is at `offset`.
-    pending: Vec<u8>,
-    offset: u64,
-    line: u64,
+    pending: Pending,
 }
 
 impl BlockReader {
@@ -51,16 +89,14 @@ impl BlockReader {
             failed: None,
             rule,
             block_bytes: BLOCK_BYTES,
-            pending: Vec::new(),
-            offset: 0,
-            line: 1,
+            pending: Pending::at(0),
         }
     }
 
     /// Goes on at a block's beginning that an earlier reader told. Line numbers then count from there.
     pub fn resume(input: Box<dyn Read + Send>, rule: Rule, offset: u64) -> Self {
         BlockReader {
-            offset,
+            pending: Pending::at(offset),
             ..BlockReader::new(input, rule)
         }
     }
@@ -77,16 +113,16 @@ impl BlockReader {
     /// Errors: the stream cannot be read.
     pub fn take_record(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.fill(self.block_bytes);
-        self.skip_mark();
+        self.pending.skip_mark();
         let mut scan = Scan::new(self.rule);
         let end = match self.first_end(&mut scan)? {
             Some(end) => end,
-            None => self.pending.len(),
+            None => self.pending.bytes.len(),
         };
         if end == 0 {
             return self.failed.take().map_or(Ok(None), Err);
         }
-        Ok(Some(self.cut(end).bytes))
+        Ok(Some(self.pending.cut(end).bytes))
     }
 
     /// The next block; `None` at the end of the stream.
@@ -95,12 +131,12 @@ impl BlockReader {
     /// longer than 256 MiB.
     pub fn next_block(&mut self) -> io::Result<Option<Block>> {
         self.fill(self.block_bytes);
-        self.skip_mark();
-        let window = self.block_bytes.min(self.pending.len());
-        if self.input.is_none() && self.failed.is_none() && window == self.pending.len() {
-            return Ok((window > 0).then(|| self.cut(window)));
+        self.pending.skip_mark();
+        let window = self.block_bytes.min(self.pending.bytes.len());
+        if self.input.is_none() && self.failed.is_none() && window == self.pending.bytes.len() {
+            return Ok((window > 0).then(|| self.pending.cut(window)));
         }
-        let mut end = last_end(self.rule, &self.pending[..window]);
+        let mut end = last_end(self.rule, &self.pending.bytes[..window]);
         if end.is_none() {
             let mut scan = Scan::new(self.rule);
             end = self.first_end(&mut scan)?;
@@ -108,15 +144,15 @@ impl BlockReader {
         match (end, self.failed.take()) {
             (Some(end), failed) => {
                 self.failed = failed;
-                Ok(Some(self.cut(end)))
+                Ok(Some(self.pending.cut(end)))
             }
             (None, Some(failed)) => {
-                self.pending.clear();
+                self.pending.bytes.clear();
                 Err(failed)
             }
             (None, None) => {
-                let rest = self.pending.len();
-                Ok((rest > 0).then(|| self.cut(rest)))
+                let rest = self.pending.bytes.len();
+                Ok((rest > 0).then(|| self.pending.cut(rest)))
             }
         }
     }
@@ -124,33 +160,33 @@ impl BlockReader {
     /// The end of the first record, reading as far as it takes. `None`: the stream ends (or fails) before.
     fn first_end(&mut self, scan: &mut Scan) -> io::Result<Option<usize>> {
         loop {
-            if let Some(end) = scan.next_end(&self.pending) {
+            if let Some(end) = scan.next_end(&self.pending.bytes) {
                 return Ok(Some(end));
             }
             if self.input.is_none() {
                 return Ok(None);
             }
-            if self.pending.len() >= MAX_RECORD_BYTES {
+            if self.pending.bytes.len() >= MAX_RECORD_BYTES {
                 self.input = None;
-                let place = thousands(self.offset);
+                let place = thousands(self.pending.offset);
                 let message = format!(
                     "line {} (byte {place}) is longer than 256 MiB: is a line end or a closing quote missing?",
-                    self.line
+                    self.pending.line
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
-            self.fill((self.pending.len() * 2).min(MAX_RECORD_BYTES));
+            self.fill((self.pending.bytes.len() * 2).min(MAX_RECORD_BYTES));
         }
     }
 
     /// Reads until `wanted` bytes are pending, or the input has ended or failed.
     fn fill(&mut self, wanted: usize) {
-        let missing = wanted.saturating_sub(self.pending.len());
+        let missing = wanted.saturating_sub(self.pending.bytes.len());
         let Some(input) = self.input.as_mut().filter(|_| missing > 0) else {
             return;
         };
-        self.pending.reserve_exact(missing);
-        match input.take(missing as u64).read_to_end(&mut self.pending) {
+        self.pending.bytes.reserve_exact(missing);
+        match input.take(missing as u64).read_to_end(&mut self.pending.bytes) {
             Ok(read) if read == missing => {}
             Ok(_) => self.input = None,
             Err(error) => {
@@ -158,24 +194,5 @@ impl BlockReader {
                 self.failed = Some(error);
             }
         }
-    }
-
-    fn skip_mark(&mut self) {
-        if self.offset == 0 && self.pending.starts_with(BOM) {
-            self.pending.drain(..BOM.len());
-            self.offset = BOM.len() as u64;
-        }
-    }
-
-    fn cut(&mut self, end: usize) -> Block {
-        let rest = self.pending.split_off(end);
-        let block = Block {
-            offset: self.offset,
-            line: self.line,
-            bytes: std::mem::replace(&mut self.pending, rest),
-        };
-        self.offset = block.end();
-        self.line += count_lines(&block.bytes) as u64;
-        block
     }
 }

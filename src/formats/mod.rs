@@ -22,7 +22,7 @@ mod typed;
 mod words;
 mod write;
 
-pub use blocks::{Block, BlockReader, MAX_RECORD_BYTES};
+pub use blocks::{Block, BlockReader, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};
 pub use options::{Compression, CsvFormat, Format, OnError, bool_option, resolve_compression, resolve_format};

@@ -228,7 +228,7 @@ impl Rewriter<'_> {
         let others = keys.iter().filter(|key| !window.contains(key));
         Ok(Some(
             others
-                .map(|key| unqualified(&named_value(key, &select.projection)))
+                .map(|key| unqualified(named_value(key, &select.projection)))
                 .collect(),
         ))
     }
@@ -270,13 +270,10 @@ fn wrap(relation: &mut TableFactor, call: &Function, keys: Vec<Expr>) {
     let (data, alias) = match relation {
         TableFactor::Table { name, alias, .. } => {
             let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
-            let own = idents.last().cloned().map(|name| ast::TableAlias {
-                explicit: true,
-                name,
-                columns: Vec::new(),
-                at: None,
-            });
-            (Expr::CompoundIdentifier(idents), alias.take().or(own))
+            (
+                Expr::CompoundIdentifier(idents),
+                alias.take().or_else(|| own_alias(name)),
+            )
         }
         TableFactor::Derived { subquery, alias, .. } => (Expr::Subquery(subquery.clone()), alias.take()),
         _ => return,
@@ -352,29 +349,6 @@ fn own_alias(name: &ObjectName) -> Option<ast::TableAlias> {
     })
 }
 
-/// A key of GROUP BY as the expression that it names.
-fn named_value(key: &Expr, projection: &[SelectItem]) -> Expr {
-    let aliased = |name: &Ident| {
-        projection.iter().find_map(|item| match item {
-            SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(name) => Some(expr.clone()),
-            _ => None,
-        })
-    };
-    let placed = |digits: &str| match projection.get(digits.parse::<usize>().ok()?.checked_sub(1)?)? {
-        SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr) => Some(expr.clone()),
-        _ => None,
-    };
-    let value = match key {
-        Expr::Identifier(name) => aliased(name),
-        Expr::Value(value) => match &value.value {
-            ast::Value::Number(digits, _) => placed(digits),
-            _ => None,
-        },
-        _ => None,
-    };
-    value.unwrap_or_else(|| key.clone())
-}
-
 /// Without the name of the relation: inside the session there is no other.
 fn unqualified(key: &Expr) -> Expr {
     struct Bare;
@@ -411,8 +385,14 @@ fn column(name: &str, span: Span) -> Expr {
     Expr::Identifier(Ident::with_span(span, name))
 }
 
-/// A key of GROUP BY; an alias or position of SELECT stands for its expression.
+/// A key of GROUP BY; an alias or position of SELECT that stands for a window stands for its call.
 fn resolve<'a>(key: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
+    let target = Some(named_value(key, projection));
+    target.filter(|expr| window_call(expr).is_some()).unwrap_or(key)
+}
+
+/// A key of GROUP BY; an alias or position of SELECT stands for its expression.
+fn named_value<'a>(key: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
     let named = |name: &Ident| {
         projection.iter().find_map(|item| match item {
             SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(name) => Some(expr),
@@ -431,7 +411,7 @@ fn resolve<'a>(key: &'a Expr, projection: &'a [SelectItem]) -> &'a Expr {
         },
         _ => None,
     };
-    target.filter(|expr| window_call(expr).is_some()).unwrap_or(key)
+    target.unwrap_or(key)
 }
 
 /// The call, if `expr` is a window function over intervals only (a table function has a relation first).
@@ -523,7 +503,8 @@ fn window_struct(span: Span) -> Expr {
     })
 }
 
-fn normal(ident: &Ident) -> String {
+/// A name as it counts: in lower case unless quoted.
+pub fn normal(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),

@@ -4,7 +4,7 @@ use super::follow::Fate;
 use super::source::Reading;
 use crate::connectors::{Bell, Chunk, Next, Offset, SplitReader};
 use crate::error::{Error, Result};
-use crate::formats::{BOM, Block, Decoded, MAX_RECORD_BYTES, RowDecoder, Scan, count_lines, last_end};
+use crate::formats::{Decoded, MAX_RECORD_BYTES, Pending, RowDecoder, Scan, last_end};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -24,12 +24,8 @@ pub struct Tail {
     reading: Reading,
     /// `None` until the header is whole.
     decoder: Option<RowDecoder>,
-    /// Read and not given: less than a record, or the header.
-    pending: Vec<u8>,
-    /// Of the first byte of `pending`.
-    offset: u64,
-    /// Its line, from 1.
-    line: u64,
+    /// Less than a record, or the header.
+    pending: Pending,
     queue: Arc<Mutex<Queue>>,
     bell: Bell,
 }
@@ -56,9 +52,7 @@ impl Tail {
             name: name.to_string(),
             reading,
             decoder: None,
-            pending: Vec::new(),
-            offset: 0,
-            line: 1,
+            pending: Pending::at(0),
             queue: queue.clone(),
             bell,
         };
@@ -84,7 +78,7 @@ impl Tail {
         let mut got = 0;
         let read = (&mut self.handle)
             .take(READ_BYTES as u64)
-            .read_to_end(&mut self.pending);
+            .read_to_end(&mut self.pending.bytes);
         let step = match read {
             Ok(read) => {
                 got = read;
@@ -109,20 +103,20 @@ impl Tail {
 
     /// Hands the whole records over; `last`: all there is. True at the end.
     fn give(&mut self, last: bool) -> Result<bool> {
-        self.skip_mark();
+        self.pending.skip_mark();
         if self.decoder.is_none() && !self.begin(last)? {
             return Ok(last);
         }
         let rule = self.reading.format.rule();
         let end = if last {
-            Some(self.pending.len())
+            Some(self.pending.bytes.len())
         } else {
-            last_end(rule, &self.pending)
+            last_end(rule, &self.pending.bytes)
         };
         let block = match end {
-            Some(end) if end > 0 => self.cut(end),
-            _ if self.pending.len() > MAX_RECORD_BYTES => {
-                let message = format!("{}:{}: the line is longer than 256 MiB", self.name, self.line);
+            Some(end) if end > 0 => self.pending.cut(end),
+            _ if self.pending.bytes.len() > MAX_RECORD_BYTES => {
+                let message = format!("{}:{}: the line is longer than 256 MiB", self.name, self.pending.line);
                 return Err(Error::data(message));
             }
             _ => return Ok(last),
@@ -146,9 +140,9 @@ impl Tail {
     fn begin(&mut self, last: bool) -> Result<bool> {
         let mut header = None;
         if self.reading.format.has_header() {
-            let end = Scan::new(self.reading.format.rule()).next_end(&self.pending);
-            match end.or(last.then_some(self.pending.len())) {
-                Some(end) if end > 0 => header = Some(self.cut(end).bytes),
+            let end = Scan::new(self.reading.format.rule()).next_end(&self.pending.bytes);
+            match end.or(last.then_some(self.pending.bytes.len())) {
+                Some(end) if end > 0 => header = Some(self.pending.cut(end).bytes),
                 _ => return Ok(false),
             }
         }
@@ -162,25 +156,6 @@ impl Tail {
         )?;
         self.decoder = Some(decoder);
         Ok(true)
-    }
-
-    fn skip_mark(&mut self) {
-        if self.offset == 0 && self.pending.starts_with(BOM) {
-            self.pending.drain(..BOM.len());
-            self.offset = BOM.len() as u64;
-        }
-    }
-
-    fn cut(&mut self, end: usize) -> Block {
-        let rest = self.pending.split_off(end);
-        let block = Block {
-            offset: self.offset,
-            line: self.line,
-            bytes: std::mem::replace(&mut self.pending, rest),
-        };
-        self.offset = block.end();
-        self.line += count_lines(&block.bytes) as u64;
-        block
     }
 }
 

@@ -1,30 +1,29 @@
 //! A stream cut into blocks of the whole records that have arrived.
 
 use super::input::{Input, read_some};
-use crate::formats::{BOM, Block, Format, MAX_RECORD_BYTES, Rule, Scan, count_lines, last_end};
+use crate::formats::{Block, Format, MAX_RECORD_BYTES, Pending, Rule, Scan, last_end};
 use std::io;
 
 /// Cuts a stream into blocks of the whole records that have arrived.
 pub struct Arrivals {
     input: Input,
-    pending: Vec<u8>,
-    /// Bytes of `pending` known to hold no record end.
+    pending: Pending,
+    /// Pending bytes known to hold no record end.
     scanned: usize,
-    offset: u64,
-    line: u64,
     rule: Rule,
 }
 
 impl Arrivals {
     pub fn new(mut input: Input, format: &Format) -> Self {
         let mark = input.head.len() - input.text().len();
-        let pending = input.head.split_off(mark);
+        let pending = Pending {
+            bytes: input.head.split_off(mark),
+            ..Pending::at(mark as u64)
+        };
         Arrivals {
             input,
             pending,
             scanned: 0,
-            offset: mark as u64,
-            line: 1,
             rule: format.rule(),
         }
     }
@@ -32,7 +31,7 @@ impl Arrivals {
     /// The first record, for a CSV header; `None` when the stream is empty.
     pub fn take_record(&mut self) -> io::Result<Option<Block>> {
         loop {
-            if let Some(end) = Scan::new(self.rule).next_end(&self.pending) {
+            if let Some(end) = Scan::new(self.rule).next_end(&self.pending.bytes) {
                 return Ok(Some(self.cut(end)));
             }
             if self.input.ended {
@@ -45,18 +44,18 @@ impl Arrivals {
     /// Waits for the next whole records; at the end of the stream the last one may lack its line feed.
     pub fn next_block(&mut self) -> io::Result<Option<Block>> {
         loop {
-            let fresh = self.pending[self.scanned..].contains(&b'\n');
-            if let Some(end) = last_end(self.rule, &self.pending).filter(|_| fresh) {
+            let fresh = self.pending.bytes[self.scanned..].contains(&b'\n');
+            if let Some(end) = last_end(self.rule, &self.pending.bytes).filter(|_| fresh) {
                 return Ok(Some(self.cut(end)));
             }
-            self.scanned = self.pending.len();
+            self.scanned = self.pending.bytes.len();
             if self.input.ended {
                 return Ok(self.rest());
             }
-            if self.pending.len() >= MAX_RECORD_BYTES {
+            if self.pending.bytes.len() >= MAX_RECORD_BYTES {
                 return Err(io::Error::other(format!(
                     "line {} is longer than 256 MiB: is a line end or a closing quote missing?",
-                    self.line
+                    self.pending.line
                 )));
             }
             self.wait()?;
@@ -64,29 +63,17 @@ impl Arrivals {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let at_start = self.offset == 0;
-        self.input.ended = !read_some(&mut self.input.read, &mut self.pending)?;
-        if at_start && self.pending.starts_with(BOM) {
-            self.pending.drain(..BOM.len());
-            self.offset = BOM.len() as u64;
-        }
+        self.input.ended = !read_some(&mut self.input.read, &mut self.pending.bytes)?;
+        self.pending.skip_mark();
         Ok(())
     }
 
     fn rest(&mut self) -> Option<Block> {
-        (!self.pending.is_empty()).then(|| self.cut(self.pending.len()))
+        (!self.pending.bytes.is_empty()).then(|| self.cut(self.pending.bytes.len()))
     }
 
     fn cut(&mut self, end: usize) -> Block {
-        let rest = self.pending.split_off(end);
-        let block = Block {
-            offset: self.offset,
-            line: self.line,
-            bytes: std::mem::replace(&mut self.pending, rest),
-        };
         self.scanned = 0;
-        self.offset = block.end();
-        self.line += count_lines(&block.bytes) as u64;
-        block
+        self.pending.cut(end)
     }
 }
