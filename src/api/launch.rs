@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::connectors::memory::{InsertHandle, MemoryTable};
 use crate::connectors::{Bell, Source, Workers};
 use crate::driver::execute::Tasks;
+use crate::driver::idle::{Idleness, owners};
 use crate::driver::intake::{Clockwork, Intake};
 use crate::driver::late::LateLog;
 use crate::driver::output::{Delivery, Outputs, Receiver};
@@ -227,6 +228,17 @@ impl Build {
             }
         }
         let outputs = Outputs::new(&graph.outputs, deliveries);
+        let fed_by: Vec<Vec<usize>> = graph.outputs.iter().map(|output| graph.sources_of(output)).collect();
+        let timeouts = graph.outputs.iter().zip(&fed_by).map(|(output, sources)| {
+            let asked = output.idle_timeout_ns.or(settings.idle_timeout_ns);
+            let of_source = |place: &usize| {
+                let own = intakes.get(*place).and_then(|intake| intake.source().idle_timeout_ns());
+                (*place, asked.or(own).filter(|timeout| *timeout > 0))
+            };
+            sources.iter().map(of_source).collect()
+        });
+        let idleness = Idleness::new(timeouts.collect());
+        let owners = owners(&graph);
         Ok(Program {
             graph: Arc::new(graph),
             settings,
@@ -241,6 +253,10 @@ impl Build {
             clock: Arc::clone(&self.clock),
             next: 0,
             clock_ns: i64::MIN,
+            idleness,
+            owners,
+            fed_by,
+            reached: Vec::new(),
             oldest_needed: None,
         })
     }

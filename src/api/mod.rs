@@ -6,13 +6,17 @@
 //! Depends on everything below. Start reading at [`Engine::query`].
 
 mod answers;
+mod circles;
+mod clauses;
 mod clock;
 mod delivery;
 mod drive;
 mod engine;
+mod filling;
 mod late;
 mod launch;
 mod planning;
+mod progress;
 mod query;
 mod script;
 mod show;

@@ -176,17 +176,7 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
-        if let Some((_, place)) = super::late::clause(&create.query) {
-            let misplaced = Diagnostic::error(
-                "misplaced",
-                "LATE ROWS INTO belongs to a query that runs, not to a view",
-            );
-            return Err(vec![
-                misplaced
-                    .at(place.clone())
-                    .help("write it after the SELECT or INSERT that reads the view"),
-            ]);
-        }
+        super::clauses::refuse_in_view(&create.query)?;
         let plan = self.logical(&create.query, span)?;
         let plan = match create.columns.is_empty() {
             true => plan,
@@ -227,15 +217,18 @@ impl<'a> Planning<'a> {
         let plan = match &create.from {
             SinkInput::Nothing => None,
             SinkInput::Query(query) => {
-                let plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
-                late = self.late_into(query, &plan, span)?;
-                Some(plan.plan)
+                let mut plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
+                late = self.clauses(query, &mut plan, span)?;
+                Some(plan)
             }
-            SinkInput::Relation(name) => Some(self.whole_relation(name, span)?),
+            SinkInput::Relation(name) => Some(QueryPlan::new(
+                create.name.value.clone(),
+                self.whole_relation(name, span)?,
+            )),
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
-            plan: QueryPlan::new(create.name.value.clone(), plan),
+            plan,
             target: Target::Sink(spec),
             once: false,
             late,
@@ -277,6 +270,7 @@ impl<'a> Planning<'a> {
                 }
             }
             self.state.catalog.remove(&name.value);
+            self.state.flows.remove(&name.value);
         }
         Ok(())
     }
@@ -287,7 +281,7 @@ impl<'a> Planning<'a> {
         self.state.unnamed += 1;
         let mut plan = QueryPlan::new(format!("q{}", self.state.unnamed), plan);
         plan.titles = titles(&query.query);
-        let late = self.late_into(query, &plan, span)?;
+        let late = self.clauses(query, &mut plan, span)?;
         Ok(Routed {
             plan,
             target: Target::Reader,
@@ -325,14 +319,16 @@ impl<'a> Planning<'a> {
                 ]);
             }
         };
-        let plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
-        let late = self.late_into(&insert.query, &plan, span)?;
-        Ok(Routed {
+        let mut plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
+        let late = self.clauses(&insert.query, &mut plan, span)?;
+        let routed = Routed {
             plan,
             target,
             once: false,
             late,
-        })
+        };
+        self.flow(&routed, &insert.target.span)?;
+        Ok(routed)
     }
 
     /// The query's columns cast to those of the table; columns that are not named are NULL.
@@ -470,10 +466,12 @@ impl<'a> Planning<'a> {
     }
 
     fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
-        let unsupported = query
-            .clauses
-            .iter()
-            .filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_)));
+        let unsupported = query.clauses.iter().filter(|c| {
+            !matches!(
+                c.kind,
+                ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_) | ClauseKind::IdleTimeout(_)
+            )
+        });
         let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
         if !unsupported.is_empty() {
             return Err(unsupported);
@@ -558,7 +556,7 @@ impl<'a> Planning<'a> {
             .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
-    fn names(&self) -> Names<'_> {
+    pub(super) fn names(&self) -> Names<'_> {
         Names {
             session: &self.state.session,
             catalog: &self.state.catalog,

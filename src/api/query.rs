@@ -130,6 +130,22 @@ impl Query {
         }
     }
 
+    /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
+    ///
+    /// Errors: what made it fail.
+    pub(super) async fn settled(&self) -> Result<()> {
+        let mut resting = self.running.control.resting();
+        tokio::select! {
+            ended = self.wait() => ended.map(drop),
+            // The program holds the sender as long as it has not ended.
+            _ = resting.wait_for(|rests| *rests) => Ok(()),
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.running.ended.borrow().is_some() || *self.running.control.resting().borrow()
+    }
+
     /// Whether it was stopped before its input had ended.
     pub fn stopped(&self) -> bool {
         matches!(*self.running.ended.borrow(), Some(Ended::Stopped))

@@ -6,13 +6,16 @@
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
 pub mod execute;
+pub mod idle;
 pub mod intake;
 pub mod late;
 pub mod output;
+pub mod progress;
 pub mod recover;
 
 use crate::config::Settings;
 use crate::dstream::graph::{Graph, NodeId, Op, WatermarkRule};
+use crate::dstream::record::Floor;
 use crate::dstream::record::{BatchId, BatchKind, ENDED, IntervalRecord};
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
@@ -21,6 +24,7 @@ use crate::operators::{Batch, Dataset};
 use crate::storage::{Entry, Journal};
 use crate::tasks::Pool;
 use execute::Tasks;
+use idle::{Idleness, Judgement};
 use intake::{Intake, Taken, deal};
 use late::LateLog;
 use output::Outputs;
@@ -45,6 +49,13 @@ pub struct Program {
     pub clock: Arc<dyn Clock>,
     pub next: u64,
     pub clock_ns: i64,
+    pub idleness: Idleness,
+    /// Per node, the output that alone is made of it.
+    pub owners: Vec<Option<usize>>,
+    /// Per output, the sources that it is made of: indices into `intakes`.
+    pub fed_by: Vec<Vec<usize>>,
+    /// Per output, the watermark that it has reached, and on which clock it did.
+    pub reached: Vec<(i64, i64)>,
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
 }
@@ -99,13 +110,22 @@ impl Program {
     /// How long to wait before what has come is run; `None` when nothing has come.
     pub fn until_due(&self, taken: &[Taken]) -> Option<Duration> {
         let came = taken.iter().any(|t| t.rows > 0 || !t.bad.is_empty());
-        if !came && !self.intakes.iter().any(Intake::would_advance) {
-            return None;
-        }
+        let constants = self.next == 0 && self.graph.has_constants();
         let width = self.settings.interval_ns;
-        let due = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
+        let next = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
+        let due = match came || constants || self.intakes.iter().any(Intake::would_advance) || self.fell_quiet() {
+            true => next,
+            // Nothing comes: the next thing to happen is that somebody has been quiet for long enough.
+            false => self.idleness.next_deadline()?.max(next),
+        };
         let wait = due.saturating_sub(self.clock.now_ns());
         Some(Duration::from_nanos(wait.max(0) as u64))
+    }
+
+    /// Some query waits for a split that has fallen quiet since the last interval.
+    fn fell_quiet(&self) -> bool {
+        let watched = |(place, intake): (usize, &Intake)| self.idleness.watches(place) && intake.fell_quiet();
+        self.intakes.iter().enumerate().any(watched)
     }
 
     /// Nothing can be added to the interval by waiting for files or generators: they have ended, or their limit is
@@ -120,6 +140,22 @@ impl Program {
         self.intakes.iter().all(Intake::ended)
     }
 
+    /// More comes only when somebody puts it in: files and generators have ended.
+    pub fn has_worked_off(&self) -> bool {
+        self.intakes.iter().all(|intake| !intake.bounded || intake.ended())
+    }
+
+    /// Ends the outputs whose own sources have ended: what they fill may be read by others of the program.
+    fn finish_ended(&mut self) -> Result<()> {
+        for (index, sources) in self.fed_by.iter().enumerate() {
+            let mut sources = sources.iter().filter_map(|s| self.intakes.get(*s));
+            if sources.all(Intake::ended) {
+                self.outputs.finish_one(index)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Runs one interval over what was taken.
     pub fn interval(&mut self, taken: Vec<Taken>) -> Result<Turn> {
         let t = self.next;
@@ -131,6 +167,7 @@ impl Program {
         self.count_late(&entry)?;
         self.outputs.prepare_late(t)?;
         let wanted = self.outputs.commit(t)?;
+        self.finish_ended()?;
         self.tell_sources();
         self.release(t);
         self.metrics.interval(t, rows as u64, given as u64, watch);
@@ -183,7 +220,10 @@ impl Program {
             self.metrics.bad(taken.bad.len() as u64);
             self.late.keep_bad(&self.graph, *node, taken.bad);
             let watermark = intake.advance_watermark();
-            let (source, dealt) = deal(taken.slices, partitions, watermark);
+            let (mut source, dealt) = deal(taken.slices, partitions, watermark);
+            if !self.idleness.is_off() {
+                source.splits = intake.stand(self.clock_ns);
+            }
             kept.push((!intake.source().replayable()).then(|| {
                 let mut slices: Vec<_> = dealt.iter().flatten().collect();
                 slices.sort_by_key(|s| s.record);
@@ -202,12 +242,40 @@ impl Program {
             }
             record.sources.push(source);
         }
-        let watermarks = watermarks(&self.graph, &record);
+        let of_source = |place: usize| record.sources.get(place).map_or(ENDED, |s| s.watermark_ns);
+        let mut watermarks = watermarks(&self.graph, of_source);
+        let floors = match self.idleness.is_off() {
+            true => Vec::new(),
+            false => self.look_for_idle(&record, &mut watermarks),
+        };
+        self.note_reached(&watermarks);
         Ok(self.journal.append(Entry {
             record,
             watermarks,
+            floors,
             kept,
         }))
+    }
+
+    /// Leaves out who is idle: gives the floors, and puts in the watermarks of the queries that have a time-out.
+    fn look_for_idle(&mut self, record: &IntervalRecord, of_nodes: &mut [i64]) -> Vec<Floor> {
+        let Judgement { sources, floors } = self.idleness.advance(record);
+        for output in self.idleness.outputs() {
+            let own = |place| {
+                let own = sources.iter().find(|(of, p, _)| (*of, *p) == (output, place));
+                own.map_or(ENDED, |(_, _, watermark)| *watermark)
+            };
+            let of_query = watermarks(&self.graph, own);
+            for ((node, owner), watermark) in of_nodes.iter_mut().zip(&self.owners).zip(of_query) {
+                if *owner == Some(output) {
+                    *node = watermark;
+                }
+            }
+        }
+        for (place, intake) in self.intakes.iter_mut().enumerate() {
+            intake.judge_from(|split| self.idleness.judged_from(place, split));
+        }
+        floors
     }
 
     /// Forgets what nothing open is made of any more.
@@ -263,16 +331,14 @@ pub fn state_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
 }
 
 /// Per node, its watermark after the interval (docs/time.md): the least of its inputs.
-fn watermarks(graph: &Graph, record: &IntervalRecord) -> Vec<i64> {
+fn watermarks(graph: &Graph, of_source: impl Fn(usize) -> i64) -> Vec<i64> {
     let mut all: Vec<i64> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs = node.inputs.iter().map(|i| all[*i]).min();
         let watermark = match (node.watermark, inputs) {
             (WatermarkRule::Splits, _) => {
                 let source = graph.sources.iter().position(|s| *s == node.id);
-                source
-                    .and_then(|s| record.sources.get(s))
-                    .map_or(ENDED, |s| s.watermark_ns)
+                source.map_or(ENDED, &of_source)
             }
             (_, None) => ENDED,
             (WatermarkRule::Inputs, Some(least)) => least,

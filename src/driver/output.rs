@@ -127,6 +127,18 @@ impl Outputs {
         Ok(())
     }
 
+    pub fn is_done(&self, index: usize) -> bool {
+        self.all.get(index).is_none_or(|delivered| delivered.done)
+    }
+
+    /// One output has given everything.
+    pub fn finish_one(&mut self, index: usize) -> Result<()> {
+        match self.all.get_mut(index) {
+            Some(delivered) if !delivered.done => delivered.finish(),
+            _ => Ok(()),
+        }
+    }
+
     pub fn stop(&mut self, why: Option<&Error>) {
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
             delivered.stop(why);

@@ -28,6 +28,8 @@ pub struct QueryPlan {
     pub plan: LogicalPlan,
     /// Per column, what to call it instead of the planner's name; empty when nothing is known.
     pub titles: Vec<Option<String>>,
+    /// `IDLE TIMEOUT`, in nanoseconds; `None` leaves it to the setting.
+    pub idle_timeout_ns: Option<i64>,
 }
 
 impl QueryPlan {
@@ -36,6 +38,7 @@ impl QueryPlan {
             name,
             plan,
             titles: Vec::new(),
+            idle_timeout_ns: None,
         }
     }
 
@@ -137,6 +140,7 @@ impl Builder {
             fetch,
             order_by: order_by.filter(|_| class_is_closed(&plan) && !sorted),
             bounded,
+            idle_timeout_ns: query.idle_timeout_ns,
             notes,
         });
         Ok(())

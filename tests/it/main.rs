@@ -4,6 +4,7 @@ mod cli;
 mod connectors;
 mod copy;
 mod errors;
+mod idle;
 mod laws;
 mod library;
 mod nexmark;

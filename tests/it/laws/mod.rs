@@ -9,7 +9,7 @@ mod answer;
 mod batch_cases;
 mod chance_cases;
 mod closed_cases;
-mod data;
+pub mod data;
 mod faults;
 mod feed;
 pub mod functions;
