@@ -1,4 +1,4 @@
-//! Where a query's rows go: to a reader, to a sink, or into a table of the engine.
+//! Where a query's rows go: to a reader, to a callback, to a sink, or into a table of the engine.
 
 use super::drive::Control;
 use super::query::{Update, shared};
@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
-use std::sync::Arc;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// To whoever holds the query's [`super::Updates`].
@@ -22,15 +24,7 @@ pub struct ToReader {
 
 impl Delivery for ToReader {
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
-        self.prepared = match batches {
-            [] => None,
-            [batch] => Some(batch.clone()),
-            several => Some(
-                concat_batches(&self.schema, several)
-                    .map_err(|e| Error::internal("the rows of a query do not fit together").because(e))?,
-            ),
-        }
-        .map(|batch| Update {
+        self.prepared = together(&self.schema, batches)?.map(|batch| Update {
             interval,
             batch,
             weights: None,
@@ -56,6 +50,74 @@ impl Delivery for ToReader {
             let _ = self.updates.send(Err(Error::new(error.kind, error.message.clone())));
         }
     }
+}
+
+/// The rows of an interval as one batch; `None` when there are none.
+fn together(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Option<RecordBatch>> {
+    match batches {
+        [] => Ok(None),
+        [batch] => Ok(Some(batch.clone())),
+        several => {
+            let all = concat_batches(schema, several);
+            all.map(Some)
+                .map_err(|e| Error::internal("the rows of a query do not fit together").because(e))
+        }
+    }
+}
+
+/// What [`super::DStream::foreach`] calls for every interval with rows.
+#[derive(Clone)]
+pub struct Callback(Arc<Mutex<Call>>);
+
+type Call = dyn FnMut(u64, &RecordBatch) -> Result<()> + Send;
+
+impl Callback {
+    pub fn new(call: impl FnMut(u64, &RecordBatch) -> Result<()> + Send + 'static) -> Callback {
+        Callback(Arc::new(Mutex::new(call)))
+    }
+
+    fn call(&self, interval: u64, rows: &RecordBatch) -> Result<()> {
+        let mut call = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = catch_unwind(AssertUnwindSafe(|| call(interval, rows)));
+        done.unwrap_or_else(|_| {
+            Err(Error::connector(format!(
+                "the callback panicked over the rows of interval {interval}"
+            )))
+        })
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("callback")
+    }
+}
+
+/// To a callback of the host.
+pub struct ToCallback {
+    pub schema: SchemaRef,
+    pub callback: Callback,
+    pub prepared: Option<RecordBatch>,
+}
+
+impl Delivery for ToCallback {
+    fn prepare(&mut self, _interval: u64, batches: &[RecordBatch]) -> Result<()> {
+        self.prepared = together(&self.schema, batches)?;
+        Ok(())
+    }
+
+    fn commit(&mut self, interval: u64) -> Result<bool> {
+        if let Some(rows) = self.prepared.take() {
+            self.callback.call(interval, &rows)?;
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn stop(&mut self, _why: Option<&Error>) {}
 }
 
 /// To a connector's sink.

@@ -56,7 +56,7 @@ impl Routed {
     pub fn fills(&self) -> impl Iterator<Item = &str> {
         self.targets().filter_map(|target| match target {
             Target::Table(spec) => Some(spec.name.as_str()),
-            Target::Reader | Target::Sink(_) => None,
+            Target::Reader | Target::Sink(_) | Target::Callback(_) => None,
         })
     }
 

@@ -105,7 +105,7 @@ impl Planning<'_> {
         let schema = match &target {
             Target::Sink(spec) if spec.columns.is_empty() => late.schema(),
             Target::Sink(spec) | Target::Table(spec) => spec.physical_schema(),
-            Target::Reader => late.schema(),
+            Target::Reader | Target::Callback(_) => late.schema(),
         };
         if let Some(message) = misfit(&name.value, &late, &schema) {
             let columns: Vec<&str> = late.columns.iter().map(|c| c.name.as_str()).collect();

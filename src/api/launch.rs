@@ -1,6 +1,6 @@
 //! Starting a program: its thread opens sources and sinks, reads static tables, plans every task, then runs.
 
-use super::delivery::{ToReader, ToSink, ToTable};
+use super::delivery::{ToCallback, ToReader, ToSink, ToTable};
 use super::drive::{Control, drive};
 use super::engine::{Engine, State};
 use super::late::{Fitted, LateInto};
@@ -145,6 +145,14 @@ fn delivery(
                 prepared: None,
             };
             Ok((Box::new(reader), Some(receiver)))
+        }
+        Target::Callback(callback) => {
+            let to = ToCallback {
+                schema: Arc::clone(schema),
+                callback: callback.clone(),
+                prepared: None,
+            };
+            Ok((Box::new(to), None))
         }
         Target::Sink(spec) => {
             let connector = spec.connector.as_deref().and_then(crate::connectors::find);

@@ -92,7 +92,11 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
             }
             tags.resize(width, Tag::Plain);
             // The optimiser has made DISTINCT a GROUP BY of all columns by now.
-            let what = match (&aggregate.group_expr[..], &aggregate.aggr_expr[..], aggregate.input.as_ref()) {
+            let what = match (
+                &aggregate.group_expr[..],
+                &aggregate.aggr_expr[..],
+                aggregate.input.as_ref(),
+            ) {
                 ([], _, _) => "an aggregate",
                 (_, [], LogicalPlan::Union(_)) => "UNION (without ALL)",
                 (_, [], _) => "DISTINCT (or GROUP BY)",

@@ -3,6 +3,7 @@
 mod cli;
 mod connectors;
 mod copy;
+mod dstream;
 mod errors;
 mod idle;
 mod laws;
