@@ -9,5 +9,6 @@ mod laws;
 mod library;
 mod nexmark;
 mod parser;
+mod programs;
 mod slt;
 mod tidy;
