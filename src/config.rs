@@ -17,7 +17,7 @@ pub struct Settings {
     pub parallelism: usize,
     /// Late rows, and dead letters, that are kept to be read.
     pub kept_rows: usize,
-    /// How many bytes of results may wait for a slow reader before its query waits.
+    /// How many bytes of results may wait for a slow reader or sink before no more is taken from the sources.
     pub max_lag_bytes: usize,
     pub time_zone: String,
     /// What `random()` and `uuid()` are made of, beside the place of the row.
@@ -111,7 +111,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "max_lag_bytes",
-        doc: "bytes of results that may wait for a slow reader before its query waits",
+        doc: "bytes of results that may wait for a slow reader or sink before its program takes no more from the sources",
         get: |s| show_size(s.max_lag_bytes),
         set: |s, v| match parse_size(v) {
             Some(n) if n > 0 => {

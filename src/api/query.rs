@@ -157,7 +157,8 @@ impl Query {
 
     /// The numbers so far, of the whole program.
     pub fn summary(&self) -> Summary {
-        self.running.metrics.summary()
+        let kept = self.running.store.state_rows();
+        self.running.metrics.summary(kept as u64)
     }
 
     /// Stops the query after the interval that runs; what it has given stays. Nothing is flushed: its open windows are

@@ -328,8 +328,7 @@ impl Program {
         if self.journal.first().is_some_and(|first| first < oldest) {
             self.journal.release_before(oldest);
         }
-        self.metrics
-            .kept(self.journal.len() as u64, self.store.state_rows() as u64);
+        self.metrics.kept(self.journal.len() as u64);
     }
 
     /// Late rows and what else the tasks noticed, counted once per interval.
