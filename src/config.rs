@@ -17,7 +17,7 @@ pub struct Settings {
     pub parallelism: usize,
     /// Late rows, and dead letters, that are kept to be read.
     pub kept_rows: usize,
-    /// How many bytes of results may wait for a slow reader before its query waits.
+    /// How many bytes of results may wait for a slow reader or sink before no more is taken from the sources.
     pub max_lag_bytes: usize,
     /// How long a split may be quiet before windows close without it; 0 waits for ever, `None` leaves it to the source.
     pub idle_timeout_ns: Option<i64>,
@@ -114,7 +114,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "max_lag_bytes",
-        doc: "bytes of results that may wait for a slow reader before its query waits",
+        doc: "bytes of results that may wait for a slow reader or sink before its program takes no more from the sources",
         get: |s| show_size(s.max_lag_bytes),
         set: |s, v| match parse_size(v) {
             Some(n) if n > 0 => {

@@ -19,4 +19,4 @@ pub mod storage;
 pub mod tasks;
 pub use datafusion::arrow;
 
-pub use api::{DStream, Engine, EngineBuilder, ManualClock, Outcome, Query, Script, Span, Update, Updates};
+pub use api::{DStream, Engine, EngineBuilder, ManualClock, Outcome, Query, Script, Span, Together, Update, Updates};

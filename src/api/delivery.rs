@@ -1,16 +1,18 @@
 //! Where a query's rows go: to a reader, to a callback, to a sink, or into a table of the engine.
 
-use super::drive::Control;
-use super::query::{Update, shared};
+use super::query::Update;
 use crate::connectors::Sink;
 use crate::connectors::memory::InsertHandle;
-use crate::driver::output::Delivery;
+use crate::driver::lanes::bytes_of;
+use crate::driver::output::{Delivery, Pace};
+use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
@@ -18,7 +20,8 @@ use tokio::sync::mpsc;
 pub struct ToReader {
     pub schema: SchemaRef,
     pub updates: mpsc::UnboundedSender<Result<Update>>,
-    pub control: Arc<Control>,
+    /// Bytes that were sent and not taken.
+    pub unread: Arc<AtomicUsize>,
     pub prepared: Option<Update>,
 }
 
@@ -36,8 +39,12 @@ impl Delivery for ToReader {
         let Some(update) = self.prepared.take() else {
             return Ok(!self.updates.is_closed());
         };
-        self.control.waiting(update.batch.get_array_memory_size());
+        self.unread.fetch_add(bytes_of(&update.batch), Ordering::Relaxed);
         Ok(self.updates.send(Ok(update)).is_ok())
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.unread.load(Ordering::Relaxed)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -47,7 +54,7 @@ impl Delivery for ToReader {
     fn stop(&mut self, why: Option<&Error>) {
         if let Some(error) = why {
             // A reader that has gone does not want to know.
-            let _ = self.updates.send(Err(Error::new(error.kind, error.message.clone())));
+            let _ = self.updates.send(Err(error.again()));
         }
     }
 }
@@ -118,21 +125,39 @@ impl Delivery for ToCallback {
     }
 
     fn stop(&mut self, _why: Option<&Error>) {}
+
+    fn pace(&self) -> Pace {
+        Pace::Own
+    }
 }
 
 /// To a connector's sink.
-pub struct ToSink(pub Box<dyn Sink>);
+pub struct ToSink {
+    sink: Box<dyn Sink>,
+    pace: Pace,
+}
+
+impl ToSink {
+    pub fn new(sink: Box<dyn Sink>, spec: &TableSpec) -> ToSink {
+        // There is one standard output, and what is written to it keeps its order.
+        let pace = match spec.connector.as_deref() {
+            Some("stdout") => Pace::Shared("stdout"),
+            _ => Pace::Own,
+        };
+        ToSink { sink, pace }
+    }
+}
 
 impl Delivery for ToSink {
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         match batches.is_empty() {
             true => Ok(()),
-            false => self.0.prepare(interval, batches),
+            false => self.sink.prepare(interval, batches),
         }
     }
 
     fn commit(&mut self, interval: u64) -> Result<bool> {
-        match self.0.commit(interval) {
+        match self.sink.commit(interval) {
             Ok(()) => Ok(true),
             // Whoever read the other end wants no more: that is no failure.
             Err(error) if is_closed_pipe(&error) => Ok(false),
@@ -141,13 +166,17 @@ impl Delivery for ToSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.0.finish()
+        self.sink.finish()
     }
 
     fn stop(&mut self, _why: Option<&Error>) {
-        if let Err(error) = self.0.abort() {
-            tracing::warn!(error = %shared(&Arc::new(error)), "a sink could not be put back");
+        if let Err(error) = self.sink.abort() {
+            tracing::warn!(%error, "a sink could not be put back");
         }
+    }
+
+    fn pace(&self) -> Pace {
+        self.pace
     }
 }
 

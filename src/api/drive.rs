@@ -3,9 +3,8 @@
 use super::query::Ended;
 use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -27,9 +26,6 @@ pub enum Command {
 pub struct Control {
     state: Mutex<Inbox>,
     wake: Condvar,
-    /// Bytes of results that wait for readers.
-    lag: AtomicUsize,
-    stopping: AtomicBool,
     /// Everything that has come is worked off, and more comes only when somebody puts it in.
     resting: watch::Sender<bool>,
 }
@@ -69,24 +65,11 @@ impl Control {
     }
 
     pub fn cancel(&self, output: usize) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.tell(Command::Cancel(output));
     }
 
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.tell(Command::Stop);
-    }
-
-    /// Results that a reader has not taken yet.
-    pub fn waiting(&self, bytes: usize) {
-        self.lag.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub fn taken(&self, bytes: usize) {
-        self.lag
-            .fetch_sub(bytes.min(self.lag.load(Ordering::Relaxed)), Ordering::Relaxed);
-        self.wake.notify_all();
     }
 
     fn next_command(&self) -> Option<Command> {
@@ -113,14 +96,6 @@ impl Control {
         inbox.rung = false;
     }
 
-    /// A slow reader slows its program: waits until less than `limit` bytes are unread, or something is to be told.
-    fn wait_for_readers(&self, limit: usize) {
-        while self.lag.load(Ordering::Relaxed) > limit && !self.stopping.load(Ordering::Relaxed) {
-            let inbox = self.lock();
-            drop(self.wake.wait_timeout(inbox, Duration::from_millis(20)));
-        }
-    }
-
     fn close(&self) {
         let mut inbox = self.lock();
         inbox.ended = true;
@@ -132,18 +107,20 @@ impl Control {
 pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
     let result = intervals(&mut program, control, manual);
     let ended = match result {
-        Ok(true) => match program.outputs.finish() {
-            Ok(()) => Ended::Done,
-            Err(error) => Ended::Failed(Arc::new(error)),
-        },
+        Ok(true) => {
+            program.outputs.finish();
+            program.look();
+            Ended::Done
+        }
         Ok(false) => {
             program.outputs.stop(None);
+            program.look();
             Ended::Stopped
         }
         Err(error) => {
             program.outputs.stop(Some(&error));
             program.intakes.iter_mut().for_each(|intake| intake.failed(&error));
-            Ended::Failed(Arc::new(error))
+            Ended::Failed(error)
         }
     };
     control.close();
@@ -151,7 +128,7 @@ pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.
-fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<bool> {
+fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<bool, Arc<Error>> {
     let mut taken = Vec::new();
     let mut step: Option<oneshot::Sender<()>> = None;
     let mut stopped_some = false;
@@ -163,18 +140,28 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
                 Command::Progress(asked) => drop(asked.send(program.progress())),
                 Command::Stop => return Ok(false),
                 Command::Cancel(output) => {
-                    stopped_some = true;
-                    if program.outputs.stop_one(output) {
-                        return Ok(false);
-                    }
+                    stopped_some |= !program.ended();
+                    program.stop_one(output);
                 }
             }
         }
-        if manual && step.is_none() {
+        program.look();
+        if !program.outputs.any_runs() {
+            return match program.outputs.all_failed() {
+                Some(error) => Err(Arc::clone(error)),
+                None => Ok(!stopped_some),
+            };
+        }
+        // Someone is so slow that no more is taken from the sources.
+        let held_back = program.outputs.waiting_bytes() > program.settings.max_lag_bytes;
+        if manual && step.is_none() || held_back {
             control.wait(None, false);
             continue;
         }
-        program.gather(&mut taken)?;
+        program.gather(&mut taken);
+        if !program.outputs.any_runs() {
+            continue;
+        }
         let close = match manual {
             true => program.full(&taken) || program.is_settled(&taken),
             false => program.full(&taken) || program.ended() || program.is_due(&taken),
@@ -188,16 +175,13 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
             control.wait(due, due.is_none() && program.has_worked_off());
             continue;
         }
-        let turn = program.interval(std::mem::take(&mut taken))?;
+        let turn = program.interval(std::mem::take(&mut taken)).map_err(Arc::new)?;
         if let Some(done) = step.take() {
             // Whoever asked for the step may have gone.
             let _ = done.send(());
         }
-        if turn == Turn::Done {
-            return Ok(!stopped_some || program.ended());
-        }
-        if !manual {
-            control.wait_for_readers(program.settings.max_lag_bytes);
+        if turn == Turn::Done && program.outputs.any_runs() {
+            return Ok(true);
         }
     }
 }

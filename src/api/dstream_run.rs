@@ -39,11 +39,85 @@ impl Engine {
     }
 }
 
+/// D-Streams that start together, as one program: they share the reading of their sources, and intervals of one number
+/// hold the same rows. Made by [`Engine::together`].
+pub struct Together {
+    engine: Engine,
+    parts: Vec<(DStream, To)>,
+}
+
 /// Where a D-Stream goes.
-enum To<'a> {
+#[derive(Clone)]
+enum To {
     Reader,
     Callback(Callback),
-    Sink(&'a str),
+    Sink(String),
+}
+
+impl Engine {
+    /// Begins a program of several D-Streams.
+    pub fn together(&self) -> Together {
+        Together {
+            engine: self.clone(),
+            parts: Vec::new(),
+        }
+    }
+}
+
+impl Together {
+    /// With the rows of a stream as [`Query::stream`] gives them; see [`DStream::query`].
+    pub fn query(self, stream: DStream) -> Together {
+        self.with(stream, To::Reader)
+    }
+
+    /// With a callback; see [`DStream::foreach`].
+    pub fn foreach(
+        self,
+        stream: DStream,
+        callback: impl FnMut(u64, &RecordBatch) -> Result<()> + Send + 'static,
+    ) -> Together {
+        self.with(stream, To::Callback(Callback::new(callback)))
+    }
+
+    /// With a sink or table; see [`DStream::save`].
+    pub fn save(self, stream: DStream, sink: &str) -> Together {
+        self.with(stream, To::Sink(sink.to_string()))
+    }
+
+    fn with(mut self, stream: DStream, to: To) -> Together {
+        self.parts.push((stream, to));
+        self
+    }
+
+    /// Starts them; their queries, in the order in which they were named. One that fails leaves the others running.
+    ///
+    /// Errors: what one of them cannot be started for; then none has started.
+    pub async fn start(self) -> Result<Vec<Query>> {
+        let planned = self.planned()?;
+        self.engine.start(planned).await
+    }
+
+    /// Plans against the engine's state, and keeps what that changed.
+    fn planned(&self) -> Result<launch::Planned> {
+        // As SELECT and INSERT do: one reads what a table holds, the other also what it will hold.
+        let snapshot = self.parts.iter().all(|(_, to)| matches!(to, To::Reader));
+        let is_ours = |(stream, _): &(DStream, To)| Arc::ptr_eq(&stream.engine.inner, &self.engine.inner);
+        if !self.parts.iter().all(is_ours) {
+            return Err(Error::refused("a program is made of streams of one engine"));
+        }
+        let mut state = self.engine.lock();
+        let mut planning = Planning::new(state.clone(), "");
+        let routed = self.parts.iter().map(|(stream, to)| planning.route(stream, to.clone()));
+        let queries = routed.collect::<Result<Vec<_>, _>>().map_err(mistakes)?;
+        let graph = planning.graph(&queries, &(0..0)).map_err(mistakes)?;
+        *state = planning.state;
+        Ok(launch::Planned {
+            graph,
+            queries,
+            state: state.clone(),
+            snapshot,
+        })
+    }
 }
 
 impl DStream {
@@ -51,8 +125,8 @@ impl DStream {
     ///
     /// Errors: what cannot run as a stream, with what to write instead; a source that cannot be opened.
     pub async fn query(self) -> Result<Query> {
-        let planned = self.planned(To::Reader)?;
-        self.started(planned).await
+        let alone = self.engine.together();
+        only(alone.query(self).start().await)
     }
 
     /// Starts it, with a call for every interval that has rows, in the order of intervals: the number of the interval,
@@ -67,8 +141,8 @@ impl DStream {
         self,
         callback: impl FnMut(u64, &RecordBatch) -> Result<()> + Send + 'static,
     ) -> Result<Query> {
-        let planned = self.planned(To::Callback(Callback::new(callback)))?;
-        self.started(planned).await
+        let alone = self.engine.together();
+        only(alone.foreach(self, callback).start().await)
     }
 
     /// Starts it, into a declared sink, or into a table, whose columns the stream's are cast to in their order. As
@@ -76,8 +150,8 @@ impl DStream {
     ///
     /// Errors: nothing of that name can be written to; the columns do not fit; those of [`DStream::query`].
     pub async fn save(self, sink: &str) -> Result<Query> {
-        let planned = self.planned(To::Sink(sink))?;
-        self.started(planned).await
+        let alone = self.engine.together();
+        only(alone.save(self, sink).start().await)
     }
 
     /// What would run, as EXPLAIN shows it: a node a line, with its lineage, watermark and state.
@@ -89,29 +163,10 @@ impl DStream {
         let graph = planning.graph(&[routed], &(0..0)).map_err(mistakes)?;
         show::explained(&graph)
     }
+}
 
-    /// Plans against the engine's state, and keeps what that changed.
-    fn planned(&self, to: To) -> Result<launch::Planned> {
-        // As SELECT and INSERT do: one reads what a table holds, the other also what it will hold.
-        let snapshot = matches!(to, To::Reader);
-        let mut state = self.engine.lock();
-        let mut planning = Planning::new(state.clone(), "");
-        let routed = planning.route(self, to).map_err(mistakes)?;
-        let queries = vec![routed];
-        let graph = planning.graph(&queries, &(0..0)).map_err(mistakes)?;
-        *state = planning.state;
-        Ok(launch::Planned {
-            graph,
-            queries,
-            state: state.clone(),
-            snapshot,
-        })
-    }
-
-    async fn started(self, planned: launch::Planned) -> Result<Query> {
-        let query = self.engine.start(planned).await?.pop();
-        query.ok_or_else(|| Error::internal("a query did not start"))
-    }
+fn only(started: Result<Vec<Query>>) -> Result<Query> {
+    started?.pop().ok_or_else(|| Error::internal("a query did not start"))
 }
 
 impl Planning<'_> {
@@ -122,7 +177,7 @@ impl Planning<'_> {
         let (name, plan, target) = match to {
             To::Sink(name) => {
                 let name = Name {
-                    value: name.to_string(),
+                    value: name,
                     span: nowhere.clone(),
                 };
                 let relation = self.target(&name)?;

@@ -293,9 +293,9 @@ impl Engine {
             program.control.stop();
         }
         for program in running {
-            let mut ended = program.ended.clone();
+            let mut outcome = program.outcome.clone();
             // The sender goes only when the program has ended.
-            let _ = ended.wait_for(Option::is_some).await;
+            let _ = outcome.wait_for(|fate| fate.ended.is_some()).await;
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::planning::{Planning, Target};
 use crate::catalog::{Relation, Table};
-use crate::driver::output::Delivery;
+use crate::driver::output::{Delivery, Pace};
 use crate::dstream::graph::{Graph, Op};
 use crate::dstream::system;
 use crate::dstream::table::{Column, TableSpec};
@@ -193,5 +193,9 @@ impl Delivery for Fitted {
 
     fn stop(&mut self, why: Option<&Error>) {
         self.to.stop(why);
+    }
+
+    fn pace(&self) -> Pace {
+        self.to.pace()
     }
 }

@@ -26,6 +26,7 @@ mod show;
 
 pub use clock::ManualClock;
 pub use dstream::{DStream, Span};
+pub use dstream_run::Together;
 pub use engine::{Engine, EngineBuilder};
 pub use query::{Query, Update, Updates};
 pub use script::{Outcome, Script};

@@ -4,7 +4,9 @@
 //! source without those, and the floors of splits that come back (docs/time.md, "Quiet sources"). A pure function of
 //! the interval records, so a replay sees what the first run saw. Start reading at [`Idleness::advance`].
 
-use crate::dstream::graph::{Graph, Node, NodeId, Op};
+use super::intake::Intake;
+use crate::config::Settings;
+use crate::dstream::graph::{Graph, Node, Op, Output};
 use crate::dstream::record::{ENDED, Floor, IntervalRecord, NO_WATERMARK, SourceRecord};
 use crate::operators::{Batch, Dataset, Slice};
 use crate::storage::Entry;
@@ -241,18 +243,22 @@ pub fn floored(graph: &Graph, task: &Node, input: Arc<Batch>, entry: &Entry) -> 
     })
 }
 
-/// Per node, the one output that it belongs to: what only that output is made of has the watermark of its query.
-pub fn owners(graph: &Graph) -> Vec<Option<usize>> {
-    let mut owners: Vec<Option<usize>> = vec![None; graph.nodes.len()];
-    let mut shared = vec![false; graph.nodes.len()];
-    for (output, of) in graph.outputs.iter().enumerate() {
-        for node in graph.nodes_of(of) {
-            shared[node] |= owners[node].is_some();
-            owners[node] = Some(output);
-        }
-    }
-    let alone = |node: NodeId| owners[node].filter(|_| !shared[node]);
-    (0..graph.nodes.len()).map(alone).collect()
+/// Per output, per source that it reads, the time-out: the query's own, else the setting, else that of the source.
+pub fn timeouts(
+    outputs: &[Output],
+    sources_of: &[Vec<usize>],
+    intakes: &[Intake],
+    settings: &Settings,
+) -> Vec<BTreeMap<usize, Option<i64>>> {
+    let of_output = |(output, sources): (&Output, &Vec<usize>)| {
+        let asked = output.idle_timeout_ns.or(settings.idle_timeout_ns);
+        let of_source = |place: &usize| {
+            let own = intakes.get(*place).and_then(|intake| intake.source().idle_timeout_ns());
+            (*place, asked.or(own).filter(|timeout| *timeout > 0))
+        };
+        sources.iter().map(of_source).collect()
+    };
+    outputs.iter().zip(sources_of).map(of_output).collect()
 }
 
 #[cfg(test)]

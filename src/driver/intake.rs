@@ -66,6 +66,9 @@ pub struct Stand<'a> {
     /// The source says that nothing is there.
     pub quiet: bool,
 }
+/// How far the splits of a source have been taken: those that are being read, and whether they have ended.
+#[derive(Debug, Default)]
+pub struct Reached(Vec<(u32, Offset, bool)>);
 
 /// Rows taken for an interval, before they are dealt out to partitions.
 #[derive(Default)]
@@ -325,16 +328,31 @@ impl Intake {
         }
     }
 
-    /// What has been taken so far is committed.
-    pub fn committed(&mut self) {
-        for split in &mut self.splits {
+    /// How far each split has been taken.
+    pub fn reached(&self) -> Reached {
+        let read = self.splits.iter().filter(|s| s.reader.is_some());
+        Reached(read.map(|s| (s.split.id, s.taken_to, s.ended)).collect())
+    }
+
+    /// What had been taken then is committed.
+    pub fn committed(&mut self, reached: &Reached) {
+        for (id, to, ended) in &reached.0 {
+            let Some(split) = self.splits.iter_mut().find(|s| s.split.id == *id) else {
+                continue;
+            };
             if let Some(reader) = &mut split.reader {
-                reader.committed(split.taken_to);
+                reader.committed(*to);
             }
-            if split.ended {
+            if *ended {
                 split.reader = None;
             }
         }
+    }
+
+    /// Nobody reads it any more.
+    pub fn close(&mut self) {
+        self.more = false;
+        self.splits.clear();
     }
 
     /// Nothing more will be committed.

@@ -2,21 +2,23 @@
 //!
 //! Owns: [`Program`], a set of queries that share their intervals. Guarantees: everything downstream of an interval
 //! record is a pure function of it; outputs are committed in the order of intervals; a batch or state that is missing is
-//! rebuilt from its lineage before it is used. Does **not** guarantee: durability (the journal is in memory for now).
+//! rebuilt from its lineage before it is used; a query that fails, or whose sink is slow, does not disturb the others.
+//! Does **not** guarantee: durability (the journal is in memory for now).
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
 pub mod execute;
 pub mod idle;
 pub mod intake;
+pub mod lanes;
 pub mod late;
+mod live;
 pub mod output;
 pub mod progress;
 pub mod recover;
 
 use crate::config::Settings;
-use crate::dstream::graph::{Graph, NodeId, Op, WatermarkRule};
-use crate::dstream::record::Floor;
-use crate::dstream::record::{BatchId, BatchKind, ENDED, IntervalRecord};
+use crate::dstream::graph::{Graph, NodeId, Op, PanesNode, WatermarkRule};
+use crate::dstream::record::{BatchId, BatchKind, ENDED, Floor, IntervalRecord};
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
 use crate::metrics::{Metrics, Stopwatch};
@@ -25,9 +27,11 @@ use crate::storage::{Entry, Journal};
 use crate::tasks::Pool;
 use execute::Tasks;
 use idle::{Idleness, Judgement};
-use intake::{Intake, Taken, deal};
+use intake::{Intake, Reached, Taken, deal};
 use late::LateLog;
+use live::Live;
 use output::Outputs;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,15 +53,32 @@ pub struct Program {
     pub clock: Arc<dyn Clock>,
     pub next: u64,
     pub clock_ns: i64,
-    pub idleness: Idleness,
-    /// Per node, the output that alone is made of it.
-    pub owners: Vec<Option<usize>>,
+    idleness: Idleness,
     /// Per output, the sources that it is made of: indices into `intakes`.
-    pub fed_by: Vec<Vec<usize>>,
+    sources_of: Vec<Vec<usize>>,
     /// Per output, the watermark that it has reached, and on which clock it did.
-    pub reached: Vec<(i64, i64)>,
+    reached: Vec<(i64, i64)>,
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
+    /// Which queries still run, and which nodes they need.
+    live: Live,
+    /// How far the sources had been read when intervals ended that some output has not committed: each is to be told when
+    /// all intervals before the number are committed.
+    to_tell: VecDeque<(u64, Vec<Reached>)>,
+}
+
+/// What a program is made of.
+pub struct Parts {
+    pub graph: Graph,
+    pub settings: Settings,
+    pub intakes: Vec<Intake>,
+    pub tasks: Tasks,
+    pub pool: Pool,
+    pub store: Arc<BatchStore>,
+    pub outputs: Outputs,
+    pub late: Arc<LateLog>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Where "now" comes from: the one clock that answers may depend on. It is read once per interval, and recorded.
@@ -78,19 +99,99 @@ pub enum Turn {
 }
 
 impl Program {
-    /// Whether enough is there to close an interval now: a limit is reached, or every source has ended or waits.
-    /// Takes rows into `taken` (one per source).
-    pub fn gather(&mut self, taken: &mut Vec<Taken>) -> Result<()> {
-        taken.resize_with(self.intakes.len(), Taken::default);
-        for (intake, taken) in self.intakes.iter_mut().zip(taken) {
-            intake.discover()?;
-            intake.take(
-                taken,
-                self.settings.max_rows_per_interval,
-                self.settings.max_bytes_per_interval,
-            )?;
+    pub fn new(parts: Parts) -> Program {
+        let live = Live::new(&parts.graph);
+        let sources_of: Vec<Vec<usize>> = parts.graph.outputs.iter().map(|o| parts.graph.sources_of(o)).collect();
+        let timeouts = idle::timeouts(&parts.graph.outputs, &sources_of, &parts.intakes, &parts.settings);
+        Program {
+            idleness: Idleness::new(timeouts),
+            sources_of,
+            reached: Vec::new(),
+            graph: Arc::new(parts.graph),
+            settings: parts.settings,
+            intakes: parts.intakes,
+            tasks: parts.tasks,
+            pool: parts.pool,
+            store: parts.store,
+            journal: Journal::default(),
+            outputs: parts.outputs,
+            late: parts.late,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            next: 0,
+            clock_ns: i64::MIN,
+            oldest_needed: None,
+            live,
+            to_tell: VecDeque::new(),
         }
-        Ok(())
+    }
+
+    /// Takes rows into `taken` (one per source), up to the limits. A source that fails takes the queries that read it
+    /// with it.
+    pub fn gather(&mut self, taken: &mut Vec<Taken>) {
+        taken.resize_with(self.intakes.len(), Taken::default);
+        let (rows, bytes) = (
+            self.settings.max_rows_per_interval,
+            self.settings.max_bytes_per_interval,
+        );
+        let mut failed = Vec::new();
+        for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
+            let took = intake.discover().and_then(|()| intake.take(taken, rows, bytes));
+            if let Err(error) = took {
+                failed.push((index, error));
+            }
+        }
+        for (index, error) in failed {
+            if let Some(node) = self.graph.sources.get(index).copied() {
+                self.fail(node, error);
+            }
+        }
+    }
+
+    /// The queries that a node feeds cannot go on; the others do.
+    fn fail(&mut self, node: NodeId, error: Error) {
+        let error = Arc::new(error);
+        for output in self.live.fed_by(node) {
+            self.outputs.fail(output, &error);
+        }
+        self.prune();
+    }
+
+    /// Looks what has become of outputs that are delivered to at their own pace, and tells the sources what is committed.
+    pub fn look(&mut self) {
+        if self.outputs.look() {
+            self.prune();
+        }
+        let oldest = self.outputs.oldest_waiting().unwrap_or(u64::MAX);
+        while let Some((_, reached)) = self.to_tell.pop_front_if(|(before, _)| *before <= oldest) {
+            self.intakes
+                .iter_mut()
+                .zip(&reached)
+                .for_each(|(intake, reached)| intake.committed(reached));
+        }
+    }
+
+    /// Stops one query.
+    pub fn stop_one(&mut self, output: usize) {
+        self.outputs.stop_one(output);
+        self.prune();
+    }
+
+    /// Forgets what only queries needed that run no longer.
+    fn prune(&mut self) {
+        for node in self.live.update(|output| self.outputs.runs(output)) {
+            self.store.forget(node);
+            let Some(index) = self.graph.sources.iter().position(|s| *s == node) else {
+                continue;
+            };
+            let failed = self.live.fed_by(node).into_iter().find_map(|o| self.outputs.failure(o));
+            if let Some(error) = failed {
+                self.intakes[index].failed(error);
+            }
+            if !self.intakes[index].ended() {
+                self.intakes[index].close();
+            }
+        }
     }
 
     /// A limit of some source has been reached: the interval is closed at once.
@@ -140,20 +241,20 @@ impl Program {
         self.intakes.iter().all(Intake::ended)
     }
 
-    /// More comes only when somebody puts it in: files and generators have ended.
+    /// More comes only when somebody puts it in: files and generators have ended, and everything is committed.
     pub fn has_worked_off(&self) -> bool {
-        self.intakes.iter().all(|intake| !intake.bounded || intake.ended())
+        let taken = self.intakes.iter().all(|intake| !intake.bounded || intake.ended());
+        taken && self.outputs.oldest_waiting().is_none()
     }
 
     /// Ends the outputs whose own sources have ended: what they fill may be read by others of the program.
-    fn finish_ended(&mut self) -> Result<()> {
-        for (index, sources) in self.fed_by.iter().enumerate() {
+    fn finish_ended(&mut self) {
+        for (index, sources) in self.sources_of.iter().enumerate() {
             let mut sources = sources.iter().filter_map(|s| self.intakes.get(*s));
             if sources.all(Intake::ended) {
-                self.outputs.finish_one(index)?;
+                self.outputs.finish_one(index);
             }
         }
-        Ok(())
     }
 
     /// Runs one interval over what was taken.
@@ -162,39 +263,51 @@ impl Program {
         let watch = Stopwatch::start();
         let rows: usize = taken.iter().map(|t| t.rows).sum();
         let entry = self.freeze(t, taken)?;
-        self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS)?;
-        let given = self.prepare_outputs(t, &entry)?;
-        self.count_late(&entry)?;
-        self.outputs.prepare_late(t)?;
-        let wanted = self.outputs.commit(t)?;
-        self.finish_ended()?;
+        self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS);
+        let given = self.fill_outputs(&entry);
+        self.count_late(&entry);
+        self.outputs.deliver(t);
+        self.finish_ended();
+        self.next += 1;
         self.tell_sources();
+        self.prune();
         self.release(t);
         self.metrics.interval(t, rows as u64, given as u64, watch);
-        self.next += 1;
-        if !wanted || self.ended() {
+        if !self.outputs.any_runs() || self.ended() {
             return Ok(Turn::Done);
         }
         Ok(Turn::Ran)
     }
 
-    /// Tells the sources that everything taken so far is committed, or changes nothing.
+    /// Tells the sources that everything taken so far is committed, or changes nothing; once it is, when an output lags.
     pub fn tell_sources(&mut self) {
-        self.intakes.iter_mut().for_each(Intake::committed);
+        if self.to_tell.back().is_some_and(|(before, _)| *before == self.next) {
+            self.to_tell.pop_back();
+        }
+        let reached = self.intakes.iter().map(Intake::reached).collect();
+        self.to_tell.push_back((self.next, reached));
+        self.look();
     }
 
     /// Hands the interval's rows to the outputs; gives how many there were.
-    fn prepare_outputs(&mut self, t: u64, entry: &Entry) -> Result<usize> {
+    fn fill_outputs(&mut self, entry: &Entry) -> usize {
         let graph = Arc::clone(&self.graph);
-        let mut batches = Vec::new();
-        for output in &graph.outputs {
-            let mut of_output = Vec::new();
-            for node in &output.nodes {
-                of_output.extend(self.all_batches(*node, entry)?);
+        let mut rows = 0;
+        for (index, output) in graph.outputs.iter().enumerate() {
+            if !self.outputs.runs(index) {
+                continue;
             }
-            batches.push(of_output);
+            let mut batches = Vec::new();
+            let gathered = output.nodes.iter().try_for_each(|node| {
+                batches.extend(self.all_batches(*node, entry)?);
+                Ok(())
+            });
+            match gathered.and_then(|()| self.outputs.take(index, output, &batches)) {
+                Ok(given) => rows += given,
+                Err(error) => self.outputs.fail(index, &Arc::new(error)),
+            }
         }
-        self.outputs.prepare(t, &graph, &batches)
+        rows
     }
 
     /// Closes the interval: slices, partitions, watermarks and the clock go into its record.
@@ -238,7 +351,9 @@ impl Program {
                     data: Dataset::Slices(slices),
                     ..Batch::default()
                 };
-                self.store.put(rows_id(*node, t, partition), Arc::new(batch));
+                if self.live.needs(*node) {
+                    self.store.put(rows_id(*node, t, partition), Arc::new(batch));
+                }
             }
             record.sources.push(source);
         }
@@ -266,9 +381,9 @@ impl Program {
                 own.map_or(ENDED, |(_, _, watermark)| *watermark)
             };
             let of_query = watermarks(&self.graph, own);
-            for ((node, owner), watermark) in of_nodes.iter_mut().zip(&self.owners).zip(of_query) {
-                if *owner == Some(output) {
-                    *node = watermark;
+            for (node, watermark) in of_query.into_iter().enumerate() {
+                if self.live.is_alone(node, output) {
+                    of_nodes[node] = watermark;
                 }
             }
         }
@@ -285,26 +400,33 @@ impl Program {
         if self.journal.first().is_some_and(|first| first < oldest) {
             self.journal.release_before(oldest);
         }
-        self.metrics
-            .kept(self.journal.len() as u64, self.store.state_rows() as u64);
+        self.metrics.kept(self.journal.len() as u64);
     }
 
     /// Late rows and what else the tasks noticed, counted once per interval.
-    fn count_late(&mut self, entry: &Entry) -> Result<()> {
+    fn count_late(&mut self, entry: &Entry) {
         let graph = Arc::clone(&self.graph);
         for node in &graph.nodes {
             let Op::Panes(panes) = &node.op else { continue };
-            let batches = self.all_batches(node.id, entry)?;
-            let source = graph.sources.iter().position(|s| *s == panes.source);
+            if !self.live.needs(node.id) || !self.outputs.runs(panes.output) {
+                continue;
+            }
+            if let Err(error) = self.count_late_of(node.id, panes, entry) {
+                self.outputs.fail(panes.output, &Arc::new(error));
+            }
+        }
+    }
+
+    fn count_late_of(&mut self, node: NodeId, panes: &PanesNode, entry: &Entry) -> Result<()> {
+        let source = self.graph.sources.iter().position(|s| *s == panes.source);
+        for batch in self.all_batches(node, entry)? {
             let Some((source, intake)) = source.and_then(|s| self.intakes.get(s).map(|i| (s, i))) else {
                 continue;
             };
-            for batch in batches {
-                let late = self
-                    .late
-                    .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
-                self.outputs.came_late(panes.output, late);
-            }
+            let late = self
+                .late
+                .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
+            self.outputs.came_late(panes.output, late);
         }
         Ok(())
     }

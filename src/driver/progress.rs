@@ -39,7 +39,7 @@ impl Program {
     /// Every split of every query that runs, query by query.
     pub fn progress(&self) -> Vec<Progress> {
         (0..self.graph.outputs.len())
-            .filter(|output| !self.outputs.is_done(*output))
+            .filter(|output| self.outputs.runs(*output))
             .flat_map(|q| self.of_query(q))
             .collect()
     }
@@ -48,7 +48,7 @@ impl Program {
         let name = &self.graph.outputs[output].name;
         let mut rows = Vec::new();
         let mut holder: Option<(i64, usize, i64)> = None;
-        for place in &self.fed_by[output] {
+        for place in &self.sources_of[output] {
             let (Some(intake), Some(Op::Source(source))) = (
                 self.intakes.get(*place),
                 self.graph.sources.get(*place).map(|id| &self.graph.nodes[*id].op),

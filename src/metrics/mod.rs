@@ -37,7 +37,6 @@ pub struct Metrics {
     busy_us: AtomicU64,
     recomputed: AtomicU64,
     journal: AtomicU64,
-    state_rows: AtomicU64,
     late_delay_ns: AtomicU64,
     late_in_order: AtomicU64,
 }
@@ -102,12 +101,12 @@ impl Metrics {
         self.recomputed.fetch_add(tasks, Relaxed);
     }
 
-    pub fn kept(&self, journal: u64, state_rows: u64) {
+    pub fn kept(&self, journal: u64) {
         self.journal.store(journal, Relaxed);
-        self.state_rows.store(state_rows, Relaxed);
     }
 
-    pub fn summary(&self) -> Summary {
+    /// The numbers so far; `state_rows` are what is kept now.
+    pub fn summary(&self, state_rows: u64) -> Summary {
         Summary {
             intervals: self.intervals.load(Relaxed),
             rows_in: self.rows_in.load(Relaxed),
@@ -118,7 +117,7 @@ impl Metrics {
             null_time: self.null_time.load(Relaxed),
             recomputed: self.recomputed.load(Relaxed),
             journal: self.journal.load(Relaxed),
-            state_rows: self.state_rows.load(Relaxed),
+            state_rows,
             busy_us: self.busy_us.load(Relaxed),
             late_delay_ns: self.late_delay_ns.load(Relaxed),
             late_in_order: self.late_in_order.load(Relaxed),

@@ -395,3 +395,32 @@ fn late_rows_of_files_in_the_wrong_order_are_explained() {
     assert_eq!(run("ordered"), (1, true));
     assert_eq!(run("file"), (2, false));
 }
+
+#[test]
+fn a_query_that_fails_leaves_the_others_of_its_script_running() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = |name: &str| {
+        let path = folder.path().join(format!("{name}.csv"));
+        format!(
+            "CREATE SINK {name} WITH (connector = 'file', path = '{}');\n",
+            path.display()
+        )
+    };
+    let sql = format!(
+        "{CLICKS}{}{}{}INSERT INTO one SELECT usr, ms FROM clicks;\n\
+         INSERT INTO bad SELECT 1000 / (ms - 120) AS x FROM clicks;\n\
+         INSERT INTO worse SELECT CAST(usr AS INT) AS x FROM clicks;\n",
+        sink("one"),
+        sink("bad"),
+        sink("worse")
+    );
+    let out = waterwheel(&["-c", &sql], "");
+    let told = stderr(&out);
+    assert_eq!(out.status.code(), Some(3), "{told}");
+    assert!(told.contains("error: `bad` has failed: division by zero"), "{told}");
+    assert!(told.contains("error: `worse` has failed: "), "{told}");
+    assert!(told.contains("done: intervals="), "{told}");
+    let written = std::fs::read_to_string(folder.path().join("one.csv")).expect("a file");
+    assert_eq!(written.lines().count(), 9, "a header and eight rows: {written}");
+    assert!(!folder.path().join("bad.csv").exists());
+}

@@ -353,7 +353,10 @@ async fn a_select_sees_what_running_inserts_have_brought() {
     engine.execute(tables).await.expect("tables and queries");
     let mut sum = 0;
     for n in 1..=20 {
-        engine.execute(&format!("INSERT INTO t VALUES ({n})")).await.expect("a row");
+        engine
+            .execute(&format!("INSERT INTO t VALUES ({n})"))
+            .await
+            .expect("a row");
         sum += (n + 1) * 10;
         let total = engine.query("SELECT sum(n) AS total FROM v").await.expect("a query");
         assert_eq!(numbers(&total.one().await.expect("a row")), [sum], "after {n} rows");

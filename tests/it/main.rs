@@ -10,5 +10,6 @@ mod laws;
 mod library;
 mod nexmark;
 mod parser;
+mod programs;
 mod slt;
 mod tidy;
