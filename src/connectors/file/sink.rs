@@ -45,7 +45,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
         return Err(Error::refused(format!(
             "{path} is one file, and partition_by makes folders: write to a directory, as in path = '{}', format = '{}'",
             target.with_extension("").display(),
-            writing.format_name()
+            writing.format.name()
         )));
     }
     if !bounded {
@@ -54,7 +54,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
             "{path} would be one file, which is complete when the input ends, and this input does not end: write to \
              a directory, as in path = '{}', format = '{}'",
             directory.display(),
-            writing.format_name()
+            writing.format.name()
         )));
     }
     if target.exists() && !overwrite {
@@ -78,16 +78,6 @@ struct Writing {
 }
 
 impl Writing {
-    fn format_name(&self) -> &'static str {
-        match self.format {
-            Format::Json => "json",
-            Format::Csv(_) => "csv",
-            Format::Text => "text",
-            Format::Parquet => "parquet",
-            Format::Arrow => "arrow",
-        }
-    }
-
     fn suffix(&self) -> String {
         let packed = match self.compression {
             _ if self.format.is_binary() => "",
@@ -95,10 +85,9 @@ impl Writing {
             Compression::Gzip => ".gz",
             Compression::Zstd => ".zst",
         };
-        let name = if self.format == Format::Json {
-            "jsonl"
-        } else {
-            self.format_name()
+        let name = match self.format {
+            Format::Json(_) => "jsonl",
+            _ => self.format.name(),
         };
         format!("{name}{packed}")
     }
