@@ -5,6 +5,7 @@
 //! rebuilt from its lineage before it is used. Does **not** guarantee: durability (the journal is in memory for now).
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
+pub mod event_time;
 pub mod execute;
 pub mod intake;
 pub mod late;
@@ -121,9 +122,15 @@ impl Program {
     }
 
     /// Runs one interval over what was taken.
-    pub fn interval(&mut self, taken: Vec<Taken>) -> Result<Turn> {
+    pub fn interval(&mut self, mut taken: Vec<Taken>) -> Result<Turn> {
         let t = self.next;
         let watch = Stopwatch::start();
+        self.clock_ns = self.clock_ns.max(self.clock.now_ns());
+        for (intake, taken) in self.intakes.iter_mut().zip(&mut taken) {
+            if let Some(ahead_ns) = intake.settle(taken, self.clock_ns)? {
+                self.metrics.jumped(ahead_ns);
+            }
+        }
         let rows: usize = taken.iter().map(|t| t.rows).sum();
         let entry = self.freeze(t, taken)?;
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS)?;
@@ -160,9 +167,8 @@ impl Program {
         self.outputs.prepare(t, &graph, &batches)
     }
 
-    /// Closes the interval: slices, partitions, watermarks and the clock go into its record.
+    /// Closes the interval: slices, partitions, watermarks and the clock, which was read once, go into its record.
     fn freeze(&mut self, t: u64, taken: Vec<Taken>) -> Result<Arc<Entry>> {
-        self.clock_ns = self.clock_ns.max(self.clock.now_ns());
         let rows: usize = taken.iter().map(|t| t.rows).max().unwrap_or(0);
         let partitions = if rows <= SMALL_INTERVAL_ROWS {
             1
@@ -191,8 +197,9 @@ impl Program {
             }));
             for (partition, mut slices) in dealt.into_iter().enumerate() {
                 for slice in &mut slices {
-                    let batch = slice.batch.clone();
-                    slice.batch = Tasks::placed(&self.graph, *node, batch, &source.slices[slice.record])?;
+                    let mut whole = slice.clone();
+                    whole.batch = Tasks::placed(&self.graph, *node, whole.batch, &source.slices[slice.record])?;
+                    *slice = intake.without_future(whole, self.clock_ns)?;
                 }
                 let batch = Batch {
                     data: Dataset::Slices(slices),

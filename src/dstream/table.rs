@@ -119,9 +119,33 @@ pub struct ConnectorSpec {
 impl ConnectorSpec {
     /// Every option that it takes.
     pub fn all_options(&self) -> impl Iterator<Item = &'static OptionSpec> + use<> {
-        self.options.iter().chain(self.formats)
+        let sources = if self.reads { SOURCES } else { &[] };
+        self.options.iter().chain(self.formats).chain(sources)
     }
 }
+
+/// What every table that can be read takes.
+pub static SOURCES: &[OptionSpec] = &[
+    OptionSpec::new(
+        "on_error",
+        OptionKind::OneOf(&["fail", "skip", "dead_letter"]),
+        Some("fail"),
+        "What a bad record does: end the query, be left out and counted, or go to dead_letters('table')",
+    )
+    .elsewhere(&[
+        "ignore_errors",
+        "ignore-parse-errors",
+        "csv.ignore-parse-errors",
+        "json.ignore-parse-errors",
+        "mode",
+    ]),
+    OptionSpec::new(
+        "max_future_skew",
+        OptionKind::Duration,
+        None,
+        "A row whose event time lies further ahead of the clock than this is a bad record",
+    ),
+];
 
 /// One option of `WITH (…)`.
 #[derive(Debug, Clone, Copy)]

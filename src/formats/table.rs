@@ -100,20 +100,6 @@ const DATE_FORMAT: OptionSpec = OptionSpec::new(
 .of(TEXTS)
 .elsewhere(&["dateformat", "date-format"]);
 
-const ON_ERROR: OptionSpec = OptionSpec::new(
-    "on_error",
-    OptionKind::OneOf(&["fail", "skip", "dead_letter"]),
-    Some("fail"),
-    "What a record that cannot be read does: end the query, be left out and counted, or go to dead_letters('table')",
-)
-.elsewhere(&[
-    "ignore_errors",
-    "ignore-parse-errors",
-    "csv.ignore-parse-errors",
-    "json.ignore-parse-errors",
-    "mode",
-]);
-
 /// What sources of bytes take.
 pub static READING: &[OptionSpec] = &[
     HEADER,
@@ -125,7 +111,6 @@ pub static READING: &[OptionSpec] = &[
     RAGGED,
     TIMESTAMP_FORMAT,
     DATE_FORMAT,
-    ON_ERROR,
 ];
 
 /// What sinks of bytes take.

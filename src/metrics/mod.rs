@@ -39,6 +39,7 @@ pub struct Metrics {
     journal: AtomicU64,
     state_rows: AtomicU64,
     late_delay_ns: AtomicU64,
+    jump_ns: AtomicU64,
 }
 
 /// What `done: …` says.
@@ -65,6 +66,8 @@ pub struct Summary {
     pub busy_us: u64,
     /// The delay in WATERMARK FOR that would have taken in every late row, in nanoseconds; 0 when none was late.
     pub late_delay_ns: u64,
+    /// How far ahead of the clock event time has jumped from the present, in nanoseconds; 0 when it has not.
+    pub jump_ns: u64,
 }
 
 impl Metrics {
@@ -84,6 +87,11 @@ impl Metrics {
     /// With this delay a late row would have been in time.
     pub fn late_by(&self, delay_ns: i64) {
         self.late_delay_ns.fetch_max(delay_ns.max(0) as u64, Relaxed);
+    }
+
+    /// Event time has jumped so far ahead of the clock.
+    pub fn jumped(&self, ahead_ns: i64) {
+        self.jump_ns.fetch_max(ahead_ns.max(0) as u64, Relaxed);
     }
 
     pub fn bad(&self, count: u64) {
@@ -113,6 +121,7 @@ impl Metrics {
             state_rows: self.state_rows.load(Relaxed),
             busy_us: self.busy_us.load(Relaxed),
             late_delay_ns: self.late_delay_ns.load(Relaxed),
+            jump_ns: self.jump_ns.load(Relaxed),
         }
     }
 }

@@ -6,3 +6,5 @@ CREATE TABLE e (x INT) WITH (connector = 'stdin', format = 'csv', comment = ['#'
 CREATE SINK f WITH (connector = 'stdout', format = 'csv', ragged = true);
 CREATE SINK g WITH (connector = 'stdout', 'csv.null-literal' = 'NA');
 CREATE SINK h WITH (connector = 'file', path = 'x.csv', null_value = []);
+CREATE TABLE i (x INT) WITH (connector = 'file', path = 'x.csv', max_future_skew = '1 hour');
+CREATE EXTERNAL TABLE j (x TIMESTAMP) WITH (connector = 'file', path = 'x.csv', max_future_skew = 'soon');

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use waterwheel::connectors::CONNECTORS;
-use waterwheel::dstream::table::{OptionKind, OptionSpec};
+use waterwheel::dstream::table::{OptionKind, OptionSpec, SOURCES};
 
 /// A row of a table: the cells behind the name.
 type Row = Vec<String>;
@@ -79,6 +79,8 @@ fn the_docs_tell_of_every_option_and_of_no_other() {
             told.entry(of.clone()).or_default().insert(name, cells);
         }
     }
+    let sources = told.remove("").unwrap_or_default();
+    compare("sources", &sources, SOURCES, &mut wrong);
     for connector in CONNECTORS {
         let Some(told) = told.remove(connector.spec.name) else {
             wrong.push(format!("the docs do not tell of connector `{}`", connector.spec.name));

@@ -13,6 +13,7 @@ mod data;
 mod faults;
 mod feed;
 pub mod functions;
+mod future_cases;
 mod late_cases;
 mod oracle;
 mod session_cases;
