@@ -62,6 +62,10 @@ impl Delivery for ToReader {
 pub struct ToSink(pub Box<dyn Sink>);
 
 impl Delivery for ToSink {
+    fn clock(&mut self, clock_ns: i64) {
+        self.0.clock(clock_ns);
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         match batches.is_empty() {
             true => Ok(()),

@@ -149,6 +149,8 @@ fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
         OptionKind::Count => "a whole number".to_string(),
         OptionKind::Duration if crate::config::parse_duration_ns(value).is_some() => return None,
         OptionKind::Duration => "a duration such as 5ms or 10 seconds".to_string(),
+        OptionKind::Size if crate::config::parse_size(value).is_some_and(|size| size > 0) => return None,
+        OptionKind::Size => "a size such as 128MB".to_string(),
         OptionKind::Time => return None,
         OptionKind::CharOrNone if value.is_empty() => return None,
         OptionKind::Char | OptionKind::CharOrNone if is_char(value) => return None,

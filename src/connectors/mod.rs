@@ -136,6 +136,9 @@ pub trait SplitReader: Send {
 
 /// A table that is written to, interval by interval: prepare, then commit, in interval order.
 pub trait Sink: Send {
+    /// The recorded clock of the interval that is committed next, in nanoseconds since the epoch.
+    fn clock(&mut self, _clock_ns: i64) {}
+
     /// Takes the rows of an interval; nothing becomes visible yet.
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
 

@@ -137,7 +137,7 @@ impl Program {
         let given = self.prepare_outputs(t, &entry)?;
         self.count_late(&entry)?;
         self.outputs.prepare_late(t)?;
-        let wanted = self.outputs.commit(t)?;
+        let wanted = self.outputs.commit(t, self.clock_ns)?;
         self.tell_sources();
         self.release(t);
         self.metrics.interval(t, rows as u64, given as u64, watch);

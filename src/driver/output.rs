@@ -13,6 +13,9 @@ pub trait Delivery: Send {
     /// Takes the rows of an interval (none when there are none); nothing becomes visible yet.
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
 
+    /// The recorded clock of the interval that is committed next.
+    fn clock(&mut self, _clock_ns: i64) {}
+
     /// Makes them visible. False when the reader wants no more.
     fn commit(&mut self, interval: u64) -> Result<bool>;
 
@@ -102,11 +105,13 @@ impl Outputs {
     }
 
     /// Commits the interval everywhere. False when no output wants more.
-    pub fn commit(&mut self, interval: u64) -> Result<bool> {
+    pub fn commit(&mut self, interval: u64, clock_ns: i64) -> Result<bool> {
         let mut wanted = false;
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
+            delivered.to.clock(clock_ns);
             let more = delivered.to.commit(interval)?;
             if let Some(late) = &mut delivered.late {
+                late.clock(clock_ns);
                 // Whoever wants no late rows may want the others still.
                 late.commit(interval)?;
             }

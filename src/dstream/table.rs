@@ -212,6 +212,8 @@ pub enum OptionKind {
     Count,
     /// `5ms`, `10 seconds`.
     Duration,
+    /// Bytes: `1000000`, `128MB`.
+    Size,
     /// RFC 3339.
     Time,
     /// One ASCII character that is no line end, or `\t`.

@@ -81,6 +81,14 @@ impl<W: Write + Send> Encoder<W> {
         }
     }
 
+    /// What has been taken and waits to be written, in bytes.
+    pub fn waiting_bytes(&self) -> usize {
+        match self {
+            Encoder::Parquet(writer) => writer.in_progress_size(),
+            _ => 0,
+        }
+    }
+
     /// Ends the file and gives the output back.
     ///
     /// Errors: the bytes cannot be written.

@@ -10,7 +10,9 @@ mod bytes;
 mod follow;
 mod groups;
 mod partition;
+mod parts;
 mod paths;
+mod roll;
 mod sink;
 mod source;
 mod tail;
@@ -69,6 +71,24 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             OptionKind::Text,
             None,
             "Writing: columns whose values make folders, as in 'year, city'; they leave the files",
+        ),
+        OptionSpec::new(
+            "max_rows_per_file",
+            OptionKind::Count,
+            None,
+            "Writing to a directory: a part with so many rows is full; parts then go on over intervals",
+        ),
+        OptionSpec::new(
+            "max_file_bytes",
+            OptionKind::Size,
+            None,
+            "Writing to a directory: a part of about so many bytes is full; parts then go on over intervals",
+        ),
+        OptionSpec::new(
+            "roll_interval",
+            OptionKind::Duration,
+            None,
+            "Writing to a directory: a part so old is full; parts then go on over intervals",
         ),
         OptionSpec::new(
             "overwrite",
