@@ -6,6 +6,7 @@
 //! Does **not** guarantee: durability (the journal is in memory for now).
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
+pub mod event_time;
 pub mod execute;
 pub mod idle;
 pub mod intake;
@@ -141,6 +142,23 @@ impl Program {
                 failed.push((index, error));
             }
         }
+        self.fail_sources(failed);
+    }
+
+    /// Judges what was taken by the clock of its interval.
+    fn settle(&mut self, taken: &mut [Taken]) {
+        let mut failed = Vec::new();
+        for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
+            match intake.settle(taken, self.clock_ns) {
+                Ok(Some(ahead_ns)) => self.metrics.jumped(ahead_ns),
+                Ok(None) => {}
+                Err(error) => failed.push((index, error)),
+            }
+        }
+        self.fail_sources(failed);
+    }
+
+    fn fail_sources(&mut self, failed: Vec<(usize, Error)>) {
         for (index, error) in failed {
             if let Some(node) = self.graph.sources.get(index).copied() {
                 self.fail(node, error);
@@ -258,15 +276,17 @@ impl Program {
     }
 
     /// Runs one interval over what was taken.
-    pub fn interval(&mut self, taken: Vec<Taken>) -> Result<Turn> {
+    pub fn interval(&mut self, mut taken: Vec<Taken>) -> Result<Turn> {
         let t = self.next;
         let watch = Stopwatch::start();
+        self.clock_ns = self.clock_ns.max(self.clock.now_ns());
+        self.settle(&mut taken);
         let rows: usize = taken.iter().map(|t| t.rows).sum();
         let entry = self.freeze(t, taken)?;
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS);
         let given = self.fill_outputs(&entry);
         self.count_late(&entry);
-        self.outputs.deliver(t);
+        self.outputs.deliver(t, self.clock_ns);
         self.finish_ended();
         self.next += 1;
         self.tell_sources();
@@ -310,9 +330,8 @@ impl Program {
         rows
     }
 
-    /// Closes the interval: slices, partitions, watermarks and the clock go into its record.
+    /// Closes the interval: slices, partitions, watermarks and the clock, which was read once, go into its record.
     fn freeze(&mut self, t: u64, taken: Vec<Taken>) -> Result<Arc<Entry>> {
-        self.clock_ns = self.clock_ns.max(self.clock.now_ns());
         let rows: usize = taken.iter().map(|t| t.rows).max().unwrap_or(0);
         let partitions = if rows <= SMALL_INTERVAL_ROWS {
             1
@@ -344,8 +363,9 @@ impl Program {
             }));
             for (partition, mut slices) in dealt.into_iter().enumerate() {
                 for slice in &mut slices {
-                    let batch = slice.batch.clone();
-                    slice.batch = Tasks::placed(&self.graph, *node, batch, &source.slices[slice.record])?;
+                    let mut whole = slice.clone();
+                    whole.batch = Tasks::placed(&self.graph, *node, whole.batch, &source.slices[slice.record])?;
+                    *slice = intake.without_future(whole, self.clock_ns)?;
                 }
                 let batch = Batch {
                     data: Dataset::Slices(slices),
