@@ -156,7 +156,7 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
             control.wait(None);
             continue;
         }
-        program.gather(&mut taken)?;
+        program.gather(&mut taken, !manual)?;
         let close = match manual {
             true => program.full(&taken) || program.is_settled(&taken),
             false => program.full(&taken) || program.ended() || program.is_due(&taken),

@@ -242,6 +242,7 @@ impl Build {
             next: 0,
             clock_ns: i64::MIN,
             oldest_needed: None,
+            next_end_ns: None,
         })
     }
 

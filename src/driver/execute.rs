@@ -4,6 +4,7 @@ use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
 use crate::dstream::nodes::{OFFSET, SPLIT};
 use crate::dstream::record::SliceRecord;
+use crate::dstream::table::unit_ns;
 use crate::error::Result;
 use crate::operators::Batch;
 use crate::operators::closed;
@@ -118,6 +119,7 @@ impl Program {
     /// Runs all nodes of the interval; their batches are in the store afterwards.
     pub(super) fn run_nodes(&mut self, entry: &Arc<Entry>, inline: bool) -> Result<()> {
         self.oldest_needed = None;
+        self.next_end_ns = None;
         for level in 0..self.tasks.levels().len() {
             let mut jobs: Vec<Box<dyn FnOnce() -> Result<Folded> + Send>> = Vec::new();
             let mut names = Vec::new();
@@ -142,6 +144,8 @@ impl Program {
                     // Noted here and not asked of the store, from which states may have been lost by then.
                     let since = state.oldest_interval();
                     self.oldest_needed = self.oldest_needed.into_iter().chain(since).min();
+                    let end = arrival_end(&self.graph, node, &state);
+                    self.next_end_ns = self.next_end_ns.into_iter().chain(end).min();
                     self.store.put_state(state_id(node, t, partition), state);
                 }
             }
@@ -214,6 +218,17 @@ impl Program {
         let state = held(&copy).new_state();
         state.ok_or_else(|| missing("a state"))
     }
+}
+
+/// When the first open window of a node over arrival time ends, in nanoseconds.
+fn arrival_end(graph: &Graph, node: NodeId, state: &State) -> Option<i64> {
+    let window = match &graph.nodes.get(node)?.op {
+        Op::Windows(windows) => windows.window,
+        Op::WindowRows(rows) => rows.window,
+        _ => return None,
+    };
+    let end = state.next_end().filter(|_| window.arrival)?;
+    Some(end.saturating_mul(unit_ns(window.unit)))
 }
 
 pub fn is_stateful(spec: &Node) -> bool {

@@ -47,6 +47,8 @@ pub struct Program {
     pub clock_ns: i64,
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
+    /// When the first open window of arrival time ends: there is an interval then, whether or not rows come.
+    pub next_end_ns: Option<i64>,
 }
 
 /// Where "now" comes from: the one clock that answers may depend on. It is read once per interval, and recorded.
@@ -68,18 +70,30 @@ pub enum Turn {
 
 impl Program {
     /// Whether enough is there to close an interval now: a limit is reached, or every source has ended or waits.
-    /// Takes rows into `taken` (one per source).
-    pub fn gather(&mut self, taken: &mut Vec<Taken>) -> Result<()> {
+    /// Takes rows into `taken` (one per source). `timed`: the clock closes intervals too.
+    pub fn gather(&mut self, taken: &mut Vec<Taken>, timed: bool) -> Result<()> {
         taken.resize_with(self.intakes.len(), Taken::default);
+        // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
+        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
+        let clock = Arc::clone(&self.clock);
+        let cut = || by_clock && clock.now_ns() >= cut_ns;
         for (intake, taken) in self.intakes.iter_mut().zip(taken) {
             intake.discover()?;
             intake.take(
                 taken,
                 self.settings.max_rows_per_interval,
                 self.settings.max_bytes_per_interval,
+                &cut,
             )?;
         }
         Ok(())
+    }
+
+    fn has_arrival_windows(&self) -> bool {
+        let nodes = self.graph.nodes.iter();
+        nodes
+            .map(|node| node.watermark)
+            .any(|rule| rule == WatermarkRule::Clock)
     }
 
     /// A limit of some source has been reached: the interval is closed at once.
@@ -99,13 +113,18 @@ impl Program {
     /// How long to wait before what has come is run; `None` when nothing has come.
     pub fn until_due(&self, taken: &[Taken]) -> Option<Duration> {
         let came = taken.iter().any(|t| t.rows > 0 || !t.bad.is_empty());
-        if !came && !self.intakes.iter().any(Intake::would_advance) {
-            return None;
-        }
-        let width = self.settings.interval_ns;
-        let due = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
-        let wait = due.saturating_sub(self.clock.now_ns());
+        let due = match came || self.intakes.iter().any(Intake::would_advance) {
+            true => Some(self.next_cut_ns()),
+            false => self.next_end_ns,
+        };
+        let wait = due?.saturating_sub(self.clock.now_ns());
         Some(Duration::from_nanos(wait.max(0) as u64))
+    }
+
+    /// The next multiple of the setting `interval` on the clock.
+    fn next_cut_ns(&self) -> i64 {
+        let width = self.settings.interval_ns;
+        self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width)
     }
 
     /// Nothing can be added to the interval by waiting for files or generators: they have ended, or their limit is
@@ -276,6 +295,8 @@ fn watermarks(graph: &Graph, record: &IntervalRecord) -> Vec<i64> {
             }
             (_, None) => ENDED,
             (WatermarkRule::Inputs, Some(least)) => least,
+            (WatermarkRule::Clock, Some(ENDED)) => ENDED,
+            (WatermarkRule::Clock, Some(_)) => record.clock_ns,
             (WatermarkRule::AtEnd, Some(ENDED)) => ENDED,
             (WatermarkRule::AtEnd, Some(_)) => crate::dstream::record::NO_WATERMARK,
         };

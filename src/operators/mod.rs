@@ -14,6 +14,7 @@ pub mod chance;
 pub mod closed;
 pub mod exchange;
 pub mod extremes;
+pub mod folding;
 pub mod fragment;
 pub mod input;
 pub mod lookup_join;

@@ -306,6 +306,10 @@ impl SessionStore {
     }
 
     /// The first interval that an open session is made of; lineage is kept back to it.
+    pub fn next_end(&self) -> Option<i64> {
+        self.timers.keys().next().copied()
+    }
+
     pub fn oldest_interval(&self) -> Option<u64> {
         self.since.keys().next().copied()
     }
