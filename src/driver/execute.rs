@@ -1,7 +1,7 @@
 //! Running the nodes of one interval, level by level, a task per partition.
 
 use super::{Program, missing, rows_id, state_id};
-use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
+use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op, WatermarkRule};
 use crate::dstream::nodes::{OFFSET, SPLIT};
 use crate::dstream::record::SliceRecord;
 use crate::dstream::table::unit_ns;
@@ -144,7 +144,7 @@ impl Program {
                     // Noted here and not asked of the store, from which states may have been lost by then.
                     let since = state.oldest_interval();
                     self.oldest_needed = self.oldest_needed.into_iter().chain(since).min();
-                    let end = arrival_end(&self.graph, node, &state);
+                    let end = arrival_end(&self.graph, node, &state).filter(|end| *end > self.clock_ns);
                     self.next_end_ns = self.next_end_ns.into_iter().chain(end).min();
                     self.store.put_state(state_id(node, t, partition), state);
                 }
@@ -220,15 +220,22 @@ impl Program {
     }
 }
 
-/// When the first open window of a node over arrival time ends, in nanoseconds.
+/// When the first open window of a node that the clock closes ends, in nanoseconds.
 fn arrival_end(graph: &Graph, node: NodeId, state: &State) -> Option<i64> {
     let window = match &graph.nodes.get(node)?.op {
         Op::Windows(windows) => windows.window,
         Op::WindowRows(rows) => rows.window,
         _ => return None,
     };
-    let end = state.next_end().filter(|_| window.arrival)?;
+    let end = state.next_end().filter(|_| by_clock(graph, node))?;
     Some(end.saturating_mul(unit_ns(window.unit)))
+}
+
+/// Whether windows of arrival time stand at or below a node.
+fn by_clock(graph: &Graph, node: NodeId) -> bool {
+    graph.nodes.get(node).is_some_and(|node| {
+        node.watermark == WatermarkRule::Clock || node.inputs.iter().any(|input| by_clock(graph, *input))
+    })
 }
 
 pub fn is_stateful(spec: &Node) -> bool {

@@ -206,13 +206,15 @@ impl Partial {
             let states = self.by_pane_and_key.run(vec![batches])?;
             return states.into_iter().map(|s| partials.spanned(s)).collect();
         }
-        let Some(runs) = runs_of_one_pane(&batches) else {
+        let schema = self.by_pane_and_key.schema();
+        // Without keys and aggregates nothing is left beside the pane.
+        let runs = runs_of_one_pane(&batches).filter(|_| schema.fields().len() > 1);
+        let Some(runs) = runs else {
             return match &mut self.tally {
                 Some(tally) => Ok(vec![tally.run(batches)?]),
                 None => self.by_pane_and_key.run(vec![batches]),
             };
         };
-        let schema = self.by_pane_and_key.schema();
         let mut states = Vec::new();
         for (pane, rows) in runs {
             for batch in self.by_key.run(vec![rows])? {

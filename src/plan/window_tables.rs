@@ -457,7 +457,7 @@ impl Call {
             return Err(Refusal::new("not_event_time", message).at(self.span).into());
         }
         Ok(Time {
-            of: TimeOf::Clock(clock),
+            of: TimeOf::Clock(clock.unalias()),
             unit: TimeUnit::Nanosecond,
             data_type: DataType::Timestamp(TimeUnit::Nanosecond, None),
             arrival: true,

@@ -160,6 +160,30 @@ fn sessions_rows_and_windows_above() {
     shown(sql, &[(2, 2_000, 9), (5, 4_000, 18), (7, 10_000, 13)]);
 }
 
+/// Windows of what windows of arrival time gave.
+#[test]
+fn windows_over_windows() {
+    let inner = "SELECT window_time AS at, count(*) AS n FROM TUMBLE(t, p, INTERVAL '1 second') \
+                 GROUP BY window_start, window_end, window_time";
+    let sql = format!(
+        "SELECT window_end, sum(n) FROM TUMBLE(({inner}), at, INTERVAL '4 seconds') GROUP BY window_start, window_end"
+    );
+    shown(&sql, &[(5, 4_000, 12), (7, 12_000, 1)]);
+    block_on(async {
+        let engine = Engine::in_memory();
+        engine.execute(CREATE).await.expect("a source");
+        let sql = sql
+            .replace("1 second", "10 milliseconds")
+            .replace("4 seconds", "40 milliseconds");
+        let query = engine.query(&sql).await.expect("a query");
+        let handle = engine.push_source("t").expect("a handle");
+        handle.send_json(b"{\"id\": 1}\n").await.expect("sent");
+        let update = query.stream().next().await.expect("a window").expect("rows");
+        assert_eq!(update.batch.num_rows(), 1);
+        drop(handle);
+    });
+}
+
 /// Nothing comes any more, nothing has ended, and the window closes all the same.
 #[test]
 fn the_clock_closes_windows_without_rows() {
@@ -177,5 +201,6 @@ fn the_clock_closes_windows_without_rows() {
         let update = stream.next().await.expect("another").expect("rows");
         assert_eq!(update.batch.num_rows(), 1);
         drop(handle);
+        query.wait().await.expect("an end");
     });
 }
