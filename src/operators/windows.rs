@@ -215,7 +215,7 @@ impl Windows {
         let since = state.oldest_of(&ends);
         self.forget(state, watermark_ns);
         if let Gives::Values { states, .. } = &mut self.result {
-            state.settle(Some(&mut |batches| states.merged(batches)))?;
+            state.settle_shown(&mut |batches| states.merged(batches))?;
         }
         Ok(Batch {
             since,

@@ -4,7 +4,7 @@
 //! lineage has the same batches, merged in the same order, as the one that was lost. Windows of many panes are made of
 //! the nodes of a [`PaneTree`].
 
-use super::rows::{Gather, Rows};
+use super::rows::{Gather, Known, Rows};
 use super::tree::{PaneTree, internal};
 use crate::dstream::window::{NEVER, WindowSpec};
 use crate::error::Result;
@@ -17,6 +17,10 @@ const MERGE_FANIN: usize = 8;
 
 /// Windows of so many panes or more are made of merged panes.
 const TREE_PANES_MIN: i64 = 16;
+
+/// So many windows are made together while there are rows that some windows refuse: a row joins those in time behind the
+/// windows that refuse it, and costs nothing from then on.
+const DOUBTFUL_WINDOWS: usize = 32;
 
 /// Of rows in time: no window refuses them.
 const IN_TIME: i64 = i64::MIN;
@@ -149,15 +153,10 @@ impl PaneStore {
 
     /// The rows of the windows with these ends (ascending), by window; the first column is the end.
     pub fn windows(&mut self, ends: &[i64], merge: Option<Merge<'_>>) -> Result<Vec<RecordBatch>> {
-        if let (Some(tree), Some(merge)) = (&mut self.tree, merge) {
-            let windows: Vec<(i64, i64)> = ends.iter().map(|end| (self.spec.start_of(*end), *end)).collect();
-            tree.make_for(&windows, &self.panes, merge)?;
-            let mut gather = Gather::default();
-            let (doubtful, panes) = (&self.doubtful, &self.panes);
-            tree.gather(&windows, &mut gather, |gather, start, end| {
-                add_doubtful(gather, doubtful, panes, start, end);
-            });
-            return Ok(gather.finish().map_err(internal)?.into_iter().collect());
+        if self.tree.is_some()
+            && let Some(merge) = merge
+        {
+            return self.windows_of_tree(ends, merge);
         }
         let mut batches = Vec::new();
         for end in ends {
@@ -169,6 +168,30 @@ impl PaneStore {
             for entry in entries.filter(|e| e.refused < *end) {
                 batches.push(with_number(entry.rows.batch(), *end)?);
             }
+        }
+        Ok(batches)
+    }
+
+    fn windows_of_tree(&mut self, ends: &[i64], merge: Merge<'_>) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        let at_once = match self.doubtful.is_empty() {
+            true => ends.len(),
+            false => DOUBTFUL_WINDOWS,
+        };
+        for ends in ends.chunks(at_once.max(1)) {
+            self.settle(ends[0].saturating_sub(1), merge)?;
+            let windows: Vec<(i64, i64)> = ends.iter().map(|end| (self.spec.start_of(*end), *end)).collect();
+            let Some(tree) = &mut self.tree else { continue };
+            tree.make_for(&windows, &self.panes, merge)?;
+            let mut gather = Gather::default();
+            let doubtful = doubtful_rows(&self.doubtful, &self.panes, &windows, &mut gather);
+            tree.gather(&windows, &mut gather, |gather, start, end| {
+                let of_window = doubtful
+                    .iter()
+                    .filter(|d| start <= d.pane && d.pane < end && d.refused < end);
+                of_window.for_each(|d| gather.add(end, d.rows));
+            });
+            batches.extend(gather.finish().map_err(internal)?);
         }
         Ok(batches)
     }
@@ -195,26 +218,27 @@ impl PaneStore {
         }
     }
 
-    /// With a tree: rows whose refusing windows have all been shown join those in time, for no later window refuses
-    /// them. In the order of their coming, at watermarks that are written down: a replay does the same.
-    pub fn settle(&mut self, merge: Option<Merge<'_>>) -> Result<()> {
+    /// With a tree: rows that only windows up to `limit` refuse join those in time, when all windows up to there have been
+    /// made. They come in the order of their refusals, so that a replay, which makes more windows on its way, adds them in
+    /// the same order.
+    fn settle(&mut self, limit: i64, merge: Merge<'_>) -> Result<()> {
         let Some(tree) = &mut self.tree else {
             return Ok(());
         };
-        let (mut merge, shown_to) = (merge, self.shown_to);
         let panes = &mut self.panes;
         let mut settled = Vec::new();
         for key in &self.doubtful {
             let Some(pane) = panes.get_mut(key) else { continue };
-            let joins = |e: &Entry| e.refused != IN_TIME && e.refused <= shown_to;
-            let (joining, left) = std::mem::take(&mut pane.entries).into_iter().partition(joins);
-            pane.entries = left;
-            let joining: Vec<Entry> = joining;
-            if !joining.is_empty() {
+            let joins = |e: &Entry| e.refused != IN_TIME && e.refused <= limit;
+            if pane.entries.iter().any(joins) {
                 tree.changed(*key);
-            }
-            for entry in joining {
-                pane.push(IN_TIME, entry.rows, &mut merge)?;
+                let (mut joining, left): (Vec<Entry>, Vec<Entry>) =
+                    std::mem::take(&mut pane.entries).into_iter().partition(joins);
+                pane.entries = left;
+                joining.sort_by_key(|e| e.refused);
+                for entry in joining {
+                    pane.push(IN_TIME, entry.rows, &mut Some(&mut *merge))?;
+                }
             }
             if pane.entries.iter().all(|e| e.refused == IN_TIME) {
                 settled.push(*key);
@@ -224,6 +248,14 @@ impl PaneStore {
             self.doubtful.remove(&key);
         }
         Ok(())
+    }
+
+    /// What has been shown refuses nothing any more.
+    pub fn settle_shown(&mut self, merge: Merge<'_>) -> Result<()> {
+        match self.doubtful.is_empty() {
+            true => Ok(()),
+            false => self.settle(self.shown_to, merge),
+        }
     }
 
     /// The end of the first window that is still to be shown.
@@ -255,21 +287,35 @@ impl PaneStore {
     }
 }
 
-/// Adds the rows that some windows refuse, and the one from `start` to `end` does not.
-fn add_doubtful<'a>(
-    gather: &mut Gather<'a>,
+/// Rows of a pane that windows up to an end refuse.
+struct Doubtful {
+    pane: i64,
+    refused: i64,
+    rows: Known,
+}
+
+/// Those of them that some of these windows (start and end, ascending) hold.
+fn doubtful_rows<'a>(
     doubtful: &BTreeSet<i64>,
     panes: &'a BTreeMap<i64, Pane>,
-    start: i64,
-    end: i64,
-) {
-    for pane in doubtful.range(start..end).filter_map(|key| panes.get(key)) {
-        let entries = pane.entries.iter();
-        for entry in entries.filter(|e| e.refused != IN_TIME && e.refused < end) {
-            let known = gather.know(&entry.rows);
-            gather.add(end, known);
+    windows: &[(i64, i64)],
+    gather: &mut Gather<'a>,
+) -> Vec<Doubtful> {
+    let (Some((start, _)), Some((_, end))) = (windows.first(), windows.last()) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for key in doubtful.range(*start..*end) {
+        let entries = panes.get(key).into_iter().flat_map(|pane| &pane.entries);
+        for entry in entries.filter(|e| e.refused != IN_TIME && e.refused < *end) {
+            found.push(Doubtful {
+                pane: *key,
+                refused: entry.refused,
+                rows: gather.know(&entry.rows),
+            });
         }
     }
+    found
 }
 
 /// The window's end in place of the pane.
