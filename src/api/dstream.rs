@@ -342,6 +342,7 @@ pub(super) fn told(error: &DataFusionError) -> Error {
         statement: 0..0,
         byte_of: &|_, _| None,
         tables: Vec::new(),
+        columns: Vec::new(),
         functions: Vec::new(),
     };
     mistakes(vec![diagnose(error, &context)])

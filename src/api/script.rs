@@ -2,7 +2,7 @@
 
 use super::engine::{Engine, State};
 use super::launch::Planned;
-use super::planning::{Planning, Routed, Target, mistakes};
+use super::planning::{Planning, Routed, Target, created, mistakes};
 use super::query::Query;
 use super::show;
 use crate::catalog::Relation;
@@ -42,6 +42,8 @@ pub struct Script {
     ready: std::collections::VecDeque<Outcome>,
     /// INSERTs that run: a SELECT of their table waits for them.
     filling: Vec<(String, Query)>,
+    /// What could not be created: that it is not there is no mistake of the statements after it.
+    broken: Vec<String>,
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -71,6 +73,7 @@ impl Script {
             waiting: Vec::new(),
             ready: Default::default(),
             filling: Vec::new(),
+            broken: Vec::new(),
             warnings,
         }
     }
@@ -90,12 +93,31 @@ impl Script {
                     Err(error) => return Some(Err(error)),
                 }
             };
+            let name = created(&located.statement).map(str::to_string);
             match self.run(located).await {
                 Ok(Some(outcome)) => return Some(Ok(outcome)),
                 Ok(None) => {}
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    let follows = self.follows(&error);
+                    self.broken.extend(name);
+                    return Some(match follows {
+                        Some(missing) => Ok(Outcome::Done(format!("left out: `{missing}` was not created"))),
+                        None => Err(error),
+                    });
+                }
             }
         }
+    }
+
+    /// What is missing, if all that an error says is that something is not there that could not be created.
+    fn follows(&self, error: &Error) -> Option<String> {
+        let missing = |found: &Diagnostic| {
+            let named = found.span.clone().and_then(|span| self.text.get(span))?;
+            let broken = self.broken.iter().find(|name| name.as_str() == named)?;
+            (found.code == "unknown_table").then(|| broken.clone())
+        };
+        let missing: Option<Vec<String>> = error.diagnostics.iter().map(missing).collect();
+        missing?.pop()
     }
 
     async fn run(&mut self, located: Located) -> Result<Option<Outcome>> {
