@@ -1,17 +1,20 @@
 //! The thread of a program: waits for rows, ticks and commands, and runs intervals.
 
 use super::query::Ended;
+use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What a program can be told.
 pub enum Command {
     /// Run exactly one interval (programs of [`super::Engine::manual`]).
     Step(oneshot::Sender<()>),
+    /// Say where every query stands.
+    Progress(oneshot::Sender<Vec<Progress>>),
     /// Stop one output.
     Cancel(usize),
     /// Stop all, after the interval that runs.
@@ -23,6 +26,8 @@ pub enum Command {
 pub struct Control {
     state: Mutex<Inbox>,
     wake: Condvar,
+    /// Everything that has come is worked off, and more comes only when somebody puts it in.
+    resting: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -38,8 +43,16 @@ impl Control {
     }
 
     pub fn ring(&self) {
-        self.lock().rung = true;
+        let mut inbox = self.lock();
+        inbox.rung = true;
+        self.resting.send_replace(false);
+        drop(inbox);
         self.wake.notify_all();
+    }
+
+    /// True while the program has worked off what has come.
+    pub fn resting(&self) -> watch::Receiver<bool> {
+        self.resting.subscribe()
     }
 
     pub fn tell(&self, command: Command) {
@@ -63,10 +76,13 @@ impl Control {
         self.lock().commands.pop_front()
     }
 
-    /// Waits for a command, a ring, or the time to pass.
-    fn wait(&self, at_most: Option<Duration>) {
+    /// Waits for a command, a ring, or the time to pass. `rests`: there is nothing left to work off.
+    fn wait(&self, at_most: Option<Duration>, rests: bool) {
         let inbox = self.lock();
         let quiet = |inbox: &mut Inbox| !inbox.rung && inbox.commands.is_empty();
+        if rests && !inbox.rung {
+            self.resting.send_replace(true);
+        }
         let mut inbox = match at_most {
             Some(time) => match self.wake.wait_timeout_while(inbox, time, quiet) {
                 Ok((inbox, _)) => inbox,
@@ -120,6 +136,8 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
         while let Some(command) = control.next_command() {
             match command {
                 Command::Step(done) => step = Some(done),
+                // Whoever asked may have gone.
+                Command::Progress(asked) => drop(asked.send(program.progress())),
                 Command::Stop => return Ok(false),
                 Command::Cancel(output) => {
                     stopped_some |= !program.ended();
@@ -137,7 +155,7 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
         // Someone is so slow that no more is taken from the sources.
         let held_back = program.outputs.waiting_bytes() > program.settings.max_lag_bytes;
         if manual && step.is_none() || held_back {
-            control.wait(None);
+            control.wait(None, false);
             continue;
         }
         program.gather(&mut taken);
@@ -154,7 +172,7 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
                 // What came, if anything, was a watermark that moves nothing: there will be no interval for it.
                 program.tell_sources();
             }
-            control.wait(due);
+            control.wait(due, due.is_none() && program.has_worked_off());
             continue;
         }
         let turn = program.interval(std::mem::take(&mut taken)).map_err(Arc::new)?;

@@ -181,18 +181,20 @@ impl Planning<'_> {
                     span: nowhere.clone(),
                 };
                 let relation = self.target(&name)?;
-                let (plan, target) = self.into_columns(plan, relation, &name, &[], &nowhere)?;
+                let (plan, target) = self.routed_into(plan, relation, &name, &[], &nowhere)?;
                 (name.value, plan, target)
             }
             To::Reader => (self.next_name(), plan, Target::Reader),
             To::Callback(callback) => (self.next_name(), plan, Target::Callback(callback)),
         };
         let plan = self.optimised(plan, &nowhere)?;
-        Ok(Routed {
+        let routed = Routed {
             plan: QueryPlan::new(name, plan),
             target,
             once: false,
             late: None,
-        })
+        };
+        self.flow(&routed, &nowhere)?;
+        Ok(routed)
     }
 }

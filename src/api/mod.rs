@@ -6,16 +6,20 @@
 //! Depends on everything below. Start reading at [`Engine::query`].
 
 mod answers;
+mod circles;
+mod clauses;
 mod clock;
 mod delivery;
 mod drive;
 mod dstream;
 mod dstream_run;
 mod engine;
+mod filling;
 mod insert;
 mod late;
 mod launch;
 mod planning;
+mod progress;
 mod query;
 mod script;
 mod show;

@@ -186,17 +186,7 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
-        if let Some((_, place)) = super::late::clause(&create.query) {
-            let misplaced = Diagnostic::error(
-                "misplaced",
-                "LATE ROWS INTO belongs to a query that runs, not to a view",
-            );
-            return Err(vec![
-                misplaced
-                    .at(place.clone())
-                    .help("write it after the SELECT or INSERT that reads the view"),
-            ]);
-        }
+        super::clauses::refuse_in_view(&create.query)?;
         let plan = self.logical(&create.query, span)?;
         let plan = match create.columns.is_empty() {
             true => plan,
@@ -237,15 +227,18 @@ impl<'a> Planning<'a> {
         let plan = match &create.from {
             SinkInput::Nothing => None,
             SinkInput::Query(query) => {
-                let plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
-                late = self.late_into(query, &plan, span)?;
-                Some(plan.plan)
+                let mut plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
+                late = self.clauses(query, &mut plan, span)?;
+                Some(plan)
             }
-            SinkInput::Relation(name) => Some(self.whole_relation(name, span)?),
+            SinkInput::Relation(name) => Some(QueryPlan::new(
+                create.name.value.clone(),
+                self.whole_relation(name, span)?,
+            )),
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
-            plan: QueryPlan::new(create.name.value.clone(), plan),
+            plan,
             target: Target::Sink(spec),
             once: false,
             late,
@@ -287,6 +280,7 @@ impl<'a> Planning<'a> {
                 }
             }
             self.state.catalog.remove(&name.value);
+            self.state.flows.remove(&name.value);
         }
         Ok(())
     }
@@ -296,7 +290,7 @@ impl<'a> Planning<'a> {
         let plan = self.planned(query, span)?;
         let mut plan = QueryPlan::new(self.next_name(), plan);
         plan.titles = titles(&query.query);
-        let late = self.late_into(query, &plan, span)?;
+        let late = self.clauses(query, &mut plan, span)?;
         Ok(Routed {
             plan,
             target: Target::Reader,
@@ -399,10 +393,12 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
-        let unsupported = query
-            .clauses
-            .iter()
-            .filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_)));
+        let unsupported = query.clauses.iter().filter(|c| {
+            !matches!(
+                c.kind,
+                ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_) | ClauseKind::IdleTimeout(_)
+            )
+        });
         let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
         if !unsupported.is_empty() {
             return Err(unsupported);

@@ -139,8 +139,7 @@ impl Query {
     /// Errors: what made it fail. The other queries of its program may go on.
     pub async fn wait(&self) -> Result<Summary> {
         let mut outcome = self.running.outcome.clone();
-        let over = |fate: &Fate| fate.ended.is_some() || fate.failed.contains_key(&self.output);
-        let fate = outcome.wait_for(over).await;
+        let fate = outcome.wait_for(|fate| self.is_over(fate)).await;
         let Ok(fate) = fate else {
             return Err(Error::internal("the engine has gone"));
         };
@@ -148,6 +147,26 @@ impl Query {
             (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again()),
             _ => Ok(self.summary()),
         }
+    }
+
+    fn is_over(&self, fate: &Fate) -> bool {
+        fate.ended.is_some() || fate.failed.contains_key(&self.output)
+    }
+
+    /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
+    ///
+    /// Errors: what made it fail.
+    pub(super) async fn settled(&self) -> Result<()> {
+        let mut resting = self.running.control.resting();
+        tokio::select! {
+            ended = self.wait() => ended.map(drop),
+            // The program holds the sender as long as it has not ended.
+            _ = resting.wait_for(|rests| *rests) => Ok(()),
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_over(&self.running.outcome.borrow()) || *self.running.control.resting().borrow()
     }
 
     /// Whether it was stopped before its input had ended.

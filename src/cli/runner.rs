@@ -62,9 +62,10 @@ impl Runner {
 
     /// Nothing starts while the text has mistakes, unless it is to be kept going.
     pub async fn run(mut self) -> Exit {
-        let Some(mut script) = self.planned().await else {
+        let Some(script) = self.planned().await else {
             return self.worst;
         };
+        let mut script = script.whole();
         self.interrupts.begin();
         let mut background = Vec::new();
         while let Some(outcome) = script.next().await {

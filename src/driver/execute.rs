@@ -1,5 +1,6 @@
 //! Running the nodes of one interval, level by level, a task per partition.
 
+use super::idle::floored;
 use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
 use crate::dstream::nodes::{OFFSET, SPLIT};
@@ -181,7 +182,7 @@ impl Program {
             }));
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
-        let input = self.batch(*input, t, partition)?;
+        let input = floored(&graph, spec, self.batch(*input, t, partition)?, entry);
         let clock_ns = entry.record.clock_ns;
         Ok(Box::new(move || Ok((held(&copy).run(&input, clock_ns)?, None))))
     }

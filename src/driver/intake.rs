@@ -2,7 +2,7 @@
 
 use crate::connectors::{BadRecord, Bell, Chunk, Next, Offset, Source, Split, SplitReader};
 use crate::dstream::graph::SourceNode;
-use crate::dstream::record::{ENDED, NO_WATERMARK, Place, SliceRecord, SourceRecord};
+use crate::dstream::record::{ENDED, NO_WATERMARK, Place, SliceRecord, SourceRecord, SplitRecord};
 use crate::dstream::table::unit_ns;
 use crate::error::{Error, Result};
 use crate::operators::Slice;
@@ -50,10 +50,22 @@ struct SplitIntake {
     broken: Option<Error>,
     /// Own watermark, at least the floor that it got when it appeared (docs/time.md).
     watermark_ns: i64,
+    /// Rows behind this are judged one by one, whatever the split's own watermark: a query may judge them by more.
+    judged_from_ns: i64,
+    /// Since when, on the recorded clock, the source has answered that nothing is there.
+    quiet_since_ns: Option<i64>,
     /// Rows taken so far.
     rows: u64,
 }
 
+/// How a split stands.
+pub struct Stand<'a> {
+    pub split: &'a Split,
+    pub watermark_ns: i64,
+    pub ended: bool,
+    /// The source says that nothing is there.
+    pub quiet: bool,
+}
 /// How far the splits of a source have been taken: those that are being read, and whether they have ended.
 #[derive(Debug, Default)]
 pub struct Reached(Vec<(u32, Offset, bool)>);
@@ -95,6 +107,7 @@ impl Intake {
             watermark_ns: NO_WATERMARK,
             ahead,
         };
+        intake.source.watch(intake.bell.clone());
         intake.discover()?;
         Ok(intake)
     }
@@ -150,6 +163,8 @@ impl Intake {
                     pending: false,
                     broken: None,
                     watermark_ns: floor,
+                    judged_from_ns: NO_WATERMARK,
+                    quiet_since_ns: None,
                     rows: 0,
                 });
             }
@@ -247,10 +262,11 @@ impl Intake {
         }
         let before = split.watermark_ns;
         let (after, watermarks) = match &self.time {
-            Some(time) => time.advance(&batch, before)?,
+            Some(time) => time.advance(&batch, before, split.judged_from_ns)?,
             None => (before, None),
         };
         split.watermark_ns = after;
+        split.quiet_since_ns = None;
         taken.rows += rows;
         taken.bytes += batch.get_array_memory_size().min(rows * 1024);
         let rows_before = split.rows;
@@ -265,6 +281,51 @@ impl Intake {
             watermarks,
         });
         Ok(())
+    }
+
+    /// Some split has fallen quiet, and no interval has written that down yet.
+    pub fn fell_quiet(&self) -> bool {
+        self.splits
+            .iter()
+            .any(|s| s.quiet_since_ns.is_none() && self.is_quiet(s))
+    }
+
+    /// A file that is being decoded is not quiet: what it has is there.
+    fn is_quiet(&self, split: &SplitIntake) -> bool {
+        !self.bounded && !split.ended && split.pending && split.chunk.is_none()
+    }
+
+    /// How every split stands at the end of an interval of that clock.
+    pub fn stand(&mut self, clock_ns: i64) -> Vec<SplitRecord> {
+        for index in 0..self.splits.len() {
+            let quiet = self.is_quiet(&self.splits[index]);
+            let split = &mut self.splits[index];
+            split.quiet_since_ns = quiet.then(|| split.quiet_since_ns.unwrap_or(clock_ns));
+        }
+        let record = |s: &SplitIntake| SplitRecord {
+            split: s.split.id,
+            ended: s.ended,
+            quiet_since_ns: s.quiet_since_ns,
+            watermark_ns: s.watermark_ns,
+        };
+        self.splits.iter().map(record).collect()
+    }
+
+    /// How every split stands now, for people.
+    pub fn stands(&self) -> impl Iterator<Item = Stand<'_>> {
+        self.splits.iter().map(|s| Stand {
+            split: &s.split,
+            watermark_ns: s.watermark_ns,
+            ended: s.ended,
+            quiet: self.is_quiet(s),
+        })
+    }
+
+    /// From now on rows of a split behind `judged_from` are judged one by one.
+    pub fn judge_from(&mut self, judged_from: impl Fn(u32) -> i64) {
+        for split in &mut self.splits {
+            split.judged_from_ns = judged_from(split.split.id);
+        }
     }
 
     /// How far each split has been taken.
@@ -364,13 +425,19 @@ fn offset(place: Place) -> Offset {
 
 impl Clockwork {
     /// The split's watermark after these rows, and before each of them if some row lies behind it: a running maximum
-    /// over all rows, less the delay, in the unit of the column, rounded down (docs/time.md). NULLs do not move it.
-    fn advance(&self, batch: &RecordBatch, before_ns: i64) -> Result<(i64, Option<Arc<Int64Array>>)> {
+    /// over all rows, less the delay, in the unit of the column, rounded down (docs/time.md). NULLs do not move it. Rows
+    /// behind `judged_from_ns` count as behind too.
+    fn advance(
+        &self,
+        batch: &RecordBatch,
+        before_ns: i64,
+        judged_from_ns: i64,
+    ) -> Result<(i64, Option<Arc<Int64Array>>)> {
         let times = self.times(batch)?;
         let (unit, delay) = (unit_ns(self.unit), self.delay());
         let (mut watermark, mut behind) = (before_ns, false);
         let mut step = |ts: i64| {
-            behind |= ts.saturating_mul(unit) < watermark;
+            behind |= ts.saturating_mul(unit) < watermark.max(judged_from_ns);
             watermark = watermark.max(ts.saturating_sub(delay).saturating_mul(unit));
         };
         match times.null_count() {
@@ -416,6 +483,7 @@ pub fn deal(taken: Vec<TakenSlice>, partitions: usize, watermark_ns: i64) -> (So
     let mut record = SourceRecord {
         slices: Vec::new(),
         watermark_ns,
+        splits: Vec::new(),
     };
     let mut dealt: Vec<Vec<Slice>> = vec![Vec::new(); partitions];
     let mut given = 0;

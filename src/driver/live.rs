@@ -34,6 +34,13 @@ impl Live {
         self.needed.get(node).copied().unwrap_or(false)
     }
 
+    /// Whether only this output is made of a node.
+    pub fn is_alone(&self, node: NodeId, output: usize) -> bool {
+        self.feeds
+            .get(node)
+            .is_some_and(|of| of.len() == 1 && of.contains(&output))
+    }
+
     /// The outputs that fail with a node.
     pub fn fed_by(&self, node: NodeId) -> Vec<usize> {
         self.feeds

@@ -7,16 +7,18 @@
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
 pub mod execute;
+pub mod idle;
 pub mod intake;
 pub mod lanes;
 pub mod late;
 mod live;
 pub mod output;
+pub mod progress;
 pub mod recover;
 
 use crate::config::Settings;
 use crate::dstream::graph::{Graph, NodeId, Op, PanesNode, WatermarkRule};
-use crate::dstream::record::{BatchId, BatchKind, ENDED, IntervalRecord};
+use crate::dstream::record::{BatchId, BatchKind, ENDED, Floor, IntervalRecord};
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
 use crate::metrics::{Metrics, Stopwatch};
@@ -24,6 +26,7 @@ use crate::operators::{Batch, Dataset};
 use crate::storage::{Entry, Journal};
 use crate::tasks::Pool;
 use execute::Tasks;
+use idle::{Idleness, Judgement};
 use intake::{Intake, Reached, Taken, deal};
 use late::LateLog;
 use live::Live;
@@ -50,6 +53,11 @@ pub struct Program {
     pub clock: Arc<dyn Clock>,
     pub next: u64,
     pub clock_ns: i64,
+    idleness: Idleness,
+    /// Per output, the sources that it is made of: indices into `intakes`.
+    sources_of: Vec<Vec<usize>>,
+    /// Per output, the watermark that it has reached, and on which clock it did.
+    reached: Vec<(i64, i64)>,
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
     /// Which queries still run, and which nodes they need.
@@ -93,7 +101,12 @@ pub enum Turn {
 impl Program {
     pub fn new(parts: Parts) -> Program {
         let live = Live::new(&parts.graph);
+        let sources_of: Vec<Vec<usize>> = parts.graph.outputs.iter().map(|o| parts.graph.sources_of(o)).collect();
+        let timeouts = idle::timeouts(&parts.graph.outputs, &sources_of, &parts.intakes, &parts.settings);
         Program {
+            idleness: Idleness::new(timeouts),
+            sources_of,
+            reached: Vec::new(),
             graph: Arc::new(parts.graph),
             settings: parts.settings,
             intakes: parts.intakes,
@@ -166,6 +179,7 @@ impl Program {
 
     /// Forgets what only queries needed that run no longer.
     fn prune(&mut self) {
+        self.idleness.retain(|output| self.outputs.runs(output));
         for node in self.live.update(|output| self.outputs.runs(output)) {
             self.store.forget(node);
             let Some(index) = self.graph.sources.iter().position(|s| *s == node) else {
@@ -175,7 +189,9 @@ impl Program {
             if let Some(error) = failed {
                 self.intakes[index].failed(error);
             }
-            self.intakes[index].close();
+            if !self.intakes[index].ended() {
+                self.intakes[index].close();
+            }
         }
     }
 
@@ -196,13 +212,22 @@ impl Program {
     /// How long to wait before what has come is run; `None` when nothing has come.
     pub fn until_due(&self, taken: &[Taken]) -> Option<Duration> {
         let came = taken.iter().any(|t| t.rows > 0 || !t.bad.is_empty());
-        if !came && !self.intakes.iter().any(Intake::would_advance) {
-            return None;
-        }
+        let constants = self.next == 0 && self.graph.has_constants();
         let width = self.settings.interval_ns;
-        let due = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
+        let next = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
+        let due = match came || constants || self.intakes.iter().any(Intake::would_advance) || self.fell_quiet() {
+            true => next,
+            // Nothing comes: the next thing to happen is that somebody has been quiet for long enough.
+            false => self.idleness.next_deadline()?.max(next),
+        };
         let wait = due.saturating_sub(self.clock.now_ns());
         Some(Duration::from_nanos(wait.max(0) as u64))
+    }
+
+    /// Some query waits for a split that has fallen quiet since the last interval.
+    fn fell_quiet(&self) -> bool {
+        let watched = |(place, intake): (usize, &Intake)| self.idleness.watches(place) && intake.fell_quiet();
+        self.intakes.iter().enumerate().any(watched)
     }
 
     /// Nothing can be added to the interval by waiting for files or generators: they have ended, or their limit is
@@ -217,6 +242,22 @@ impl Program {
         self.intakes.iter().all(Intake::ended)
     }
 
+    /// More comes only when somebody puts it in: files and generators have ended, and everything is committed.
+    pub fn has_worked_off(&self) -> bool {
+        let taken = self.intakes.iter().all(|intake| !intake.bounded || intake.ended());
+        taken && self.outputs.oldest_waiting().is_none()
+    }
+
+    /// Ends the outputs whose own sources have ended: what they fill may be read by others of the program.
+    fn finish_ended(&mut self) {
+        for (index, sources) in self.sources_of.iter().enumerate() {
+            let mut sources = sources.iter().filter_map(|s| self.intakes.get(*s));
+            if sources.all(Intake::ended) {
+                self.outputs.finish_one(index);
+            }
+        }
+    }
+
     /// Runs one interval over what was taken.
     pub fn interval(&mut self, taken: Vec<Taken>) -> Result<Turn> {
         let t = self.next;
@@ -227,6 +268,7 @@ impl Program {
         let given = self.fill_outputs(&entry);
         self.count_late(&entry);
         self.outputs.deliver(t);
+        self.finish_ended();
         self.next += 1;
         self.tell_sources();
         self.prune();
@@ -292,7 +334,10 @@ impl Program {
             self.metrics.bad(taken.bad.len() as u64);
             self.late.keep_bad(&self.graph, *node, taken.bad);
             let watermark = intake.advance_watermark();
-            let (source, dealt) = deal(taken.slices, partitions, watermark);
+            let (mut source, dealt) = deal(taken.slices, partitions, watermark);
+            if !self.idleness.is_off() {
+                source.splits = intake.stand(self.clock_ns);
+            }
             kept.push((!intake.source().replayable()).then(|| {
                 let mut slices: Vec<_> = dealt.iter().flatten().collect();
                 slices.sort_by_key(|s| s.record);
@@ -313,12 +358,40 @@ impl Program {
             }
             record.sources.push(source);
         }
-        let watermarks = watermarks(&self.graph, &record);
+        let of_source = |place: usize| record.sources.get(place).map_or(ENDED, |s| s.watermark_ns);
+        let mut watermarks = watermarks(&self.graph, of_source);
+        let floors = match self.idleness.is_off() {
+            true => Vec::new(),
+            false => self.look_for_idle(&record, &mut watermarks),
+        };
+        self.note_reached(&watermarks);
         Ok(self.journal.append(Entry {
             record,
             watermarks,
+            floors,
             kept,
         }))
+    }
+
+    /// Leaves out who is idle: gives the floors, and puts in the watermarks of the queries that have a time-out.
+    fn look_for_idle(&mut self, record: &IntervalRecord, of_nodes: &mut [i64]) -> Vec<Floor> {
+        let Judgement { sources, floors } = self.idleness.advance(record);
+        for output in self.idleness.outputs() {
+            let own = |place| {
+                let own = sources.iter().find(|(of, p, _)| (*of, *p) == (output, place));
+                own.map_or(ENDED, |(_, _, watermark)| *watermark)
+            };
+            let of_query = watermarks(&self.graph, own);
+            for (node, watermark) in of_query.into_iter().enumerate() {
+                if self.live.is_alone(node, output) {
+                    of_nodes[node] = watermark;
+                }
+            }
+        }
+        for (place, intake) in self.intakes.iter_mut().enumerate() {
+            intake.judge_from(|split| self.idleness.judged_from(place, split));
+        }
+        floors
     }
 
     /// Forgets what nothing open is made of any more.
@@ -381,16 +454,14 @@ pub fn state_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
 }
 
 /// Per node, its watermark after the interval (docs/time.md): the least of its inputs.
-fn watermarks(graph: &Graph, record: &IntervalRecord) -> Vec<i64> {
+fn watermarks(graph: &Graph, of_source: impl Fn(usize) -> i64) -> Vec<i64> {
     let mut all: Vec<i64> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs = node.inputs.iter().map(|i| all[*i]).min();
         let watermark = match (node.watermark, inputs) {
             (WatermarkRule::Splits, _) => {
                 let source = graph.sources.iter().position(|s| *s == node.id);
-                source
-                    .and_then(|s| record.sources.get(s))
-                    .map_or(ENDED, |s| s.watermark_ns)
+                source.map_or(ENDED, &of_source)
             }
             (_, None) => ENDED,
             (WatermarkRule::Inputs, Some(least)) => least,

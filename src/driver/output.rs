@@ -323,8 +323,11 @@ impl Outputs {
         }
     }
 
-    fn finish_one(&mut self, index: usize) {
-        let delivered = &mut self.all[index];
+    /// One output has been given everything.
+    pub fn finish_one(&mut self, index: usize) {
+        let Some(delivered) = self.all.get_mut(index).filter(|d| !d.done) else {
+            return;
+        };
         delivered.done = true;
         let finished = match &mut delivered.way {
             Way::AtOnce(receiver) => receiver.finish(),

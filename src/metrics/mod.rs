@@ -38,6 +38,7 @@ pub struct Metrics {
     recomputed: AtomicU64,
     journal: AtomicU64,
     late_delay_ns: AtomicU64,
+    late_in_order: AtomicU64,
 }
 
 /// What `done: …` says.
@@ -64,6 +65,8 @@ pub struct Summary {
     pub busy_us: u64,
     /// The delay in WATERMARK FOR that would have taken in every late row, in nanoseconds; 0 when none was late.
     pub late_delay_ns: u64,
+    /// Late rows of files that are read in the order of their names, as one split.
+    pub late_in_order: u64,
 }
 
 impl Metrics {
@@ -83,6 +86,11 @@ impl Metrics {
     /// With this delay a late row would have been in time.
     pub fn late_by(&self, delay_ns: i64) {
         self.late_delay_ns.fetch_max(delay_ns.max(0) as u64, Relaxed);
+    }
+
+    /// Some rows were late that come from files read as one split.
+    pub fn late_in_order(&self, rows: u64) {
+        self.late_in_order.fetch_add(rows, Relaxed);
     }
 
     pub fn bad(&self, count: u64) {
@@ -112,6 +120,7 @@ impl Metrics {
             state_rows,
             busy_us: self.busy_us.load(Relaxed),
             late_delay_ns: self.late_delay_ns.load(Relaxed),
+            late_in_order: self.late_in_order.load(Relaxed),
         }
     }
 }

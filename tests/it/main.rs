@@ -5,6 +5,7 @@ mod connectors;
 mod copy;
 mod dstream;
 mod errors;
+mod idle;
 mod laws;
 mod library;
 mod nexmark;

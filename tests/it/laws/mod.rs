@@ -9,7 +9,7 @@ mod answer;
 mod batch_cases;
 mod chance_cases;
 mod closed_cases;
-mod data;
+pub mod data;
 mod dstream_cases;
 mod faults;
 mod feed;
