@@ -165,8 +165,13 @@ impl Query {
         }
     }
 
+    /// It gives no more, whatever comes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_over(&self.running.outcome.borrow())
+    }
+
     pub(super) fn is_settled(&self) -> bool {
-        self.is_over(&self.running.outcome.borrow()) || *self.running.control.resting().borrow()
+        self.has_ended() || *self.running.control.resting().borrow()
     }
 
     /// Whether it was stopped before its input had ended.

@@ -237,7 +237,7 @@ impl Script {
         let reads = tables_of(&routed);
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
         if reads_streams {
-            self.filling.push(Filling::new(name, reads, &query));
+            self.fills(Filling::new(name, reads, &query));
             self.ready.push_back(Outcome::Started(query));
         } else {
             query.wait().await?;
@@ -369,8 +369,7 @@ impl Script {
             }
             for target in targets {
                 if let Target::Table(spec) | Target::Sink(spec) = target {
-                    self.filling
-                        .push(Filling::new(spec.name.clone(), reads.clone(), &query));
+                    self.fills(Filling::new(spec.name.clone(), reads.clone(), &query));
                 }
             }
             self.ready.push_back(Outcome::Started(query));
@@ -378,13 +377,21 @@ impl Script {
         Ok(())
     }
 
-    /// A SELECT of a table sees what earlier statements insert into it: it waits for them.
+    /// An INSERT of this text: that it fails is of concern to a SELECT behind it, also when it has ended.
+    fn fills(&mut self, filling: Filling) {
+        self.engine.fills(filling.clone());
+        self.filling.push(filling);
+    }
+
+    /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
         self.seal_tables();
         if self.engine.is_manual() {
             return Ok(());
         }
-        settle(&self.filling, tables_of(routed)).await
+        let mut running = self.filling.clone();
+        running.extend(self.engine.filling());
+        settle(&running, tables_of(routed)).await
     }
 
     /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run.
