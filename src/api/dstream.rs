@@ -7,13 +7,13 @@
 //! Streaming Computation at Scale", SOSP 2013, §3.)
 
 use super::engine::Engine;
-use crate::dstream::nodes::{WINDOW_END, WINDOW_START, WINDOW_TIME};
+use crate::dstream::nodes::{CLOCK_FUNCTION, WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::{Diagnostic, Error, Kind, Result};
 use crate::operators::batch_function::BatchFunction;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Facts, Tag, facts};
 use crate::plan::session::Names;
-use crate::plan::window_over::over_event_time;
+use crate::plan::window_over::{Arrival, over_time};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DataFusionError, JoinType, TableReference};
@@ -139,7 +139,8 @@ impl DStream {
         self.grown(|plan| plan.filter(condition))
     }
 
-    /// Each row once per window over its event time: its columns, then `window_start`, `window_end` and `window_time`. A
+    /// Each row once per window over its event time, or over the time of its arrival when its source declares no event
+    /// time (such windows are multiples of the setting `interval`): its columns, then `window_start`, `window_end` and `window_time`. A
     /// window is `[start, end)`, aligned to the epoch in UTC. As `SELECT … FROM TUMBLE(…)` or `HOP(…)`: row by row; what
     /// works per window above it ([`DStream::reduce`], [`DStream::join`]) keeps the rows until their window closes, and
     /// leaves out those that come later than that.
@@ -147,15 +148,16 @@ impl DStream {
     /// `window(size)` is one window after the other, `window((size, slide))` begins one every slide. (SOSP 2013, §3.1.1,
     /// "windowing".)
     ///
-    /// Errors: the stream has no event time, or several; a width is zero, or finer than the time column; the slide is
-    /// larger than the size.
+    /// Errors: the stream has lost the event time of its source, or has several; a width is zero, finer than the time
+    /// column, or no multiple of `interval`; the slide is larger than the size.
     pub fn window(self, span: impl Into<Span>) -> Result<DStream> {
         let Span { size, slide } = span.into();
         let ns = |width: Duration| {
             i64::try_from(width.as_nanos()).map_err(|_| Error::refused("a window is at most 292 years wide"))
         };
         let (size, slide) = (ns(size)?, slide.map(ns).transpose()?);
-        self.over(|plan| over_event_time(plan, size, slide))
+        let arrival = self.arrival()?;
+        self.over(|plan| over_time(plan, size, slide, &arrival))
     }
 
     /// The aggregates of each window and key: `window_start`, `window_end`, `window_time`, the keys, the aggregates. Given
@@ -272,6 +274,17 @@ impl DStream {
         })
     }
 
+    /// What windows by arrival are made of.
+    fn arrival(&self) -> Result<Arrival> {
+        let state = self.engine.lock();
+        let clock = state.session.scalar_functions().get(CLOCK_FUNCTION);
+        let clock = clock.ok_or_else(|| Error::internal("the clock is missing"))?;
+        Ok(Arrival {
+            clock: clock.call(Vec::new()),
+            grain_ns: state.settings.interval_ns,
+        })
+    }
+
     /// The call of a registered function with its columns, and what it gives.
     fn call(&self, function: &str) -> Result<(Expr, SchemaRef)> {
         let session = Arc::clone(&self.engine.lock().session);
@@ -343,6 +356,7 @@ pub(super) fn told(error: &DataFusionError) -> Error {
         statement: 0..0,
         byte_of: &|_, _| None,
         tables: Vec::new(),
+        columns: Vec::new(),
         functions: Vec::new(),
     };
     mistakes(vec![diagnose(error, &context)])

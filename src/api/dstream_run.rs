@@ -181,7 +181,7 @@ impl Planning<'_> {
                     span: nowhere.clone(),
                 };
                 let relation = self.target(&name)?;
-                let (plan, target) = self.into_columns(plan, relation, &name, &[], &nowhere)?;
+                let (plan, target) = self.routed_into(plan, relation, &name, &[], &nowhere)?;
                 (name.value, plan, target)
             }
             To::Reader => (self.next_name(), plan, Target::Reader),

@@ -2,6 +2,7 @@
 
 use super::clock::{ManualClock, SystemClock};
 use super::drive::Command;
+use super::filling::Filling;
 use super::launch;
 use super::planning::Planning;
 use super::query::{Query, Running};
@@ -45,6 +46,8 @@ pub(super) struct Inner {
     pub clock: Arc<dyn Clock>,
     /// For operators of DataFusion that spawn: its own, so that the host's is left alone.
     pub runtime: Option<tokio::runtime::Runtime>,
+    /// INSERTs of all texts that may still bring rows.
+    pub filling: Mutex<Vec<Filling>>,
 }
 
 #[derive(Clone)]
@@ -136,6 +139,7 @@ impl EngineBuilder {
                 None => Arc::new(SystemClock),
             },
             runtime,
+            filling: Mutex::default(),
         };
         Engine { inner: Arc::new(inner) }
     }

@@ -1,18 +1,21 @@
 //! What fills the tables without connector: which statements insert into which, and when a reader has seen it all.
 
+use super::engine::Engine;
 use super::planning::{Routed, Target};
 use super::query::Query;
 use crate::error::Result;
 use crate::sql::statement::{ClauseKind, CopyInput, Located, SinkInput, Statement, StreamQuery};
 use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 
 /// An INSERT that runs.
+#[derive(Clone)]
 pub struct Filling {
     /// The table or sink that it fills.
     target: String,
     /// The streams that it reads.
     reads: BTreeSet<String>,
-    query: Query,
+    query: Arc<Query>,
 }
 
 impl Filling {
@@ -20,8 +23,26 @@ impl Filling {
         Filling {
             target,
             reads,
-            query: query.again(),
+            query: Arc::new(query.again()),
         }
+    }
+}
+
+impl Engine {
+    /// Notes an INSERT that has started.
+    pub(super) fn fills(&self, filling: Filling) {
+        let mut all = self.inner.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|filling| !filling.query.has_ended());
+        all.push(filling);
+    }
+
+    /// The INSERTs of all texts that have not ended.
+    pub(super) fn filling(&self) -> Vec<Filling> {
+        let all = self.inner.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|filling| !filling.query.has_ended())
+            .cloned()
+            .collect()
     }
 }
 

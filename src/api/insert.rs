@@ -17,7 +17,7 @@ impl Planning<'_> {
     pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
         let relation = self.target(&insert.target)?;
         let plan = self.logical(&insert.query, span)?;
-        let (plan, target) = self.into_columns(plan, relation, &insert.target, &insert.columns, span)?;
+        let (plan, target) = self.routed_into(plan, relation, &insert.target, &insert.columns, span)?;
         let mut plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
         let late = self.clauses(&insert.query, &mut plan, span)?;
         let routed = Routed {
@@ -39,7 +39,7 @@ impl Planning<'_> {
     }
 
     /// A plan whose columns are those of the target (`named`: these of them, all when there are none), and the target.
-    pub(super) fn into_columns(
+    pub(super) fn routed_into(
         &self,
         plan: LogicalPlan,
         relation: Relation,

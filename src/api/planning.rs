@@ -11,14 +11,14 @@ use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
-use crate::plan::diagnose::{Context, diagnose};
+use crate::plan::diagnose::{Context, diagnose, word_in};
 use crate::plan::facts::{Class, facts};
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
-use crate::sql::{Lines, fields, group_window, parse_script};
+use crate::sql::{Lines, fields, group_window, parse_script, twice};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -165,6 +165,14 @@ impl<'a> Planning<'a> {
             }
         }
         let bounded = connector.is_none_or(|c| (c.ends)(&spec));
+        if spec.is_static && !bounded {
+            let message = format!(
+                "an EXTERNAL TABLE is read whole before a query starts, and `{}` does not end",
+                spec.name
+            );
+            let endless = Diagnostic::error("no_end", message).at(create.name.span.clone());
+            return Err(vec![endless.help("write CREATE SOURCE to read it as a stream")]);
+        }
         let followed = spec.connector.as_deref() == Some("file") && !bounded;
         let replayable = !(followed || matches!(spec.connector.as_deref(), Some("stdin" | "push" | "socket")));
         self.state.catalog.put(Relation::Table(Table {
@@ -404,6 +412,7 @@ impl<'a> Planning<'a> {
             _ => false,
         };
         fields::by_name(&mut ast_query);
+        twice::apart(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         let names = self.names();
         let planner = SqlToRel::new(&names);
@@ -499,6 +508,20 @@ impl<'a> Planning<'a> {
         diagnose(error, &self.context(span, &byte_of))
     }
 
+    /// The columns of the tables that a statement names.
+    fn columns_named(&self, span: &Range<usize>) -> Vec<String> {
+        let named = |relation: &&Relation| word_in(relation.name(), self.text, span).is_some();
+        let mut columns = Vec::new();
+        for relation in self.state.catalog.relations().filter(named) {
+            match relation {
+                Relation::Table(table) => columns.extend(table.spec.columns.iter().map(|c| c.name.clone())),
+                Relation::View(view) => columns.extend(view.plan.schema().fields().iter().map(|f| f.name().clone())),
+                Relation::Sink(_) => {}
+            }
+        }
+        columns
+    }
+
     fn context<'c>(&'c self, span: &Range<usize>, byte_of: &'c dyn Fn(u64, u64) -> Option<usize>) -> Context<'c> {
         let session = &self.state.session;
         let functions = session.scalar_functions().keys();
@@ -510,13 +533,14 @@ impl<'a> Planning<'a> {
             statement: span.clone(),
             byte_of,
             tables: self.state.catalog.names().map(str::to_string).collect(),
+            columns: self.columns_named(span),
             functions: functions.cloned().collect(),
         }
     }
 }
 
 /// The name of what a statement creates.
-fn created(statement: &Statement) -> Option<&str> {
+pub(super) fn created(statement: &Statement) -> Option<&str> {
     match statement {
         Statement::CreateTable(create) => Some(&create.name.value),
         Statement::CreateSink(create) => Some(&create.name.value),
@@ -565,13 +589,14 @@ pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
         ast::SelectItem::ExprWithAlias { .. } => Some(None),
         _ => None,
     };
+    let again = twice::names(&select.projection);
+    let title = |(item, again): (&ast::SelectItem, Option<String>)| match again {
+        Some(name) => Some(Some(name)),
+        None => title(item),
+    };
     // A wildcard stands for several columns: then nothing is known of places.
-    select
-        .projection
-        .iter()
-        .map(title)
-        .collect::<Option<_>>()
-        .unwrap_or_default()
+    let items = select.projection.iter().zip(again);
+    items.map(title).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// A connector's complaint, at the part of the statement that is wrong.

@@ -139,8 +139,7 @@ impl Query {
     /// Errors: what made it fail. The other queries of its program may go on.
     pub async fn wait(&self) -> Result<Summary> {
         let mut outcome = self.running.outcome.clone();
-        let over = |fate: &Fate| fate.ended.is_some() || fate.failed.contains_key(&self.output);
-        let fate = outcome.wait_for(over).await;
+        let fate = outcome.wait_for(|fate| self.is_over(fate)).await;
         let Ok(fate) = fate else {
             return Err(Error::internal("the engine has gone"));
         };
@@ -148,6 +147,10 @@ impl Query {
             (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again()),
             _ => Ok(self.summary()),
         }
+    }
+
+    fn is_over(&self, fate: &Fate) -> bool {
+        fate.ended.is_some() || fate.failed.contains_key(&self.output)
     }
 
     /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
@@ -162,8 +165,13 @@ impl Query {
         }
     }
 
+    /// It gives no more, whatever comes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.is_over(&self.running.outcome.borrow())
+    }
+
     pub(super) fn is_settled(&self) -> bool {
-        self.running.outcome.borrow().ended.is_some() || *self.running.control.resting().borrow()
+        self.has_ended() || *self.running.control.resting().borrow()
     }
 
     /// Whether it was stopped before its input had ended.

@@ -3,7 +3,7 @@
 use super::engine::{Engine, State};
 use super::filling::{Filling, filled_by, settle};
 use super::launch::Planned;
-use super::planning::{Planning, Routed, Target, mistakes};
+use super::planning::{Planning, Routed, Target, created, mistakes};
 use super::query::Query;
 use super::show;
 use crate::catalog::Relation;
@@ -43,6 +43,8 @@ pub struct Script {
     ready: std::collections::VecDeque<Outcome>,
     /// INSERTs that run: a SELECT of their table waits for them.
     filling: Vec<Filling>,
+    /// What could not be created: that it is not there is no mistake of the statements after it.
+    broken: Vec<String>,
     /// The engine runs this text and no other: a table without connector ends with the last INSERT into it.
     whole: bool,
     pub warnings: Vec<Diagnostic>,
@@ -74,6 +76,7 @@ impl Script {
             waiting: Vec::new(),
             ready: Default::default(),
             filling: Vec::new(),
+            broken: Vec::new(),
             whole: false,
             warnings,
         }
@@ -101,12 +104,31 @@ impl Script {
                     Err(error) => return Some(Err(error)),
                 }
             };
+            let name = created(&located.statement).map(str::to_string);
             match self.run(located).await {
                 Ok(Some(outcome)) => return Some(Ok(outcome)),
                 Ok(None) => {}
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    let follows = self.follows(&error);
+                    self.broken.extend(name);
+                    return Some(match follows {
+                        Some(missing) => Ok(Outcome::Done(format!("left out: `{missing}` was not created"))),
+                        None => Err(error),
+                    });
+                }
             }
         }
+    }
+
+    /// What is missing, if all that an error says is that something is not there that could not be created.
+    fn follows(&self, error: &Error) -> Option<String> {
+        let missing = |found: &Diagnostic| {
+            let named = found.span.clone().and_then(|span| self.text.get(span))?;
+            let broken = self.broken.iter().find(|name| name.as_str() == named)?;
+            (found.code == "unknown_table").then(|| broken.clone())
+        };
+        let missing: Option<Vec<String>> = error.diagnostics.iter().map(missing).collect();
+        missing?.pop()
     }
 
     async fn run(&mut self, located: Located) -> Result<Option<Outcome>> {
@@ -215,7 +237,7 @@ impl Script {
         let reads = tables_of(&routed);
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
         if reads_streams {
-            self.filling.push(Filling::new(name, reads, &query));
+            self.fills(Filling::new(name, reads, &query));
             self.ready.push_back(Outcome::Started(query));
         } else {
             query.wait().await?;
@@ -347,8 +369,7 @@ impl Script {
             }
             for target in targets {
                 if let Target::Table(spec) | Target::Sink(spec) = target {
-                    self.filling
-                        .push(Filling::new(spec.name.clone(), reads.clone(), &query));
+                    self.fills(Filling::new(spec.name.clone(), reads.clone(), &query));
                 }
             }
             self.ready.push_back(Outcome::Started(query));
@@ -356,13 +377,21 @@ impl Script {
         Ok(())
     }
 
-    /// A SELECT of a table sees what earlier statements insert into it: it waits for them.
+    /// An INSERT of this text: that it fails is of concern to a SELECT behind it, also when it has ended.
+    fn fills(&mut self, filling: Filling) {
+        self.engine.fills(filling.clone());
+        self.filling.push(filling);
+    }
+
+    /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
         self.seal_tables();
         if self.engine.is_manual() {
             return Ok(());
         }
-        settle(&self.filling, tables_of(routed)).await
+        let mut running = self.filling.clone();
+        running.extend(self.engine.filling());
+        settle(&running, tables_of(routed)).await
     }
 
     /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run.

@@ -72,6 +72,11 @@ impl Idleness {
         }
     }
 
+    /// Forgets the queries that run no longer.
+    pub fn retain(&mut self, runs: impl Fn(usize) -> bool) {
+        self.queries.retain(|query| runs(query.output));
+    }
+
     /// No query has a time-out.
     pub fn is_off(&self) -> bool {
         self.queries.is_empty()
@@ -281,8 +286,11 @@ mod tests {
         }
     }
 
-    /// The watermarks of the sources after each interval: (clock, per source its splits and whether it has ended).
-    fn run(timeouts: &[Option<i64>], intervals: &[(i64, Vec<(Vec<SplitRecord>, bool)>)]) -> (Idleness, Vec<Vec<i64>>) {
+    /// A clock, and per source its splits and whether it has ended.
+    type Interval = (i64, Vec<(Vec<SplitRecord>, bool)>);
+
+    /// The watermarks of the sources after each interval.
+    fn run(timeouts: &[Option<i64>], intervals: &[Interval]) -> (Idleness, Vec<Vec<i64>>) {
         let of = timeouts.iter().map(|t| t.map(|s| s * S)).enumerate().collect();
         let mut idleness = Idleness::new(vec![of]);
         let mut seen = Vec::new();

@@ -134,14 +134,14 @@ impl Program {
     /// with it. `timed`: the clock closes intervals too.
     pub fn gather(&mut self, taken: &mut Vec<Taken>, timed: bool) {
         taken.resize_with(self.intakes.len(), Taken::default);
-        // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
-        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
-        let clock = Arc::clone(&self.clock);
-        let cut = || by_clock && clock.now_ns() >= cut_ns;
         let (rows, bytes) = (
             self.settings.max_rows_per_interval,
             self.settings.max_bytes_per_interval,
         );
+        // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
+        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
+        let clock = Arc::clone(&self.clock);
+        let cut = || by_clock && clock.now_ns() >= cut_ns;
         let mut failed = Vec::new();
         for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
             let took = intake.discover().and_then(|()| intake.take(taken, rows, bytes, &cut));
@@ -204,6 +204,7 @@ impl Program {
 
     /// Forgets what only queries needed that run no longer.
     fn prune(&mut self) {
+        self.idleness.retain(|output| self.outputs.runs(output));
         for node in self.live.update(|output| self.outputs.runs(output)) {
             self.store.forget(node);
             let Some(index) = self.graph.sources.iter().position(|s| *s == node) else {

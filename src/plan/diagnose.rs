@@ -17,6 +17,8 @@ pub struct Context<'a> {
     /// Turns a place of the parser (line, column) into bytes of the text.
     pub byte_of: &'a dyn Fn(u64, u64) -> Option<usize>,
     pub tables: Vec<String>,
+    /// Those of the tables that the statement names.
+    pub columns: Vec<String>,
     pub functions: Vec<String>,
 }
 
@@ -61,8 +63,12 @@ fn refused(refusal: &Refusal, context: &Context) -> Diagnostic {
 fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context) -> Diagnostic {
     match schema {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
             let at = place(error, &field.name, context);
+            // An argument of UNNEST is looked for among no columns at all.
+            if valid_fields.is_empty() && !context.columns.contains(&field.name) {
+                return unknown_column(&field.name, &context.columns, at, context);
+            }
+            let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
             let foreign = field.relation.as_ref();
             let foreign = foreign.filter(|r| !valid_fields.iter().any(|c| c.relation.as_ref() == Some(r)));
             if let Some(relation) = foreign {
@@ -162,7 +168,12 @@ fn error_span(error: &DataFusionError, context: &Context) -> Option<Range<usize>
 }
 
 fn find_word(name: &str, context: &Context) -> Option<Range<usize>> {
-    let statement = context.text.get(context.statement.clone())?;
+    word_in(name, context.text, &context.statement)
+}
+
+/// The first place of a whole word in a part of a text, in any case.
+pub fn word_in(name: &str, text: &str, part: &Range<usize>) -> Option<Range<usize>> {
+    let statement = text.get(part.clone())?;
     let lower = statement.to_ascii_lowercase();
     let wanted = name.to_ascii_lowercase();
     if wanted.is_empty() {
@@ -173,7 +184,7 @@ fn find_word(name: &str, context: &Context) -> Option<Range<usize>> {
         let before = lower[..at].chars().next_back().is_some_and(is_part);
         let after = lower[at + wanted.len()..].chars().next().is_some_and(is_part);
         if !before && !after {
-            let start = context.statement.start + at;
+            let start = part.start + at;
             return Some(start..start + wanted.len());
         }
     }

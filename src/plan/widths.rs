@@ -34,6 +34,10 @@ enum Length {
 }
 
 impl Width {
+    pub fn of_ns(ns: i64) -> Width {
+        Width { ns, ..Width::default() }
+    }
+
     pub fn of(value: &ScalarValue) -> Option<Width> {
         let (months, days, ns) = match value {
             ScalarValue::IntervalMonthDayNano(Some(i)) => (i.months, i.days, i.nanoseconds),

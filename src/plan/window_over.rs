@@ -1,48 +1,42 @@
-//! Windows over a relation that was not written in SQL: the time column is the one that is event time.
+//! Windows over a relation that was not written in SQL: by event time when its source declares one, else by arrival.
 
-use crate::dstream::table::unit_ns;
-use crate::dstream::window::WindowSpec;
+use crate::dstream::calendar::Zone;
 use crate::plan::Refusal;
-use crate::plan::facts::{Tag, facts};
-use crate::plan::widths::{human, unit_name};
-use crate::plan::window_tables::{Time, TimeOf, windowed};
-use datafusion::arrow::datatypes::DataType;
+use crate::plan::branch::stream_tables;
+use crate::plan::facts::{Class, Tag, facts};
+use crate::plan::session::TableScanned;
+use crate::plan::widths::{Sizing, Width, Written, human};
+use crate::plan::window_tables::{Kind, Time, TimeOf, windowed};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+/// The time of arrival.
+pub struct Arrival {
+    /// The recorded clock of an interval, as a call.
+    pub clock: Expr,
+    /// The setting `interval`, of which such windows are multiples.
+    pub grain_ns: i64,
+}
 
 /// Windows of `size_ns` that begin every `slide_ns` nanoseconds; without a slide, one after the other.
 ///
-/// Errors: a [`Refusal`] for a relation without event time or with several, and for widths that no window can have.
-pub fn over_event_time(input: LogicalPlan, size_ns: i64, slide_ns: Option<i64>) -> Result<LogicalPlan> {
-    let index = time_column(&input)?;
-    let data_type = input.schema().field(index).data_type().clone();
-    let DataType::Timestamp(unit, _) = data_type else {
-        return internal_err!("event time that is no time");
+/// Errors: a [`Refusal`] for a relation whose event time is not among its columns, or with several, and for widths that
+/// no window can have.
+pub fn over_time(input: LogicalPlan, size_ns: i64, slide_ns: Option<i64>, arrival: &Arrival) -> Result<LogicalPlan> {
+    let time = time_of(&input, arrival)?;
+    let written = |ns: i64, what: &'static str| Written {
+        width: Width::of_ns(ns),
+        what,
+        span: Span::empty(),
     };
-    let time = Time {
-        of: TimeOf::Column(index),
-        unit,
-        data_type,
-        arrival: false,
+    let kind = match slide_ns {
+        None => Kind::Tumble,
+        Some(_) => Kind::Hop,
     };
-    let width = |ns: i64, what: &str| {
-        let message = match ns {
-            ..=0 => format!("the {what} of a window must be more than zero"),
-            _ if ns % unit_ns(unit) != 0 => format!(
-                "the {what} of a window, {}, is finer than the time column ({})",
-                human(ns),
-                unit_name(unit)
-            ),
-            _ => return Ok(ns / unit_ns(unit)),
-        };
-        Err(Refusal::new("window_width", message))
-    };
-    let size = width(size_ns, "size")?;
-    let Some(slide_ns) = slide_ns else {
-        return windowed(input, &time, &[], WindowSpec::Tumble { size, offset: 0 }, "TUMBLE");
-    };
-    let slide = width(slide_ns, "slide")?;
-    if slide > size {
+    if let Some(slide_ns) = slide_ns.filter(|slide| *slide > size_ns) {
         let message = format!(
             "the slide of a window, {}, is larger than its size, {}",
             human(slide_ns),
@@ -51,26 +45,58 @@ pub fn over_event_time(input: LogicalPlan, size_ns: i64, slide_ns: Option<i64>) 
         let refusal = Refusal::new("window_width", message);
         return Err(refusal.help("the order is (size, slide)").into());
     }
-    let window = WindowSpec::Hop { slide, size, offset: 0 };
-    windowed(input, &time, &[], window, "HOP")
+    let sizing = Sizing {
+        name: "a window",
+        kind,
+        unit: time.unit,
+        zone: Zone::UTC,
+        grain_ns: time.arrival.then_some(arrival.grain_ns),
+    };
+    let slide = slide_ns.map(|ns| written(ns, "slide"));
+    let window = sizing.windows(&written(size_ns, "size"), slide.as_ref(), None)?;
+    let name = if slide_ns.is_some() { "HOP" } else { "TUMBLE" };
+    windowed(input, &time, &[], window, name)
 }
 
-/// The one column that is event time; of windows, `window_time`.
-fn time_column(input: &LogicalPlan) -> Result<usize> {
-    let tags = facts(input).tags;
-    let of = |tag: Tag| (0..tags.len()).filter(|i| tags[*i] == tag).collect::<Vec<usize>>();
+/// The one column that is event time, of windows `window_time`; else the clock.
+fn time_of(input: &LogicalPlan, arrival: &Arrival) -> Result<Time> {
+    let facts = facts(input);
+    let of = |tag: Tag| {
+        (0..facts.tags.len())
+            .filter(|i| facts.tags[*i] == tag)
+            .collect::<Vec<usize>>()
+    };
     let mut times = of(Tag::EventTime);
     if times.is_empty() {
         times = of(Tag::WindowTime);
     }
     match times[..] {
-        [index] => Ok(index),
+        [index] => {
+            let data_type = input.schema().field(index).data_type().clone();
+            let DataType::Timestamp(unit, _) = data_type else {
+                return internal_err!("event time that is no time");
+            };
+            Ok(Time {
+                of: TimeOf::Column(index),
+                unit,
+                data_type,
+                arrival: false,
+            })
+        }
+        [] if facts.class == Class::Stream && !facts.assigned && !declares_time(input) => Ok(Time {
+            of: TimeOf::Clock(arrival.clock.clone()),
+            unit: TimeUnit::Nanosecond,
+            data_type: DataType::Timestamp(TimeUnit::Nanosecond, None),
+            arrival: true,
+        }),
         [] => {
-            let message = "a window needs event time, and this stream has none: windows by arrival are not built yet";
+            let message = match stream_tables(input).is_empty() {
+                true => "a window is over a stream, and this table does not change",
+                false => "a window needs event time, and this stream has lost that of its source",
+            };
             let refusal = Refusal::new("not_event_time", message);
             Err(refusal
-                .help("declare it in the source: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND")
-                .help("and keep that column: what `map` computes is event time no more")
+                .help("keep the column in `map`: what is computed from it is event time no more")
                 .into())
         }
         _ => {
@@ -80,4 +106,18 @@ fn time_column(input: &LogicalPlan) -> Result<usize> {
             Err(refusal.help("keep one of them with `map`").into())
         }
     }
+}
+
+/// Whether a source below has event time.
+fn declares_time(plan: &LogicalPlan) -> bool {
+    let mut declares = false;
+    let walked = plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = scan.source.downcast_ref::<TableScanned>()
+        {
+            declares |= table.spec.watermark.is_some();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    declares || walked.is_err()
 }

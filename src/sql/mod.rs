@@ -25,6 +25,7 @@ pub mod statement;
 #[cfg(test)]
 mod tests;
 mod tokens;
+pub mod twice;
 mod type_syntax;
 mod types;
 

@@ -424,3 +424,15 @@ fn a_query_that_fails_leaves_the_others_of_its_script_running() {
     assert_eq!(written.lines().count(), 9, "a header and eight rows: {written}");
     assert!(!folder.path().join("bad.csv").exists());
 }
+
+#[test]
+fn what_could_not_be_created_is_missed_once() {
+    let sql = "CREATE TABLE x (a BIGNT);\nCREATE VIEW v AS SELECT * FROM x;\nSELECT * FROM v;\n\
+         INSERT INTO x VALUES (1);\nSELECT * FROM y;\nSELECT 1 AS one;";
+    let out = waterwheel(&["--keep-going", "-c", sql], "");
+    assert_eq!((out.status.code(), stdout(&out).as_str()), (Some(1), "{\"one\":1}\n"));
+    let told = stderr(&out);
+    let mistakes: Vec<&str> = told.lines().filter(|line| line.contains("error[")).collect();
+    assert_eq!(mistakes.len(), 2, "{told}");
+    assert!(mistakes[0].contains("BIGNT") && mistakes[1].contains("`y`"), "{told}");
+}

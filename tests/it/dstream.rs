@@ -7,14 +7,17 @@ use datafusion::logical_expr::{Expr, col, lit};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use waterwheel::error::{Error, Result};
-use waterwheel::{DStream, Engine};
+use waterwheel::{DStream, Engine, ManualClock};
 
 async fn engine(settings: &[(&str, &str)]) -> Engine {
     let mut builder = Engine::builder();
     for (name, value) in settings {
         builder = builder.set(name, value).expect("a setting");
     }
-    let engine = builder.build();
+    declared(builder.build()).await
+}
+
+async fn declared(engine: Engine) -> Engine {
     let declare = "CREATE TABLE numbers (n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts); \
          INSERT INTO numbers SELECT n, arrow_cast(n * 1000, 'Timestamp(Millisecond, None)') \
          FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10)) AS v(n); \
@@ -131,15 +134,18 @@ async fn mistakes_are_told_where_they_are_made() {
             stream("sent").map_batches("f", none.clone()),
             "no function over batches called `f`",
         ),
-        (stream("timeless").window(seconds(1)), "WATERMARK FOR"),
+        (
+            stream("timeless").window(Duration::from_micros(1_500)),
+            "no multiple of the setting interval",
+        ),
         (
             stream("sent").map([col("n")]).and_then(|s| s.window(seconds(1))),
-            "event time no more",
+            "has lost that of its source",
         ),
         (stream("sent").window(seconds(0)), "more than zero"),
         (
             stream("sent").window(Duration::from_nanos(10)),
-            "finer than the time column",
+            "finer than its time column",
         ),
         (stream("sent").window((seconds(1), seconds(2))), "larger than its size"),
         (stream("sent").reduce([col("k")], [count(lit(1))]), "needs windows"),
@@ -236,4 +242,30 @@ async fn a_plan_carries_the_name_of_a_function_over_batches() {
     let rows = by_sql.one().await.expect("rows");
     assert_eq!(numbers(&rows), [8]);
     assert_eq!(rows.column(0).null_count(), 0);
+}
+
+#[tokio::test]
+async fn without_event_time_windows_are_of_arrival() {
+    let clock = ManualClock::at_ns(0);
+    let engine = declared(Engine::manual_at(&clock)).await;
+    let sent = engine.push_source("timeless").expect("a handle");
+    let counts = engine.stream("timeless").expect("a stream");
+    let counts = counts.reduce_by_window((seconds(2), seconds(1)), [], [count(lit(1)).alias("count")]);
+    let counts = counts.and_then(|s| s.map([col("count")])).expect("windows");
+    let query = counts.query().await.expect("a start");
+    let mut updates = query.stream();
+    let mut shown = Vec::new();
+    for arriving in [3, 0, 2, 0, 0, 0] {
+        for n in 0..arriving {
+            let row = format!(r#"{{"n": {n}}}"#);
+            sent.send_json(row.as_bytes()).await.expect("an open source");
+        }
+        engine.step().await.expect("a step");
+        clock.advance(seconds(1));
+        while let Some(update) = updates.try_next() {
+            shown.extend(numbers(&update.expect("rows").batch));
+        }
+    }
+    // Windows of two seconds, by when they end: after one second 3 rows, then 3, then 2, then 2.
+    assert_eq!(shown, [3, 3, 2, 2]);
 }

@@ -272,7 +272,7 @@ async fn idle_splits_follow_the_rules_after_every_interval() {
             for (stream, rows) in rows.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
                 streams.send(stream, rows).await;
             }
-            streams.step(after as u64).await;
+            streams.step(after).await;
             model.step(clock, step == 0, [&rows[0], &rows[1]], delays, timeout);
             if rng.below(3) == 0 {
                 let batches = query.batches();

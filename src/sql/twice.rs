@@ -1,0 +1,62 @@
+//! One expression twice in a SELECT: `SELECT random(), random()`. DataFusion wants names that differ, so the second is
+//! called `random()_1`, as in DuckDB. Columns that are named, or written as names, stay as they are.
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut};
+use std::ops::ControlFlow;
+
+/// Names expressions that stand twice in one SELECT, wherever it stands.
+pub fn apart(query: &mut Query) {
+    let _: ControlFlow<()> = query.visit(&mut Selects);
+}
+
+struct Selects;
+
+impl VisitorMut for Selects {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        each(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
+fn each(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => name(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            each(left);
+            each(right);
+        }
+        _ => {}
+    }
+}
+
+fn name(select: &mut Select) {
+    let names = names(&select.projection);
+    for (item, name) in select.projection.iter_mut().zip(names) {
+        if let (SelectItem::UnnamedExpr(expr), Some(name)) = (&item, name) {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('"', name),
+            };
+        }
+    }
+}
+
+/// Per column, the name of an expression that stood before.
+pub fn names(columns: &[SelectItem]) -> Vec<Option<String>> {
+    let mut before: Vec<String> = Vec::new();
+    let mut name = |item: &SelectItem| {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            return None;
+        };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            return None;
+        }
+        let (written, bare) = (expr.to_string(), expr.to_string().to_lowercase());
+        let times = before.iter().filter(|other| **other == bare).count();
+        before.push(bare);
+        (times > 0).then(|| format!("{written}_{times}"))
+    };
+    columns.iter().map(&mut name).collect()
+}
