@@ -18,6 +18,7 @@ pub mod diagnose;
 pub mod explain;
 pub mod facts;
 pub mod panes;
+mod prune;
 mod reword;
 pub mod rules;
 pub mod session;
