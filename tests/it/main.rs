@@ -5,6 +5,7 @@ mod connectors;
 mod copy;
 mod docs;
 mod errors;
+mod hurt;
 mod laws;
 mod library;
 mod nexmark;

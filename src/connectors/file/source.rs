@@ -3,13 +3,15 @@
 use super::batches::{self, ArrowLanes};
 use super::bytes::KnownFile;
 use super::groups::{self, GroupLanes};
-use super::paths::find_files;
+use super::paths::{files_now, find_files};
 use super::text::{self, TextLanes};
 use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::{Compression, Decoded, Format, OnError, Pruning, Wanted, resolve_compression, resolve_format};
+use crate::formats::{
+    Compression, Decoded, Format, OnError, Pruning, Wanted, bool_option, resolve_compression, resolve_format,
+};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -287,10 +289,14 @@ where
     }
 }
 
-/// The files of a table, and how they are written. A directory or glob goes by the first file's suffix.
+/// The files of a table, and how they are written. A directory or glob goes by the first file's suffix; when it is
+/// followed it may have none yet, and goes by what was declared.
 pub fn locate(spec: &TableSpec) -> Result<(Vec<KnownFile>, Format, Compression)> {
     let path = path_of(spec)?;
-    let files = find_files(path)?;
+    let files = match bool_option(spec, "follow", false)? {
+        true => files_now(path)?,
+        false => find_files(path)?,
+    };
     let first = files.first().map_or(path, |f| f.name.as_str());
     let mut named = spec.clone();
     named.options.insert("path".into(), first.to_string());
