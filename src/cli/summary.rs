@@ -18,6 +18,7 @@ fn total(queries: &[Query]) -> Summary {
         sum.late_partial += one.late_partial;
         sum.bad += one.bad;
         sum.null_time += one.null_time;
+        sum.late_in_order += one.late_in_order;
         sum.late_delay_ns = sum.late_delay_ns.max(one.late_delay_ns);
         sum.jump_ns = sum.jump_ns.max(one.jump_ns);
     }
@@ -48,6 +49,7 @@ pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
         sum.intervals, sum.rows_in, sum.rows_out, sum.late, sum.late_partial, sum.bad, sum.null_time
     ));
     text.push_str(&advice(&sum));
+    text.push_str(order(&sum));
     text.push_str(&jump(&sum));
     text
 }
@@ -78,6 +80,17 @@ fn advice(sum: &Summary) -> String {
         "warning: {per_cent} % of the rows were late; WATERMARK FOR … - {} would have taken them in\n",
         round_up(sum.late_delay_ns)
     )
+}
+
+/// A line about files whose names are not in the order of their rows.
+fn order(sum: &Summary) -> &'static str {
+    match sum.late_in_order {
+        0 => "",
+        _ => {
+            "warning: rows of files that are read in the order of their names were late; with splits = 'file' each file \
+             is judged by its own rows\n"
+        }
+    }
 }
 
 /// The next duration that people would write.

@@ -29,12 +29,13 @@ pub struct Clockwork {
 
 impl Clockwork {
     /// The split's watermark after these rows, and before each of them if some row lies behind it: a running maximum
-    /// over all rows, less the delay, in the unit of the column, rounded down (docs/time.md). NULLs do not move it.
-    pub fn advance(&self, times: &Int64Array, before_ns: i64) -> (i64, Option<Arc<Int64Array>>) {
+    /// over all rows, less the delay, in the unit of the column, rounded down (docs/time.md). NULLs do not move it. Rows
+    /// behind `judged_from_ns` count as behind too.
+    pub fn advance(&self, times: &Int64Array, before_ns: i64, judged_from_ns: i64) -> (i64, Option<Arc<Int64Array>>) {
         let (unit, delay) = (unit_ns(self.unit), self.delay());
         let (mut watermark, mut behind) = (before_ns, false);
         let mut step = |ts: i64| {
-            behind |= ts.saturating_mul(unit) < watermark;
+            behind |= ts.saturating_mul(unit) < watermark.max(judged_from_ns);
             watermark = watermark.max(ts.saturating_sub(delay).saturating_mul(unit));
         };
         match times.null_count() {

@@ -3,7 +3,7 @@
 use super::event_time::Clockwork;
 use crate::connectors::{BadRecord, Bell, Chunk, Next, Offset, Source, Split, SplitReader};
 use crate::dstream::graph::SourceNode;
-use crate::dstream::record::{ENDED, NO_WATERMARK, Place, SliceRecord, SourceRecord};
+use crate::dstream::record::{ENDED, NO_WATERMARK, Place, SliceRecord, SourceRecord, SplitRecord};
 use crate::error::{Error, Result};
 use crate::operators::Slice;
 use crate::operators::fragment::failed;
@@ -39,12 +39,28 @@ struct SplitIntake {
     broken: Option<Error>,
     /// Own watermark, at least the floor that it got when it appeared (docs/time.md).
     watermark_ns: i64,
+    /// Rows behind this are judged one by one, whatever the split's own watermark: a query may judge them by more.
+    judged_from_ns: i64,
+    /// Since when, on the recorded clock, the source has answered that nothing is there.
+    quiet_since_ns: Option<i64>,
     /// The same after the interval before, and the greatest that was set explicitly.
     settled_ns: i64,
     explicit_ns: i64,
     /// Rows taken so far.
     rows: u64,
 }
+
+/// How a split stands.
+pub struct Stand<'a> {
+    pub split: &'a Split,
+    pub watermark_ns: i64,
+    pub ended: bool,
+    /// The source says that nothing is there.
+    pub quiet: bool,
+}
+/// How far the splits of a source have been taken: those that are being read, and whether they have ended.
+#[derive(Debug, Default)]
+pub struct Reached(Vec<(u32, Offset, bool)>);
 
 /// Rows taken for an interval, before they are dealt out to partitions.
 #[derive(Default)]
@@ -86,6 +102,7 @@ impl Intake {
             watermark_ns: NO_WATERMARK,
             ahead,
         };
+        intake.source.watch(intake.bell.clone());
         intake.discover()?;
         Ok(intake)
     }
@@ -141,6 +158,8 @@ impl Intake {
                     pending: false,
                     broken: None,
                     watermark_ns: floor,
+                    judged_from_ns: NO_WATERMARK,
+                    quiet_since_ns: None,
                     settled_ns: floor,
                     explicit_ns: NO_WATERMARK,
                     rows: 0,
@@ -245,10 +264,11 @@ impl Intake {
         }
         let before = split.watermark_ns;
         let (after, watermarks) = match &self.time {
-            Some(time) => time.advance(&time.times(&batch)?, before),
+            Some(time) => time.advance(&time.times(&batch)?, before, split.judged_from_ns),
             None => (before, None),
         };
         split.watermark_ns = after;
+        split.quiet_since_ns = None;
         taken.rows += rows;
         taken.bytes += batch.get_array_memory_size().min(rows * 1024);
         let rows_before = split.rows;
@@ -264,6 +284,44 @@ impl Intake {
             explicit_ns: split.explicit_ns,
         });
         Ok(())
+    }
+
+    /// Some split has fallen quiet, and no interval has written that down yet.
+    pub fn fell_quiet(&self) -> bool {
+        self.splits
+            .iter()
+            .any(|s| s.quiet_since_ns.is_none() && self.is_quiet(s))
+    }
+
+    /// A file that is being decoded is not quiet: what it has is there.
+    fn is_quiet(&self, split: &SplitIntake) -> bool {
+        !self.bounded && !split.ended && split.pending && split.chunk.is_none()
+    }
+
+    /// How every split stands at the end of an interval of that clock.
+    pub fn stand(&mut self, clock_ns: i64) -> Vec<SplitRecord> {
+        for index in 0..self.splits.len() {
+            let quiet = self.is_quiet(&self.splits[index]);
+            let split = &mut self.splits[index];
+            split.quiet_since_ns = quiet.then(|| split.quiet_since_ns.unwrap_or(clock_ns));
+        }
+        let record = |s: &SplitIntake| SplitRecord {
+            split: s.split.id,
+            ended: s.ended,
+            quiet_since_ns: s.quiet_since_ns,
+            watermark_ns: s.watermark_ns,
+        };
+        self.splits.iter().map(record).collect()
+    }
+
+    /// How every split stands now, for people.
+    pub fn stands(&self) -> impl Iterator<Item = Stand<'_>> {
+        self.splits.iter().map(|s| Stand {
+            split: &s.split,
+            watermark_ns: s.watermark_ns,
+            ended: s.ended,
+            quiet: self.is_quiet(s),
+        })
     }
 
     /// Judges what was taken by the clock of its interval. Rows of the future move no watermark, and are bad records:
@@ -306,7 +364,7 @@ impl Intake {
             }
             let rows = slice.batch.num_rows();
             let before = split.settled_ns.max(slice.explicit_ns);
-            (split.settled_ns, slice.watermarks) = time.advance(&times.slice(0, rows), before);
+            (split.settled_ns, slice.watermarks) = time.advance(&times.slice(0, rows), before, split.judged_from_ns);
             slice.watermark_before_ns = before;
             if rows > 0 {
                 kept.push(slice);
@@ -337,16 +395,38 @@ impl Intake {
         time.filter_future(&read, batch, clock_ns)
     }
 
-    /// What has been taken so far is committed.
-    pub fn committed(&mut self) {
+    /// From now on rows of a split behind `judged_from` are judged one by one.
+    pub fn judge_from(&mut self, judged_from: impl Fn(u32) -> i64) {
         for split in &mut self.splits {
+            split.judged_from_ns = judged_from(split.split.id);
+        }
+    }
+
+    /// How far each split has been taken.
+    pub fn reached(&self) -> Reached {
+        let read = self.splits.iter().filter(|s| s.reader.is_some());
+        Reached(read.map(|s| (s.split.id, s.taken_to, s.ended)).collect())
+    }
+
+    /// What had been taken then is committed.
+    pub fn committed(&mut self, reached: &Reached) {
+        for (id, to, ended) in &reached.0 {
+            let Some(split) = self.splits.iter_mut().find(|s| s.split.id == *id) else {
+                continue;
+            };
             if let Some(reader) = &mut split.reader {
-                reader.committed(split.taken_to);
+                reader.committed(*to);
             }
-            if split.ended {
+            if *ended {
                 split.reader = None;
             }
         }
+    }
+
+    /// Nobody reads it any more.
+    pub fn close(&mut self) {
+        self.more = false;
+        self.splits.clear();
     }
 
     /// Nothing more will be committed.
@@ -431,6 +511,7 @@ pub fn deal(taken: Vec<TakenSlice>, partitions: usize, watermark_ns: i64) -> (So
     let mut record = SourceRecord {
         slices: Vec::new(),
         watermark_ns,
+        splits: Vec::new(),
     };
     let mut dealt: Vec<Vec<Slice>> = vec![Vec::new(); partitions];
     let mut given = 0;

@@ -57,6 +57,9 @@ impl LateLog {
         if let Some(delay) = report.late.iter().map(|row| row.behind_ns).max() {
             metrics.late_by(delay.saturating_add(intake.delay_ns()));
         }
+        if intake.source().is_ordered() {
+            metrics.late_in_order(report.late.len() as u64);
+        }
         let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
         for row in &report.late {

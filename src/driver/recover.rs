@@ -3,6 +3,7 @@
 //! (D-Streams, SOSP 2013, §3.2 and §4: parallel recovery; the tasks of one node and interval run in parallel.)
 
 use super::execute::{Folded, Tasks, fold, held, is_stateful, since};
+use super::idle::floored;
 use super::{Program, missing, rows_id};
 use crate::dstream::graph::{NodeId, Op};
 use crate::error::{Error, Kind, Result};
@@ -168,6 +169,7 @@ impl Program {
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
         let input = of(*input, partition).ok_or_else(|| missing("an input made again"))?;
+        let input = floored(&graph, spec, input, entry);
         let clock_ns = entry.record.clock_ns;
         Ok(Box::new(move || Ok((held(&copy).run(&input, clock_ns)?, None))))
     }

@@ -41,6 +41,15 @@ impl State {
         }
     }
 
+    /// The end of the first window that is still to be shown, in the unit of the event time.
+    pub fn next_end(&self) -> Option<i64> {
+        match self {
+            State::Panes(panes) => panes.next_end(),
+            State::Sessions(sessions) => sessions.next_end(),
+            State::Held(_) => None,
+        }
+    }
+
     /// Rows, or groups, that are kept.
     pub fn num_rows(&self) -> usize {
         match self {

@@ -29,6 +29,8 @@ pub struct QueryPlan {
     pub plan: LogicalPlan,
     /// Per column, what to call it instead of the planner's name; empty when nothing is known.
     pub titles: Vec<Option<String>>,
+    /// `IDLE TIMEOUT`, in nanoseconds; `None` leaves it to the setting.
+    pub idle_timeout_ns: Option<i64>,
 }
 
 impl QueryPlan {
@@ -37,6 +39,7 @@ impl QueryPlan {
             name,
             plan,
             titles: Vec::new(),
+            idle_timeout_ns: None,
         }
     }
 
@@ -140,6 +143,7 @@ impl Builder {
             fetch,
             order_by: order_by.filter(|_| class_is_closed(&plan) && !sorted),
             bounded,
+            idle_timeout_ns: query.idle_timeout_ns,
             notes,
         });
         Ok(())
@@ -517,11 +521,14 @@ fn class_is_closed(plan: &LogicalPlan) -> bool {
 }
 
 fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
-    let unbounded: Vec<&str> = tables
+    let mut unbounded: Vec<&str> = tables
         .iter()
         .filter(|(_, bounded)| !bounded)
         .map(|(name, _)| name.as_str())
         .collect();
+    let other = unbounded.get(1).copied();
+    let mut seen = std::collections::BTreeSet::new();
+    unbounded.retain(|name| seen.insert(*name));
     let sources = unbounded
         .iter()
         .map(|n| format!("`{n}`"))
@@ -531,7 +538,7 @@ fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
     let table = unbounded.first().unwrap_or(&"t");
     let example = format!("FROM TUMBLE({table}, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
     let refusal = Refusal::new("no_streaming_form", message);
-    match unbounded.get(1) {
+    match other {
         Some(other) if reason.starts_with("a join") => refusal.help(format!(
             "join windows of both:  FROM TUMBLE({table}, …) a JOIN TUMBLE({other}, …) b \
              ON a.window_start = b.window_start AND a.window_end = b.window_end AND …"

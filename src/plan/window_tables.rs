@@ -10,7 +10,7 @@ use crate::plan::Refusal;
 use crate::plan::facts::{Tag, facts};
 use crate::plan::unnest;
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, Projection};
 use datafusion::sql::sqlparser::ast::{
@@ -161,19 +161,32 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
     let input = unnest::joined(context.plan(table_factor(data)?)?)?;
     let (input, partition) = session_keys(&keys, input, context)?;
     let (index, unit) = call.time_column(args.time, &input, context)?;
-    let input = windows_hidden(input)?;
-    let partition = partition
-        .iter()
-        .map(|key| Column::from(input.schema().qualified_field(*key)));
-    let partition = partition.map(Expr::Column).collect();
-    let column = Column::from(input.schema().qualified_field(index));
     let width = |expr: &ast::Expr, what: &str| call.width(expr, what, unit, &input, context);
     let mut width = width;
     let size = width(args.size, if call.kind == Kind::Session { "gap" } else { "size" })?;
     let step = args.step.map(|expr| width(expr, "slide")).transpose()?.unwrap_or(size);
     let offset = args.offset.map(|expr| width(expr, "offset")).transpose()?.unwrap_or(0);
     let window = call.spec(size, step, offset, args.size)?;
-    let label = label(&call.name, window, unit);
+    windowed(input, index, &partition, window, &call.name)
+}
+
+/// The relation of a window function: the time is column `index` of its input, sessions are made per `partition`.
+pub(super) fn windowed(
+    input: LogicalPlan,
+    index: usize,
+    partition: &[usize],
+    window: WindowSpec,
+    name: &str,
+) -> Result<LogicalPlan> {
+    let DataType::Timestamp(unit, _) = *input.schema().field(index).data_type() else {
+        return internal_err!("a window over a column that is no time");
+    };
+    let input = windows_hidden(input)?;
+    let partition = partition
+        .iter()
+        .map(|key| Column::from(input.schema().qualified_field(*key)));
+    let partition = partition.map(Expr::Column).collect();
+    let column = Column::from(input.schema().qualified_field(index));
     let schema = schema_with_window(&input, index)?;
     let node = WindowNode {
         time: Expr::Column(column),
@@ -181,7 +194,7 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
         window,
         unit,
         schema: Arc::new(schema),
-        label,
+        label: label(name, window, unit),
         input,
     };
     without_hidden(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
@@ -527,7 +540,7 @@ pub fn interval_ns(value: &ScalarValue) -> Option<i64> {
     }
 }
 
-fn unit_name(unit: TimeUnit) -> &'static str {
+pub(super) fn unit_name(unit: TimeUnit) -> &'static str {
     match unit {
         TimeUnit::Second => "whole seconds",
         TimeUnit::Millisecond => "milliseconds",

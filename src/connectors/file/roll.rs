@@ -178,6 +178,10 @@ impl Sink for RollingSink {
         self.clock_ns = clock_ns;
     }
 
+    fn minds_clock(&self) -> bool {
+        self.limits.ns < i64::MAX
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         if batches.iter().any(|batch| batch.num_rows() > 0) {
             self.prepared.insert(interval, self.parts.partitioning.deal(batches)?);

@@ -95,6 +95,7 @@ async fn with_tools(engine: Engine, folder: &Path) -> Result<Engine> {
     let (scalars, aggregates) = functions::both();
     scalars.into_iter().try_for_each(|f| engine.register_udf(f))?;
     aggregates.into_iter().try_for_each(|f| engine.register_udaf(f))?;
+    functions::batches(&engine)?;
     let dim = folder.join("dim.csv");
     let create = format!(
         "CREATE EXTERNAL TABLE dim (k BIGINT, label VARCHAR) STORED AS CSV LOCATION '{}' WITH HEADER ROW",

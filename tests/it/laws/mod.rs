@@ -9,7 +9,8 @@ mod answer;
 mod batch_cases;
 mod chance_cases;
 mod closed_cases;
-mod data;
+pub mod data;
+mod dstream_cases;
 mod faults;
 mod feed;
 pub mod functions;
@@ -29,12 +30,14 @@ use futures::StreamExt;
 use oracle::Shown;
 use std::path::Path;
 use waterwheel::error::Result;
-use waterwheel::{Engine, Query, Update};
+use waterwheel::{DStream, Engine, Query, Update};
 
 /// A query and what its answer is measured by.
 #[derive(Debug, Clone)]
 pub struct Case {
     sql: String,
+    /// The query by methods instead of SQL.
+    stream: Option<fn(&Engine) -> Result<DStream>>,
     oracle: String,
     tables: Vec<&'static str>,
     /// Something is known before the input has ended.
@@ -50,11 +53,27 @@ impl Case {
     pub fn new(sql: impl Into<String>, oracle: impl Into<String>) -> Case {
         Case {
             sql: sql.into(),
+            stream: None,
             oracle: oracle.into(),
             tables: vec!["t"],
             prefixes: true,
             ordered: false,
             large: true,
+        }
+    }
+
+    /// The same as a D-Stream.
+    pub fn of_stream(stream: fn(&Engine) -> Result<DStream>, oracle: impl Into<String>) -> Case {
+        Case {
+            stream: Some(stream),
+            ..Case::new("(by methods)", oracle)
+        }
+    }
+
+    async fn start(&self, engine: &Engine) -> Result<Query> {
+        match self.stream {
+            Some(stream) => stream(engine)?.query().await,
+            None => engine.query(&self.sql).await,
         }
     }
 
@@ -182,7 +201,7 @@ async fn invariance(case: &Case, tables: &[Table], runs: &[Run], folder: &Path) 
         let found = async {
             let engine = feed::engine(*run, folder).await?;
             feed::declare_files(&engine, tables, folder).await?;
-            let query = engine.query(&case.sql).await?;
+            let query = case.start(&engine).await?;
             drive(&engine, &query, run.faults).await
         };
         let found = found.await.map_err(|e| format!("{run:?}: {e}"))?;
@@ -214,7 +233,7 @@ async fn prefixes(case: &Case, tables: &[Table], cut: usize, folder: &Path) -> R
         engine.execute(&create).await.map_err(failed)?;
         handles.push(engine.push_source(table.name).map_err(failed)?);
     }
-    let query = engine.query(&case.sql).await.map_err(failed)?;
+    let query = case.start(&engine).await.map_err(failed)?;
     let mut stream = query.stream();
     for (table, handle) in tables.iter().zip(&handles) {
         // Batches of an odd size, so that cuts fall inside and between them.
