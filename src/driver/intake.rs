@@ -340,11 +340,14 @@ impl Intake {
             return Ok(ahead);
         };
         let mut kept = Vec::with_capacity(taken.slices.len());
+        // Splits whose later rows come after one of the future. A split that cannot be read on is not one of them: what
+        // was read of it counts.
+        let mut broken_off = Vec::new();
         for mut slice in std::mem::take(&mut taken.slices) {
             let Some(split) = self.splits.iter_mut().find(|s| s.split.id == slice.split) else {
                 continue;
             };
-            if split.broken.is_some() {
+            if broken_off.contains(&slice.split) {
                 taken.rows -= slice.batch.num_rows();
                 continue;
             }
@@ -357,6 +360,7 @@ impl Intake {
             {
                 split.broken = Some(Error::data(format!("{}: {}", split.split.name, first.record.message)));
                 (split.chunk, split.ended) = (None, false);
+                broken_off.push(slice.split);
                 taken.rows -= slice.batch.num_rows() - first.row - future.len();
                 slice.batch = slice.batch.slice(0, first.row);
             } else {

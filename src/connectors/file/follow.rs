@@ -23,15 +23,9 @@ use std::time::Duration;
 /// How often is looked for news when there were none: often enough for people who watch, cheap enough to forget.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The split that stands for a path without files: it brings the bell that tells of the first, and ends then, so that
-/// it holds no watermark back.
-const DOOR: u32 = u32::MAX;
-
 /// The files of a path, now and later.
 pub struct FollowSource {
     base: FileSource,
-    /// There was no file at the start.
-    was_empty: bool,
     shared: Arc<Shared>,
 }
 
@@ -84,15 +78,13 @@ impl FollowSource {
         for file in base.files() {
             state.add(file.clone());
         }
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             path: base.path().to_string(),
             state: Mutex::new(state),
-        };
-        Ok(FollowSource {
-            was_empty: base.files().is_empty(),
-            base,
-            shared: Arc::new(shared),
-        })
+        });
+        // Where there is no file to be opened yet, the first one has to be noticed.
+        shared.watch(&mut shared.lock())?;
+        Ok(FollowSource { base, shared })
     }
 }
 
@@ -120,23 +112,20 @@ impl Source for FollowSource {
             id: f.split,
             name: f.name.clone(),
         };
-        let door = self.was_empty.then(|| Split {
-            id: DOOR,
-            name: self.shared.path.clone(),
-        });
         Ok(Splits {
-            known: door.into_iter().chain(state.files.iter().map(split)).collect(),
+            known: state.files.iter().map(split).collect(),
             more: true,
         })
+    }
+
+    fn watch(&self, bell: Bell) {
+        self.shared.lock().bells.push(bell);
     }
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
         let mut state = self.shared.lock();
         self.shared.watch(&mut state)?;
         state.bells.push(bell.clone());
-        if split.id == DOOR {
-            return Ok(Box::new(Door(self.shared.clone())));
-        }
         let Some(followed) = state.files.iter().find(|f| f.split == split.id) else {
             return Err(Error::internal(format!("{} is not followed", split.name)));
         };
@@ -241,18 +230,6 @@ impl State {
             !tail.has_ended()
         });
         news
-    }
-}
-
-/// Waits for the first file.
-struct Door(Arc<Shared>);
-
-impl SplitReader for Door {
-    fn next(&mut self) -> Result<Next> {
-        Ok(match self.0.lock().files.is_empty() {
-            true => Next::Pending,
-            false => Next::Ended,
-        })
     }
 }
 
