@@ -3,7 +3,8 @@
 //!     cargo bench --bench nexmark -- [--events 10000000] [--repeat 3] [--query q5]
 //!
 //! Owns: the measurement. Both sides run as processes of their own, start-up included; wall time is the median of the
-//! repetitions, and so is the CPU time. A query whose two sides disagree on the number of rows is a failure.
+//! repetitions, and so is the CPU time. A query whose two sides disagree on the number of rows is a failure. Behind the
+//! queries come pairs of ours, which show that what should cost little more does.
 //! Start reading at [`main`]; what is asked is in `queries`, what is read in `bids`.
 
 #[path = "nexmark/bids.rs"]
@@ -13,7 +14,7 @@ mod queries;
 #[path = "nexmark/run.rs"]
 mod run;
 
-use queries::{QUERIES, Query};
+use queries::{PAIRS, Pair, QUERIES, Query};
 use run::Measured;
 use std::error::Error;
 use std::path::Path;
@@ -49,13 +50,13 @@ fn main() -> Result<()> {
         "query", "intervals", "wall s", "cpu s", "rows/s", "batch s", "cpu s", "rows/s", "ours/df", "bar"
     );
     let mut failed = false;
-    for query in QUERIES
-        .iter()
-        .filter(|q| wanted.query.as_deref().is_none_or(|name| name == q.name))
-    {
+    for query in QUERIES.iter().filter(|q| wanted.has(q.name)) {
         let compared = compare(query, &files, wanted.repeat)?;
         failed |= !compared.holds();
         println!("{}", compared.line(query, files.bids));
+    }
+    for pair in PAIRS.iter().filter(|p| wanted.has(p.name)) {
+        failed |= !pair_holds(pair, &files, wanted.repeat)?;
     }
     if failed {
         Err("a bar was missed, or the two sides disagree".into())
@@ -91,6 +92,10 @@ impl Wanted {
         }
         Ok(wanted)
     }
+
+    fn has(&self, name: &str) -> bool {
+        self.query.as_deref().is_none_or(|wanted| wanted == name)
+    }
 }
 
 /// Both sides of one query.
@@ -103,7 +108,7 @@ struct Compared {
 }
 
 fn compare(query: &Query, files: &bids::Files, repeat: usize) -> Result<Compared> {
-    let script = write_script(query, files)?;
+    let script = write_script(query.name, query.stream, files)?;
     let folder = files.folder.to_str().ok_or("the folder's name is not text")?;
     let (mut ours, mut batch) = (Vec::new(), Vec::new());
     for _ in 0..repeat {
@@ -125,11 +130,39 @@ fn compare(query: &Query, files: &bids::Files, repeat: usize) -> Result<Compared
     })
 }
 
-fn write_script(query: &Query, files: &bids::Files) -> Result<std::path::PathBuf> {
+/// Runs both streams of a pair, turn by turn, and prints how they compare.
+fn pair_holds(pair: &Pair, files: &bids::Files, repeat: usize) -> Result<bool> {
+    let script = write_script(pair.name, pair.stream, files)?;
+    let against = write_script(&format!("{}-against", pair.name), pair.against, files)?;
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..repeat {
+        ours.push(run::waterwheel(&script)?);
+        others.push(run::waterwheel(&against)?);
+    }
+    let (ours, other) = (run::median(ours)?, run::median(others)?);
+    let ratio = ours.wall_s / other.wall_s;
+    let verdict = if ratio <= pair.bar { "" } else { "  MISSED" };
+    println!(
+        "{:5} {:>10} {:>9.3} {:>9.2}   against {:>9.3} {:>9.2}   rows {} and {}   ratio {:.3}, bar {:.3}{verdict}",
+        pair.name,
+        ours.intervals,
+        ours.wall_s,
+        ours.cpu_s,
+        other.wall_s,
+        other.cpu_s,
+        ours.rows,
+        other.rows,
+        ratio,
+        pair.bar,
+    );
+    Ok(ratio <= pair.bar)
+}
+
+fn write_script(name: &str, sql: &str, files: &bids::Files) -> Result<std::path::PathBuf> {
     // As large as the default allows, and small enough for the least number of intervals.
     let rows = (files.bids / (INTERVALS_MIN + INTERVALS_MIN / 10)).clamp(1, 65_536);
-    let text = queries::script(query, &files.folder, rows);
-    let path = Path::new(bids::FOLDER).join(format!("{}.sql", query.name));
+    let text = queries::script(sql, &files.folder, rows);
+    let path = Path::new(bids::FOLDER).join(format!("{name}.sql"));
     std::fs::write(&path, text)?;
     Ok(path)
 }

@@ -140,14 +140,14 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "time_zone",
-        doc: "the zone of calendar functions and of windows of days",
+        doc: "the zone of windows of days, weeks, months and years",
         get: |s| s.time_zone.clone(),
-        set: |s, v| match v.eq_ignore_ascii_case("UTC") {
-            true => {
-                s.time_zone = "UTC".to_string();
+        set: |s, v| match zones().find(|zone| zone.eq_ignore_ascii_case(v)) {
+            Some(zone) => {
+                s.time_zone = zone.to_string();
                 Ok(())
             }
-            false => Err("UTC (other zones are not built yet)"),
+            None => Err("the name of a zone such as UTC or Europe/Berlin"),
         },
     },
     Setting {
@@ -168,8 +168,13 @@ impl Settings {
     /// Sets one value from text.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Diagnostic> {
         let setting = find(name)?;
-        (setting.set)(self, value.trim())
-            .map_err(|wants| Diagnostic::error("setting_value", format!("`{name}` takes {wants}, not `{value}`")))
+        (setting.set)(self, value.trim()).map_err(|wants| {
+            let refused = Diagnostic::error("setting_value", format!("`{name}` takes {wants}, not `{value}`"));
+            match setting.name {
+                "time_zone" => refused.suggest(value, zones()),
+                _ => refused,
+            }
+        })
     }
 
     pub fn get(&self, name: &str) -> Result<String, Diagnostic> {
@@ -189,6 +194,11 @@ impl Settings {
             n => n,
         }
     }
+}
+
+/// The time zones of the IANA database.
+fn zones() -> impl Iterator<Item = &'static str> {
+    chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
 }
 
 fn find(name: &str) -> Result<&'static Setting, Diagnostic> {

@@ -88,8 +88,30 @@ GROUP BY bidder, window_start",
     },
 ];
 
+/// Two streams of ours, of which the first may take so many times as long as the second.
+pub struct Pair {
+    pub name: &'static str,
+    pub stream: &'static str,
+    pub against: &'static str,
+    pub bar: f64,
+}
+
+pub static PAIRS: &[Pair] = &[Pair {
+    // A window of 10 s is 1,000 panes here, and 5 there.
+    name: "panes",
+    stream: "
+SELECT window_start, window_end, count(*) AS n, max(price) AS highest
+FROM HOP(bid, date_time, INTERVAL '10 milliseconds', INTERVAL '10 seconds')
+GROUP BY window_start, window_end",
+    against: "
+SELECT window_start, window_end, count(*) AS n, max(price) AS highest
+FROM HOP(bid, date_time, INTERVAL '2 seconds', INTERVAL '10 seconds')
+GROUP BY window_start, window_end",
+    bar: 1.5,
+}];
+
 /// The program that `waterwheel run` gets: files in, a sink that computes every column and keeps none.
-pub fn script(query: &Query, folder: &Path, rows_per_interval: u64) -> String {
+pub fn script(sql: &str, folder: &Path, rows_per_interval: u64) -> String {
     format!(
         "SET max_rows_per_interval = {rows_per_interval};
 SET parallelism = {threads};
@@ -102,6 +124,5 @@ INSERT INTO discard {sql};
 ",
         threads = super::run::THREADS,
         folder = folder.display(),
-        sql = query.stream,
     )
 }

@@ -4,7 +4,7 @@ use super::late::LateInto;
 use super::planning::{Planned, Planning};
 use crate::error::Diagnostic;
 use crate::plan::compile::QueryPlan;
-use crate::plan::window_tables::interval_ns;
+use crate::plan::widths::interval_ns;
 use crate::sql::statement::{Clause, ClauseKind, StreamQuery};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;

@@ -158,7 +158,7 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
             control.wait(None, false);
             continue;
         }
-        program.gather(&mut taken);
+        program.gather(&mut taken, !manual);
         if !program.outputs.any_runs() {
             continue;
         }

@@ -68,6 +68,7 @@ impl Engine {
         }
         let names = Names {
             session: &state.session,
+            options: state.session.config_options().as_ref().clone(),
             catalog: &state.catalog,
         };
         let table = TableReference::bare(name.to_string());

@@ -37,7 +37,7 @@ pub fn late_relations(graph: &Graph) -> Vec<(String, TableSpec)> {
         else {
             return None;
         };
-        let judged = panes.window.spec != WindowSpec::Forever;
+        let judged = panes.window.spec != WindowSpec::Forever && !panes.window.arrival;
         let late = || system::late_rows(&output.name, source.table.physical_schema(), panes.window.unit);
         judged.then(|| (output.name.clone(), late()))
     };

@@ -16,6 +16,7 @@ use crate::plan::facts::{Class, facts};
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unnest;
+use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
 use crate::sql::{Lines, fields, group_window, parse_script};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -469,8 +470,14 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn names(&self) -> Names<'_> {
+        let mut options = self.state.session.config_options().as_ref().clone();
+        options.extensions.insert(WindowOptions {
+            time_zone: self.state.settings.time_zone.clone(),
+            interval_ns: self.state.settings.interval_ns.unsigned_abs(),
+        });
         Names {
             session: &self.state.session,
+            options,
             catalog: &self.state.catalog,
         }
     }

@@ -2,9 +2,10 @@
 
 use super::idle::floored;
 use super::{Program, missing, rows_id, state_id};
-use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op};
+use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op, WatermarkRule};
 use crate::dstream::nodes::{OFFSET, SPLIT};
 use crate::dstream::record::SliceRecord;
+use crate::dstream::table::unit_ns;
 use crate::error::Result;
 use crate::operators::Batch;
 use crate::operators::closed;
@@ -120,6 +121,7 @@ impl Program {
     /// takes its query with it.
     pub(super) fn run_nodes(&mut self, entry: &Arc<Entry>, inline: bool) {
         self.oldest_needed = None;
+        self.next_end_ns = None;
         for level in 0..self.tasks.levels().len() {
             let mut jobs: Vec<Box<dyn FnOnce() -> Result<Folded> + Send>> = Vec::new();
             let mut names = Vec::new();
@@ -158,6 +160,8 @@ impl Program {
             // Noted here and not asked of the store, from which states may have been lost by then.
             let since = state.oldest_interval();
             self.oldest_needed = self.oldest_needed.into_iter().chain(since).min();
+            let end = arrival_end(&self.graph, node, &state).filter(|end| *end > self.clock_ns);
+            self.next_end_ns = self.next_end_ns.into_iter().chain(end).min();
             self.store.put_state(state_id(node, t, partition), state);
         }
     }
@@ -227,6 +231,24 @@ impl Program {
         let state = held(&copy).new_state();
         state.ok_or_else(|| missing("a state"))
     }
+}
+
+/// When the first open window of a node that the clock closes ends, in nanoseconds.
+fn arrival_end(graph: &Graph, node: NodeId, state: &State) -> Option<i64> {
+    let window = match &graph.nodes.get(node)?.op {
+        Op::Windows(windows) => windows.window,
+        Op::WindowRows(rows) => rows.window,
+        _ => return None,
+    };
+    let end = state.next_end().filter(|_| by_clock(graph, node))?;
+    Some(end.saturating_mul(unit_ns(window.unit)))
+}
+
+/// Whether windows of arrival time stand at or below a node.
+fn by_clock(graph: &Graph, node: NodeId) -> bool {
+    graph.nodes.get(node).is_some_and(|node| {
+        node.watermark == WatermarkRule::Clock || node.inputs.iter().any(|input| by_clock(graph, *input))
+    })
 }
 
 pub fn is_stateful(spec: &Node) -> bool {

@@ -169,9 +169,10 @@ impl Intake {
         Ok(())
     }
 
-    /// Adds what is there to `taken`, up to the limits, the split with the lowest watermark first.
-    pub fn take(&mut self, taken: &mut Taken, max_rows: usize, max_bytes: usize) -> Result<()> {
-        while taken.rows < max_rows && taken.bytes < max_bytes {
+    /// Adds what is there to `taken`, up to the limits, the split with the lowest watermark first. What has come is
+    /// enough when `cut` says so.
+    pub fn take(&mut self, taken: &mut Taken, max_rows: usize, max_bytes: usize, cut: &dyn Fn() -> bool) -> Result<()> {
+        while taken.rows < max_rows && taken.bytes < max_bytes && !(taken.rows > 0 && cut()) {
             while self.look()? {}
             if taken.rows == 0
                 && let Some(error) = self.splits.iter_mut().find_map(|s| s.broken.take())

@@ -61,6 +61,8 @@ pub struct Program {
     reached: Vec<(i64, i64)>,
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
+    /// When the first open window of arrival time ends: there is an interval then, whether or not rows come.
+    next_end_ns: Option<i64>,
     /// Which queries still run, and which nodes they need.
     live: Live,
     /// How far the sources had been read when intervals ended that some output has not committed: each is to be told when
@@ -122,22 +124,27 @@ impl Program {
             next: 0,
             clock_ns: i64::MIN,
             oldest_needed: None,
+            next_end_ns: None,
             live,
             to_tell: VecDeque::new(),
         }
     }
 
     /// Takes rows into `taken` (one per source), up to the limits. A source that fails takes the queries that read it
-    /// with it.
-    pub fn gather(&mut self, taken: &mut Vec<Taken>) {
+    /// with it. `timed`: the clock closes intervals too.
+    pub fn gather(&mut self, taken: &mut Vec<Taken>, timed: bool) {
         taken.resize_with(self.intakes.len(), Taken::default);
+        // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
+        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
+        let clock = Arc::clone(&self.clock);
+        let cut = || by_clock && clock.now_ns() >= cut_ns;
         let (rows, bytes) = (
             self.settings.max_rows_per_interval,
             self.settings.max_bytes_per_interval,
         );
         let mut failed = Vec::new();
         for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
-            let took = intake.discover().and_then(|()| intake.take(taken, rows, bytes));
+            let took = intake.discover().and_then(|()| intake.take(taken, rows, bytes, &cut));
             if let Err(error) = took {
                 failed.push((index, error));
             }
@@ -212,6 +219,13 @@ impl Program {
         }
     }
 
+    fn has_arrival_windows(&self) -> bool {
+        let nodes = self.graph.nodes.iter();
+        nodes
+            .map(|node| node.watermark)
+            .any(|rule| rule == WatermarkRule::Clock)
+    }
+
     /// A limit of some source has been reached: the interval is closed at once.
     pub fn full(&self, taken: &[Taken]) -> bool {
         let (rows, bytes) = (
@@ -230,14 +244,17 @@ impl Program {
     pub fn until_due(&self, taken: &[Taken]) -> Option<Duration> {
         let came = taken.iter().any(|t| t.rows > 0 || !t.bad.is_empty());
         let constants = self.next == 0 && self.graph.has_constants();
-        let width = self.settings.interval_ns;
-        let next = self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width);
+        let next = self.next_cut_ns();
         let due = match came || constants || self.intakes.iter().any(Intake::would_advance) || self.fell_quiet() {
-            true => next,
-            // Nothing comes: the next thing to happen is that somebody has been quiet for long enough.
-            false => self.idleness.next_deadline()?.max(next),
+            true => Some(next),
+            // Nothing comes: the next thing to happen is that somebody has been quiet for long enough, or that a window
+            // of arrival time ends.
+            false => {
+                let quiet = self.idleness.next_deadline().map(|deadline| deadline.max(next));
+                quiet.into_iter().chain(self.next_end_ns).min()
+            }
         };
-        let wait = due.saturating_sub(self.clock.now_ns());
+        let wait = due?.saturating_sub(self.clock.now_ns());
         Some(Duration::from_nanos(wait.max(0) as u64))
     }
 
@@ -245,6 +262,12 @@ impl Program {
     fn fell_quiet(&self) -> bool {
         let watched = |(place, intake): (usize, &Intake)| self.idleness.watches(place) && intake.fell_quiet();
         self.intakes.iter().enumerate().any(watched)
+    }
+
+    /// The next multiple of the setting `interval` on the clock.
+    fn next_cut_ns(&self) -> i64 {
+        let width = self.settings.interval_ns;
+        self.clock_ns.div_euclid(width).saturating_add(1).saturating_mul(width)
     }
 
     /// Nothing can be added to the interval by waiting for files or generators: they have ended, or their limit is
@@ -378,7 +401,7 @@ impl Program {
             record.sources.push(source);
         }
         let of_source = |place: usize| record.sources.get(place).map_or(ENDED, |s| s.watermark_ns);
-        let mut watermarks = watermarks(&self.graph, of_source);
+        let mut watermarks = watermarks(&self.graph, record.clock_ns, of_source);
         let floors = match self.idleness.is_off() {
             true => Vec::new(),
             false => self.look_for_idle(&record, &mut watermarks),
@@ -400,7 +423,7 @@ impl Program {
                 let own = sources.iter().find(|(of, p, _)| (*of, *p) == (output, place));
                 own.map_or(ENDED, |(_, _, watermark)| *watermark)
             };
-            let of_query = watermarks(&self.graph, own);
+            let of_query = watermarks(&self.graph, record.clock_ns, own);
             for (node, watermark) in of_query.into_iter().enumerate() {
                 if self.live.is_alone(node, output) {
                     of_nodes[node] = watermark;
@@ -473,7 +496,7 @@ pub fn state_id(node: NodeId, interval: u64, partition: usize) -> BatchId {
 }
 
 /// Per node, its watermark after the interval (docs/time.md): the least of its inputs.
-fn watermarks(graph: &Graph, of_source: impl Fn(usize) -> i64) -> Vec<i64> {
+fn watermarks(graph: &Graph, clock_ns: i64, of_source: impl Fn(usize) -> i64) -> Vec<i64> {
     let mut all: Vec<i64> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs = node.inputs.iter().map(|i| all[*i]).min();
@@ -484,6 +507,8 @@ fn watermarks(graph: &Graph, of_source: impl Fn(usize) -> i64) -> Vec<i64> {
             }
             (_, None) => ENDED,
             (WatermarkRule::Inputs, Some(least)) => least,
+            (WatermarkRule::Clock, Some(ENDED)) => ENDED,
+            (WatermarkRule::Clock, Some(_)) => clock_ns,
             (WatermarkRule::AtEnd, Some(ENDED)) => ENDED,
             (WatermarkRule::AtEnd, Some(_)) => crate::dstream::record::NO_WATERMARK,
         };

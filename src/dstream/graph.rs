@@ -115,6 +115,8 @@ pub enum WatermarkRule {
     Splits,
     /// The minimum of its inputs.
     Inputs,
+    /// The recorded clock of the interval.
+    Clock,
     /// Nothing before every source below has ended.
     AtEnd,
 }
@@ -173,6 +175,8 @@ pub struct Windowing {
     pub spec: WindowSpec,
     pub unit: TimeUnit,
     pub lateness_ns: i64,
+    /// Over the time at which rows arrive: nothing is late, and the recorded clock closes windows.
+    pub arrival: bool,
 }
 
 /// An aggregation by pane and key.
@@ -231,7 +235,7 @@ pub struct ClosedNode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closes {
     /// When a window has closed on all inputs: per input, the column that holds `window_end` (or `window_start`, with
-    /// what to add to it), in the columns of that input.
+    /// the windows that it starts), in the columns of that input.
     PerWindow(Vec<WindowKey>),
     /// Once, when every input has ended.
     AtEnd,
@@ -241,8 +245,8 @@ pub enum Closes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowKey {
     pub column: usize,
-    /// Added to the column to get the end: 0 for `window_end`, the size for `window_start`.
-    pub to_end: i64,
+    /// The column holds starts of these windows, not ends.
+    pub from_start: Option<WindowSpec>,
     pub unit: TimeUnit,
 }
 

@@ -5,6 +5,7 @@
 //! Guarantees: everything here is data; nothing runs, reads or waits.
 //! Depends on the ground, Arrow and DataFusion's logical plans only. Start reading at [`graph::Graph`].
 
+pub mod calendar;
 pub mod graph;
 pub mod nodes;
 pub mod record;

@@ -181,6 +181,8 @@ pub struct WindowNode {
     pub partition: Vec<Expr>,
     pub window: WindowSpec,
     pub unit: TimeUnit,
+    /// Over the time at which rows arrive, not over their event time.
+    pub arrival: bool,
     pub schema: DFSchemaRef,
     /// As written, for EXPLAIN: `TUMBLE 10 s`.
     pub label: String,

@@ -1,7 +1,10 @@
 //! Window arithmetic: which windows a time is in, when they end, which panes they are made of.
 //!
 //! All numbers are in one unit, that of the event-time column. Windows are `[start, end)`, aligned to the epoch in UTC
-//! plus an offset. A **pane** is the greatest stretch that lies wholly inside or outside every window.
+//! plus an offset; windows of calendar units are the same arithmetic over the numbers of days or months. A **pane** is
+//! the greatest stretch that lies wholly inside or outside every window.
+
+use crate::dstream::calendar::Calendar;
 
 /// A window function over a table, its widths in the unit of the time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +15,8 @@ pub enum WindowSpec {
     Hop { slide: i64, size: i64, offset: i64 },
     /// From `k·size + offset` to each multiple of the step after it, up to the size.
     Cumulate { step: i64, size: i64, offset: i64 },
+    /// One of the three above, its widths and offset counted in days or months of a calendar.
+    Calendar { windows: Periods, calendar: Calendar },
     /// Rows of one key less than `gap` apart, and the gap behind the last of them.
     Session { gap: i64 },
     /// One window over everything, that ends with the input: a plain GROUP BY over bounded input.
@@ -21,13 +26,45 @@ pub enum WindowSpec {
 /// The end of the one window of [`WindowSpec::Forever`]; reached only by a watermark of +∞.
 pub const NEVER: i64 = i64::MAX;
 
+/// Windows in numbers of periods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Periods {
+    Tumble { size: i64, offset: i64 },
+    Hop { slide: i64, size: i64, offset: i64 },
+    Cumulate { step: i64, size: i64, offset: i64 },
+}
+
+impl Periods {
+    /// The same windows over plain numbers.
+    fn spec(self) -> WindowSpec {
+        match self {
+            Periods::Tumble { size, offset } => WindowSpec::Tumble { size, offset },
+            Periods::Hop { slide, size, offset } => WindowSpec::Hop { slide, size, offset },
+            Periods::Cumulate { step, size, offset } => WindowSpec::Cumulate { step, size, offset },
+        }
+    }
+}
+
 impl WindowSpec {
-    /// The width of a pane; 0 for [`WindowSpec::Forever`], whose only pane is 0, and for sessions, which have none.
+    /// The windows counted in days or months of the calendar; `None` for other windows.
+    pub fn in_calendar(self, calendar: Calendar) -> Option<WindowSpec> {
+        let windows = match self {
+            WindowSpec::Tumble { size, offset } => Periods::Tumble { size, offset },
+            WindowSpec::Hop { slide, size, offset } => Periods::Hop { slide, size, offset },
+            WindowSpec::Cumulate { step, size, offset } => Periods::Cumulate { step, size, offset },
+            WindowSpec::Calendar { .. } | WindowSpec::Session { .. } | WindowSpec::Forever => return None,
+        };
+        Some(WindowSpec::Calendar { windows, calendar })
+    }
+
+    /// The width of a pane (of calendar windows, in periods); 0 for [`WindowSpec::Forever`], whose only pane is 0, and
+    /// for sessions, which have none.
     pub fn pane(&self) -> i64 {
         match *self {
             WindowSpec::Tumble { size, .. } => size,
             WindowSpec::Hop { slide, size, .. } => gcd(slide, size),
             WindowSpec::Cumulate { step, .. } => step,
+            WindowSpec::Calendar { windows, .. } => windows.spec().pane(),
             WindowSpec::Session { .. } | WindowSpec::Forever => 0,
         }
     }
@@ -37,7 +74,28 @@ impl WindowSpec {
         match self {
             WindowSpec::Forever => 0,
             WindowSpec::Session { .. } => ts,
+            WindowSpec::Calendar { windows, calendar } => {
+                calendar.begin(windows.spec().pane_start(calendar.number(ts)))
+            }
             _ => floor_to(ts, self.pane(), self.offset()),
+        }
+    }
+
+    /// The end of the pane that starts at `pane`.
+    pub fn pane_end(&self, pane: i64) -> i64 {
+        match self {
+            WindowSpec::Calendar { windows, calendar } => {
+                calendar.begin(calendar.number(pane).saturating_add(windows.spec().pane()))
+            }
+            _ => pane.saturating_add(self.pane()),
+        }
+    }
+
+    /// How many panes the longest window has.
+    pub fn panes_per_window(&self) -> i64 {
+        match *self {
+            WindowSpec::Hop { size, .. } | WindowSpec::Cumulate { size, .. } => size / self.pane(),
+            _ => 1,
         }
     }
 
@@ -46,7 +104,7 @@ impl WindowSpec {
             WindowSpec::Tumble { offset, .. }
             | WindowSpec::Hop { offset, .. }
             | WindowSpec::Cumulate { offset, .. } => offset,
-            WindowSpec::Session { .. } | WindowSpec::Forever => 0,
+            WindowSpec::Calendar { .. } | WindowSpec::Session { .. } | WindowSpec::Forever => 0,
         }
     }
 
@@ -56,11 +114,7 @@ impl WindowSpec {
         match *self {
             WindowSpec::Tumble { size, offset } => {
                 let end = floor_to(ts, size, offset).saturating_add(size);
-                Ends {
-                    first: end,
-                    last: end,
-                    step: size,
-                }
+                Ends::even(end, end, size)
             }
             WindowSpec::Hop { slide, size, offset } => {
                 let last = floor_to(ts, slide, offset).saturating_add(size);
@@ -68,30 +122,27 @@ impl WindowSpec {
                 let first = floor_to(ts.saturating_sub(size), slide, offset)
                     .saturating_add(slide)
                     .saturating_add(size);
+                Ends::even(first, last, slide)
+            }
+            WindowSpec::Cumulate { step, size, offset } => {
+                let first = floor_to(ts, step, offset).saturating_add(step);
+                let last = floor_to(ts, size, offset).saturating_add(size);
+                Ends::even(first, last, step)
+            }
+            WindowSpec::Calendar { windows, calendar } => {
+                let row = windows.spec().ends(calendar.number(ts)).row;
                 Ends {
-                    first,
-                    last,
-                    step: slide,
+                    first: calendar.begin(row.first),
+                    last: calendar.begin(row.last),
+                    row,
+                    calendar: Some(calendar),
                 }
             }
-            WindowSpec::Cumulate { step, size, offset } => Ends {
-                first: floor_to(ts, step, offset).saturating_add(step),
-                last: floor_to(ts, size, offset).saturating_add(size),
-                step,
-            },
             WindowSpec::Session { gap } => {
                 let end = ts.saturating_add(gap);
-                Ends {
-                    first: end,
-                    last: end,
-                    step: gap,
-                }
+                Ends::even(end, end, gap)
             }
-            WindowSpec::Forever => Ends {
-                first: NEVER,
-                last: NEVER,
-                step: 1,
-            },
+            WindowSpec::Forever => Ends::even(NEVER, NEVER, 1),
         }
     }
 
@@ -101,8 +152,26 @@ impl WindowSpec {
             WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } => end.saturating_sub(size),
             WindowSpec::Session { gap } => end.saturating_sub(gap),
             WindowSpec::Cumulate { size, offset, .. } => floor_to(end - 1, size, offset),
+            WindowSpec::Calendar { windows, calendar } => calendar.begin(windows.spec().start_of(calendar.number(end))),
             WindowSpec::Forever => i64::MIN,
         }
+    }
+
+    /// The end of the window that starts at `start`, when its start tells it.
+    pub fn end_of(&self, start: i64) -> Option<i64> {
+        match *self {
+            WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } => Some(start.saturating_add(size)),
+            WindowSpec::Calendar { windows, calendar } => {
+                let end = windows.spec().end_of(calendar.number(start))?;
+                Some(calendar.begin(end))
+            }
+            WindowSpec::Cumulate { .. } | WindowSpec::Session { .. } | WindowSpec::Forever => None,
+        }
+    }
+
+    /// Whether the start of a window tells which window it is.
+    pub fn start_tells(&self) -> bool {
+        self.end_of(0).is_some()
     }
 
     /// The greatest end of a window over `ts` that is at most `bound`, if there is one.
@@ -114,26 +183,74 @@ impl WindowSpec {
         if bound >= ends.last {
             return Some(ends.last);
         }
-        Some(ends.first + (bound - ends.first) / ends.step * ends.step)
+        let Some(calendar) = ends.calendar else {
+            return Some(ends.row.last_up_to(bound));
+        };
+        Some(calendar.begin(ends.row.last_up_to(calendar.number(bound))))
     }
 }
 
-/// The ends of the windows over one time: an arithmetic row.
+/// The ends of the windows over one time, ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
     pub first: i64,
     pub last: i64,
-    pub step: i64,
+    row: Row,
+    /// The row is one of numbers of periods of this calendar.
+    calendar: Option<Calendar>,
+}
+
+/// An arithmetic row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    first: i64,
+    last: i64,
+    step: i64,
 }
 
 impl Ends {
+    fn even(first: i64, last: i64, step: i64) -> Ends {
+        Ends {
+            first,
+            last,
+            row: Row { first, last, step },
+            calendar: None,
+        }
+    }
+
     pub fn iter(self) -> impl Iterator<Item = i64> {
-        let count = if self.last < self.first {
-            0
-        } else {
-            (self.last - self.first) / self.step + 1
+        self.within(i64::MIN, i64::MAX)
+    }
+
+    /// Those behind `after`, up to and with `to`.
+    pub fn within(self, after: i64, to: i64) -> impl Iterator<Item = i64> {
+        let place = move |at: i64| match self.calendar {
+            Some(calendar) if at != i64::MIN && at != i64::MAX => calendar.number(at),
+            _ => at,
         };
-        (0..count).map(move |k| self.first + k * self.step)
+        let row = self.row.within(place(after), place(to));
+        row.map(move |end| self.calendar.map_or(end, |calendar| calendar.begin(end)))
+    }
+}
+
+impl Row {
+    fn within(self, after: i64, to: i64) -> impl Iterator<Item = i64> {
+        let skipped = match after < self.first {
+            true => Some(0),
+            false => (after.saturating_sub(self.first) / self.step).checked_add(1),
+        };
+        let first = skipped.and_then(|n| n.checked_mul(self.step)?.checked_add(self.first));
+        let last = self.last.min(to);
+        let count = match first {
+            Some(first) if first <= last => last.saturating_sub(first) / self.step + 1,
+            _ => 0,
+        };
+        (0..count).map(move |k| first.unwrap_or(last) + k * self.step)
+    }
+
+    /// The last one that is at most `bound`, which is not before the first.
+    fn last_up_to(self, bound: i64) -> i64 {
+        self.first + (bound - self.first) / self.step * self.step
     }
 }
 
@@ -166,7 +283,7 @@ mod tests {
                     WindowSpec::Cumulate { step, size, offset } => {
                         (start - offset).rem_euclid(size) == 0 && (end - start) % step == 0 && end - start <= size
                     }
-                    WindowSpec::Session { .. } | WindowSpec::Forever => false,
+                    _ => false,
                 };
                 if is_window {
                     all.push((start, end));
@@ -210,6 +327,12 @@ mod tests {
                 assert!(pane <= ts && ts < pane + spec.pane());
                 assert_eq!(spec.ends(pane), spec.ends(ts), "{spec:?}: one pane, one set of windows");
                 for bound in ts - 5..ts + 15 {
+                    for after in ts - 5..ts + 15 {
+                        let within = |end: &i64| *end > after && *end <= bound;
+                        let want: Vec<_> = got.iter().map(|w| w.1).filter(within).collect();
+                        let some: Vec<_> = spec.ends(ts).within(after, bound).collect();
+                        assert_eq!(some, want, "{spec:?} at {ts} within {after} and {bound}");
+                    }
                     let want = got.iter().map(|w| w.1).rfind(|end| *end <= bound);
                     assert_eq!(spec.last_end_up_to(ts, bound), want, "{spec:?} at {ts} up to {bound}");
                 }

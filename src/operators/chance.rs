@@ -24,6 +24,7 @@ pub fn functions() -> [ScalarUDF; 3] {
         ScalarUDF::from(Clock {
             // Not to be folded, merged or moved: where it stands says which interval's clock it is.
             signature: Signature::nullary(Volatility::Volatile),
+            aliases: vec!["proctime".to_string()],
         }),
     ]
 }
@@ -116,11 +117,17 @@ fn mixed(mut z: u64) -> u64 {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Clock {
     signature: Signature,
+    aliases: Vec<String>,
 }
 
 impl ScalarUDFImpl for Clock {
     fn name(&self) -> &str {
         CLOCK_FUNCTION
+    }
+
+    /// Flink's name for the time at which a row arrives.
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {

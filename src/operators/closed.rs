@@ -101,7 +101,8 @@ impl Closed {
 /// The rows of a batch by the end of their window, in nanoseconds.
 fn by_window(batch: &RecordBatch, key: &WindowKey, owned: impl Fn(i64) -> bool) -> Result<Vec<(i64, RecordBatch)>> {
     let numbers = as_i64(batch.column(key.column))?;
-    let end_ns = |n: i64| n.saturating_add(key.to_end).saturating_mul(unit_ns(key.unit));
+    let end = |n: i64| key.from_start.map_or(n, |windows| windows.end_of(n).unwrap_or(n));
+    let end_ns = |n: i64| end(n).saturating_mul(unit_ns(key.unit));
     let Some(first) = numbers.values().first() else {
         return Ok(Vec::new());
     };

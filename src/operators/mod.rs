@@ -15,6 +15,7 @@ pub mod chance;
 pub mod closed;
 pub mod exchange;
 pub mod extremes;
+pub mod folding;
 pub mod fragment;
 pub mod input;
 pub mod lookup_join;

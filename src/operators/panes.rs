@@ -6,6 +6,7 @@
 //! Lineage: same interval, same partition of the source. State: none.
 
 use super::exchange::by_key;
+use super::folding::Tally;
 use super::fragment::{Fragment, Workshop, failed};
 use super::{Batch, Dataset, LateRow, NOT_REFUSED, Piece, Report, Slice};
 use crate::dstream::graph::{Aggregation, PanesNode, Windowing};
@@ -36,6 +37,8 @@ struct Partial {
     by_pane_and_key: Fragment,
     /// For rows of one pane: grouping by one column less is much cheaper, above all when one is left.
     by_key: Fragment,
+    /// Without keys.
+    tally: Option<Tally>,
     keys: usize,
     sessions: Option<SessionMap>,
 }
@@ -179,6 +182,7 @@ impl Partial {
         let Aggregates {
             partial,
             partial_by_key,
+            tally,
             keys,
             rows,
             ..
@@ -190,6 +194,7 @@ impl Partial {
         Ok(Partial {
             by_pane_and_key: partial,
             by_key: partial_by_key,
+            tally,
             keys: aggregation.keys,
             sessions,
         })
@@ -201,10 +206,15 @@ impl Partial {
             let states = self.by_pane_and_key.run(vec![batches])?;
             return states.into_iter().map(|s| partials.spanned(s)).collect();
         }
-        let Some(runs) = runs_of_one_pane(&batches) else {
-            return self.by_pane_and_key.run(vec![batches]);
-        };
         let schema = self.by_pane_and_key.schema();
+        // Without keys and aggregates nothing is left beside the pane.
+        let runs = runs_of_one_pane(&batches).filter(|_| schema.fields().len() > 1);
+        let Some(runs) = runs else {
+            return match &mut self.tally {
+                Some(tally) => Ok(vec![tally.run(batches)?]),
+                None => self.by_pane_and_key.run(vec![batches]),
+            };
+        };
         let mut states = Vec::new();
         for (pane, rows) in runs {
             for batch in self.by_key.run(vec![rows])? {
@@ -306,18 +316,16 @@ fn paned(batch: &RecordBatch, times: &Int64Array, window: &Windowing, hidden: us
 
 /// Rows mostly come in the order of time, so most lie in the pane of the row before: no division for those.
 fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
-    let width = window.spec.pane();
-    if let WindowSpec::Session { .. } = window.spec {
-        return times.clone();
-    }
-    if width == 0 {
-        return Int64Array::from(vec![0; times.len()]);
+    match window.spec {
+        WindowSpec::Session { .. } => return times.clone(),
+        WindowSpec::Forever => return Int64Array::from(vec![0; times.len()]),
+        _ => {}
     }
     let (mut start, mut end) = (0, 0);
     let pane_of = |ts: &i64| {
         if *ts < start || *ts >= end {
             start = window.spec.pane_start(*ts);
-            end = start.saturating_add(width);
+            end = window.spec.pane_end(start);
         }
         start
     };

@@ -4,6 +4,7 @@
 //! papers' `reduceByWindow`). Lineage: its own state before the interval, and all partitions of its inputs.
 //! State: the open panes; bounded by the watermark.
 
+use super::folding::{Folding, Tally};
 use super::fragment::{Fragment, Workshop, failed};
 use super::{Batch, Piece};
 use crate::dstream::graph::{Aggregation, ResultColumn, WindowRowsNode, Windowing, WindowsNode};
@@ -11,15 +12,13 @@ use crate::dstream::record::ENDED;
 use crate::dstream::table::unit_ns;
 use crate::dstream::window::{NEVER, WindowSpec};
 use crate::error::{Error, Result};
-use crate::state::panes::PaneStore;
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, UInt32Array,
-};
+use crate::state::panes::{Merge, PaneStore};
+use crate::state::rows::by_number;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The three physical forms of one aggregation by `[__pane, keys…]`.
@@ -28,6 +27,8 @@ pub struct Aggregates {
     pub partial: Fragment,
     /// The same without the pane, for rows of one pane.
     pub partial_by_key: Fragment,
+    /// The same without keys, for rows of many panes.
+    pub tally: Option<Tally>,
     /// The keys behind the pane, over the columns of the rows.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
     pub rows: SchemaRef,
@@ -35,6 +36,8 @@ pub struct Aggregates {
     pub merge: Fragment,
     /// Partial states to values.
     pub last: Fragment,
+    /// Both without looking groups up, when there are no keys.
+    pub folding: Option<Folding>,
     /// Without GROUP BY: the values over no rows at all (a count of 0, a NULL for the rest).
     pub nothing: Option<Fragment>,
 }
@@ -74,9 +77,19 @@ impl Aggregates {
         let partial = make(
             AggregateMode::Partial,
             group.clone(),
-            filters,
+            filters.clone(),
             Arc::clone(template.input()),
         )?;
+        let tally = match group.expr() {
+            [(number, _)] => Some(Tally {
+                input: Fragment::of(Arc::clone(template.input()), shop),
+                number: Arc::clone(number),
+                aggregates: aggregates.clone(),
+                filters,
+                states: partial.schema(),
+            }),
+            _ => None,
+        };
         let states = partial.schema();
         let all = (0..states.fields().len()).collect();
         let leaf: Arc<dyn ExecutionPlan> = Arc::new(super::input::InputExec::new(0, all, states));
@@ -87,13 +100,17 @@ impl Aggregates {
             Arc::clone(&leaf),
         )?;
         let last = make(AggregateMode::Final, group.as_final(), none, leaf)?;
+        let folding =
+            (aggregation.keys == 0).then(|| Folding::new(aggregates.clone(), partial.schema(), last.schema()));
         Ok(Aggregates {
             partial: Fragment::of(Arc::new(partial), shop),
             partial_by_key: Fragment::of(Arc::new(partial_by_key), shop),
+            tally,
             keys: group.expr().iter().skip(1).map(|(key, _)| Arc::clone(key)).collect(),
             rows,
             merge: Fragment::of(Arc::new(merge), shop),
             last: Fragment::of(Arc::new(last), shop),
+            folding,
             nothing: nothing.map(|plan| Fragment::of(Arc::new(plan), shop)),
         })
     }
@@ -115,8 +132,7 @@ pub struct Windows {
 
 enum Gives {
     Values {
-        merge: Fragment,
-        last: Fragment,
+        states: States,
         nothing: Option<Fragment>,
         layout: Vec<ResultColumn>,
     },
@@ -129,12 +145,15 @@ enum Gives {
 impl Windows {
     pub fn values(node: &WindowsNode, schema: SchemaRef, shop: &Workshop) -> Result<Windows> {
         let Aggregates {
-            merge, last, nothing, ..
+            merge,
+            last,
+            folding,
+            nothing,
+            ..
         } = Aggregates::new(&node.aggregation, shop)?;
         let layout = node.aggregation.layout.clone();
         let result = Gives::Values {
-            merge,
-            last,
+            states: States { merge, last, folding },
             nothing,
             layout,
         };
@@ -159,7 +178,7 @@ impl Windows {
     }
 
     pub fn new_state(&self) -> PaneStore {
-        PaneStore::new(self.window.spec)
+        PaneStore::new(self.window.spec, matches!(self.result, Gives::Values { .. }))
     }
 
     /// Folds one interval's pieces into the state.
@@ -169,13 +188,17 @@ impl Windows {
         interval: u64,
         pieces: impl Iterator<Item = &'a Piece>,
     ) -> Result<()> {
-        let mut merge = match &mut self.result {
-            Gives::Values { merge, .. } => Some(|batches: Vec<RecordBatch>| merged(merge, batches)),
+        let mut merge;
+        let mut merge: Option<Merge<'_>> = match &mut self.result {
+            Gives::Values { states, .. } => {
+                merge = |batches: Vec<RecordBatch>| states.merged(batches);
+                Some(&mut merge)
+            }
             Gives::Rows { .. } => None,
         };
         for piece in pieces {
-            for (pane, batch) in by_pane(&piece.batch)? {
-                state.push(pane, piece.refused, batch, interval, &mut merge)?;
+            for (pane, rows) in by_number(piece.batch.clone()).map_err(|e| failed(e.into()))? {
+                state.push(pane, piece.refused, rows, interval, &mut merge)?;
             }
         }
         Ok(())
@@ -191,6 +214,9 @@ impl Windows {
         };
         let since = state.oldest_of(&ends);
         self.forget(state, watermark_ns);
+        if let Gives::Values { states, .. } = &mut self.result {
+            state.settle_shown(&mut |batches| states.merged(batches))?;
+        }
         Ok(Batch {
             since,
             ..Batch::rows(batches)
@@ -212,27 +238,24 @@ impl Windows {
         matches!(self.result, Gives::Values { nothing: Some(_), .. }) && watermark == NEVER
     }
 
-    fn give(&mut self, state: &PaneStore, ends: &[i64]) -> Result<Vec<RecordBatch>> {
-        let mut input = Vec::new();
-        for end in ends {
-            for batch in state.window(*end) {
-                input.push(with_end(batch, *end)?);
-            }
-        }
+    fn give(&mut self, state: &mut PaneStore, ends: &[i64]) -> Result<Vec<RecordBatch>> {
         match &mut self.result {
             Gives::Values {
-                last, nothing, layout, ..
+                states,
+                nothing,
+                layout,
             } => {
-                let mut rows = last.run(vec![input])?;
+                let input = state.windows(ends, Some(&mut |batches| states.merged(batches)))?;
+                let mut rows = states.values(input)?;
                 if let (true, Some(nothing)) = (rows.is_empty(), nothing) {
-                    rows = over_nothing(nothing, &last.schema())?;
+                    rows = over_nothing(nothing, &states.last.schema())?;
                 }
-                let rows = sorted_by_end(&last.schema(), rows)?;
                 rows.iter()
                     .map(|r| laid_out(r, layout, &self.window, &self.schema))
                     .collect()
             }
             Gives::Rows { finish, time_type } => {
+                let input = state.windows(ends, None)?;
                 let rows = input.iter().map(|b| with_window(b, &self.window, time_type));
                 let rows = rows.collect::<Result<Vec<_>>>()?;
                 finish.run(vec![rows])
@@ -241,9 +264,36 @@ impl Windows {
     }
 }
 
-fn merged(merge: &mut Fragment, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
-    let rows = merge.run(vec![batches])?;
-    concat_batches(&merge.schema(), &rows).map_err(|e| failed(e.into()))
+/// What is done with partial states, whose first column says which of them belong together.
+struct States {
+    merge: Fragment,
+    last: Fragment,
+    folding: Option<Folding>,
+}
+
+impl States {
+    /// States to fewer states. Without keys, those that belong together follow each other.
+    fn merged(&mut self, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+        match &self.folding {
+            Some(folding) => folding.merged(&batches),
+            None => {
+                let rows = self.merge.run(vec![batches])?;
+                concat_batches(&self.merge.schema(), &rows).map_err(|e| failed(e.into()))
+            }
+        }
+    }
+
+    /// States of windows, by their ends, to values in the order of the ends.
+    fn values(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        match &self.folding {
+            _ if batches.is_empty() => Ok(batches),
+            Some(folding) => Ok(vec![folding.values(&batches)?]),
+            None => {
+                let rows = self.last.run(vec![batches])?;
+                sorted_by_end(&self.last.schema(), rows)
+            }
+        }
+    }
 }
 
 /// A watermark in the unit of the event time, rounded down.
@@ -254,33 +304,6 @@ pub fn in_unit(watermark_ns: i64, window: &Windowing) -> i64 {
         ns if window.spec == WindowSpec::Forever => ns.min(NEVER - 1),
         ns => ns.div_euclid(unit_ns(window.unit)),
     }
-}
-
-/// The rows of a batch by the pane in their first column; rows keep their order.
-fn by_pane(batch: &RecordBatch) -> Result<Vec<(i64, RecordBatch)>> {
-    let panes = batch.column(0).as_primitive::<Int64Type>();
-    let Some(first) = panes.values().first() else {
-        return Ok(Vec::new());
-    };
-    if panes.values().iter().all(|p| p == first) {
-        return Ok(vec![(*first, batch.clone())]);
-    }
-    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-    for (row, pane) in panes.values().iter().enumerate() {
-        rows.entry(*pane).or_default().push(row as u32);
-    }
-    let take = |(pane, rows)| {
-        let taken = take_record_batch(batch, &UInt32Array::from(rows)).map_err(|e| failed(e.into()))?;
-        Ok((pane, taken))
-    };
-    rows.into_iter().map(take).collect()
-}
-
-/// The window's end in place of the pane.
-fn with_end(batch: &RecordBatch, end: i64) -> Result<RecordBatch> {
-    let mut columns = batch.columns().to_vec();
-    columns[0] = Arc::new(Int64Array::from_value(end, batch.num_rows()));
-    RecordBatch::try_new(batch.schema(), columns).map_err(|e| failed(e.into()))
 }
 
 /// DataFusion's hash tables give groups in no order that people expect: windows come by their ends.

@@ -260,6 +260,15 @@ pub fn find_window(plan: &LogicalPlan) -> Option<&WindowNode> {
     plan.inputs().into_iter().find_map(find_window)
 }
 
+/// Whether some window of a plan is over event time.
+pub fn has_event_windows(plan: &LogicalPlan) -> bool {
+    let own = match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<WindowNode>(),
+        _ => None,
+    };
+    own.is_some_and(|window| !window.arrival) || plan.inputs().into_iter().any(has_event_windows)
+}
+
 /// The plan with its (one) window function replaced.
 pub fn replace_window(plan: &LogicalPlan, with: &LogicalPlan) -> Result<LogicalPlan> {
     let is_window = |p: &LogicalPlan| match p {

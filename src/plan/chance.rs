@@ -40,8 +40,9 @@ fn asks(function: &str) -> Option<Asks> {
 }
 
 /// The calls as they are written, for messages.
-const WRITTEN: [(&str, &str); 8] = [
+const WRITTEN: [(&str, &str); 9] = [
     ("now", "now"),
+    ("proctime", CLOCK_FUNCTION),
     ("current_timestamp", "now"),
     ("current_date", "current_date"),
     ("today", "current_date"),
@@ -73,13 +74,30 @@ fn first_below(plan: &LogicalPlan, wanted: Asks) -> Option<String> {
     first_of_node(plan, wanted).or_else(|| plan.inputs().into_iter().find_map(|p| first_below(p, wanted)))
 }
 
-/// Refuses every such call, in expressions that stand in no SELECT (computed columns).
+/// Whether an expression is `PROCTIME()` and nothing else: the time at which a row arrives.
+pub fn is_arrival(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_arrival(&alias.expr),
+        Expr::ScalarFunction(function) => function.name() == CLOCK_FUNCTION,
+        _ => false,
+    }
+}
+
+/// Refuses every such call, in expressions that stand in no SELECT (computed columns); but for `PROCTIME()` alone.
 pub fn refuse_calls(expr: &Expr) -> Result<()> {
+    if is_arrival(expr) {
+        return Ok(());
+    }
     let Some(name) = first_call(expr, Asks::Clock).or_else(|| first_call(expr, Asks::Chance)) else {
         return Ok(());
     };
+    let name = if name == CLOCK_FUNCTION { "proctime" } else { &name };
     let message = format!("`{name}` cannot make a column of a table: a row that is read again must be the same");
     let refusal = Refusal::new("not_repeatable", message);
+    let refusal = match name {
+        "random" | "uuid" => refusal,
+        _ => refusal.help("the time at which a row arrives is a column of its own:  p AS PROCTIME()"),
+    };
     Err(refusal
         .help(format!("write it in the SELECT:  SELECT {name}() AS x, … FROM t"))
         .into())
@@ -180,6 +198,8 @@ fn clock_is_projected(plan: &LogicalPlan, top: bool, refuse: &Refuses) -> Result
         LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Union(_) => {
             called.is_none()
         }
+        // A window over the time of arrival.
+        LogicalPlan::Extension(extension) => extension.node.as_any().is::<WindowNode>(),
         _ => false,
     };
     if let (Some(name), false) = (first_of_node(plan, Asks::Clock), passes) {

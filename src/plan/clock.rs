@@ -62,7 +62,7 @@ fn carry(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match &node {
         LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<InputNode>() {
             Some(input) => Ok(Transformed::yes(input_with_clock(input)?)),
-            None => rebuilt(node),
+            None => over_clock(node),
         },
         LogicalPlan::Projection(projection) => {
             let Some(now) = hidden_column(&projection.input, NOW) else {
@@ -80,6 +80,17 @@ fn carry(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         _ => rebuilt(node),
     }
+}
+
+/// A window over the time of arrival reads the column, too.
+fn over_clock(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let inputs: Vec<LogicalPlan> = node.inputs().into_iter().cloned().collect();
+    let Some(now) = inputs.first().and_then(|input| hidden_column(input, NOW)) else {
+        return rebuilt(node);
+    };
+    let exprs = node.expressions().into_iter().map(|expr| read(expr, &now));
+    let exprs = exprs.collect::<Result<Vec<_>>>()?;
+    Ok(Transformed::yes(node.with_new_exprs(exprs, inputs)?))
 }
 
 fn read(expr: Expr, now: &Column) -> Result<Expr> {

@@ -69,7 +69,7 @@ pub fn compile(queries: &[QueryPlan]) -> Result<Graph> {
     let mut timed = false;
     for query in queries {
         used.add(&query.plan)?;
-        timed |= find_window(&query.plan).is_some();
+        timed |= has_event_windows(&query.plan);
     }
     let mut builder = Builder {
         graph: Graph {
@@ -358,6 +358,7 @@ impl Builder {
         let (rows, source) = self.chain(branch)?;
         let judged = match window.spec {
             WindowSpec::Forever => None,
+            _ if window.arrival => None,
             _ => match with_hidden(&rows)? {
                 Some(judged) => Some(with_clock(judged)?),
                 None => return Err(Refusal::new("not_yet", "this operator below a window is not built yet").into()),
@@ -598,6 +599,7 @@ fn windowing(plan: &LogicalPlan) -> Result<(Windowing, String)> {
                 spec: node.window,
                 unit: node.unit,
                 lateness_ns: 0,
+                arrival: node.arrival,
             };
             (window, format!("Window {}", node.label))
         }
@@ -606,6 +608,7 @@ fn windowing(plan: &LogicalPlan) -> Result<(Windowing, String)> {
                 spec: WindowSpec::Forever,
                 unit: TimeUnit::Nanosecond,
                 lateness_ns: 0,
+                arrival: false,
             };
             (window, "Aggregate until the end of the input".to_string())
         }
@@ -616,16 +619,16 @@ fn window_key(tags: &[Tag]) -> Result<WindowKey> {
     let end = tags.iter().enumerate().find_map(|(column, tag)| match tag {
         Tag::WindowEnd(_, unit) => Some(WindowKey {
             column,
-            to_end: 0,
+            from_start: None,
             unit: *unit,
         }),
         _ => None,
     });
     let start = || {
         tags.iter().enumerate().find_map(|(column, tag)| match tag {
-            Tag::WindowStart(WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. }, unit) => Some(WindowKey {
+            Tag::WindowStart(spec, unit) if spec.start_tells() => Some(WindowKey {
                 column,
-                to_end: *size,
+                from_start: Some(*spec),
                 unit: *unit,
             }),
             _ => None,

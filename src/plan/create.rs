@@ -5,10 +5,10 @@ use crate::dstream::nodes::InputNode;
 use crate::dstream::table::{Column, ConnectorSpec, TableSpec, Watermark};
 use crate::error::Diagnostic;
 use crate::plan::Refusal;
-use crate::plan::chance::refuse_calls;
+use crate::plan::chance::{is_arrival, refuse_calls};
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
-use crate::plan::window_tables::interval_ns;
+use crate::plan::widths::interval_ns;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
 use crate::sql::{fields, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -81,6 +81,15 @@ impl Creation<'_> {
             _ => None,
         };
         let columns = self.columns(create, inferred, &mut wrong);
+        if create.external
+            && let Some(column) = columns.iter().find(|c| c.computed.as_ref().is_some_and(is_arrival))
+        {
+            let message = format!(
+                "`{}` is the time at which rows arrive: a table that does not change has none",
+                column.name
+            );
+            wrong.push(Diagnostic::error("not_a_stream", message).at(create.name.span.clone()));
+        }
         let primary_key = key(&create.primary_key, &columns, &mut wrong);
         let watermark = create
             .watermark
@@ -321,6 +330,19 @@ impl Creation<'_> {
             let help = format!("make one: event_time AS to_timestamp({})", def.column.value);
             wrong.push(
                 Diagnostic::error("not_a_time", message)
+                    .at(def.column.span.clone())
+                    .help(help),
+            );
+            return None;
+        }
+        if columns[column].computed.as_ref().is_some_and(is_arrival) {
+            let message = format!(
+                "`{}` is the time at which rows arrive, which has no watermark",
+                def.column.value
+            );
+            let help = "leave WATERMARK FOR out: windows over it close by the clock";
+            wrong.push(
+                Diagnostic::error("watermark", message)
                     .at(def.column.span.clone())
                     .help(help),
             );

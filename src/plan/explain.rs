@@ -1,7 +1,7 @@
 //! EXPLAIN: the D-Stream graph with the lineage rule, watermark and state of each node.
 
 use crate::dstream::graph::{Graph, Node, Op, WatermarkRule};
-use crate::plan::window_tables::human;
+use crate::plan::widths::human;
 
 /// The graph as text, one node after the other from the outputs down.
 pub fn explain(graph: &Graph) -> Vec<String> {
@@ -50,6 +50,7 @@ fn watermark(node: &Node) -> String {
             None => "not used by this query".to_string(),
         },
         (_, WatermarkRule::Inputs) => "least of the inputs".to_string(),
+        (_, WatermarkRule::Clock) => "the recorded clock".to_string(),
         (_, WatermarkRule::AtEnd) => "none before the end of the input".to_string(),
         (_, WatermarkRule::Splits) => "least over the splits".to_string(),
     }

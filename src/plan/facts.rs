@@ -2,6 +2,7 @@
 
 use crate::dstream::nodes::WindowNode;
 use crate::dstream::window::WindowSpec;
+use crate::plan::chance::is_arrival;
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::JoinType;
@@ -14,6 +15,8 @@ use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan};
 pub enum Tag {
     Plain,
     EventTime,
+    /// The time at which the row arrived: the recorded clock of its interval.
+    Arrival,
     WindowStart(WindowSpec, TimeUnit),
     WindowEnd(WindowSpec, TimeUnit),
     WindowTime,
@@ -169,12 +172,11 @@ fn scan_facts(scan: &datafusion::logical_expr::TableScan) -> Facts {
     };
     let column = |i: usize| scan.projection.as_ref().map_or(i, |p| p[i]);
     let time = table.spec.watermark.map(|w| w.column);
-    let tag = |i| {
-        if time == Some(column(i)) {
-            Tag::EventTime
-        } else {
-            Tag::Plain
-        }
+    let computed = |i| table.spec.columns.get(column(i)).and_then(|c| c.computed.as_ref());
+    let tag = |i| match computed(i) {
+        _ if time == Some(column(i)) => Tag::EventTime,
+        Some(expr) if is_arrival(expr) => Tag::Arrival,
+        _ => Tag::Plain,
     };
     Facts {
         class,
@@ -294,9 +296,7 @@ fn equal_windows(join: &Join, left: &Facts, right: &Facts) -> bool {
         let pair = (tag_of(l, &join.left, &left.tags), tag_of(r, &join.right, &right.tags));
         match pair {
             (Tag::WindowEnd(_, a), Tag::WindowEnd(_, b)) => a == b,
-            (Tag::WindowStart(a, u), Tag::WindowStart(b, v)) => {
-                u == v && a == b && !matches!(a, WindowSpec::Cumulate { .. })
-            }
+            (Tag::WindowStart(a, u), Tag::WindowStart(b, v)) => u == v && a == b && a.start_tells(),
             _ => false,
         }
     };
@@ -362,7 +362,7 @@ fn batch_over(plan: &LogicalPlan, what: &str) -> Class {
 pub fn names_window(tag: &Tag) -> bool {
     match tag {
         Tag::WindowEnd(_, _) => true,
-        Tag::WindowStart(spec, _) => matches!(spec, WindowSpec::Tumble { .. } | WindowSpec::Hop { .. }),
+        Tag::WindowStart(spec, _) => spec.start_tells(),
         _ => false,
     }
 }
@@ -375,6 +375,7 @@ pub fn tag_of(expr: &Expr, input: &LogicalPlan, tags: &[Tag]) -> Tag {
             let index = input.schema().maybe_index_of_column(column);
             index.and_then(|i| tags.get(i).copied()).unwrap_or(Tag::Plain)
         }
+        Expr::ScalarFunction(_) if is_arrival(expr) => Tag::Arrival,
         Expr::Cast(cast) => match tag_of(&cast.expr, input, tags) {
             Tag::EventTime if loses_nothing(&cast.expr, input, cast.field.data_type()) => Tag::EventTime,
             _ => Tag::Plain,

@@ -1,10 +1,8 @@
 //! What is said of each node of a graph: its lineage rule, its watermark rule, its state, and its name for people.
 
 use crate::dstream::graph::{Closes, LineageRule, Op, WatermarkRule, Windowing};
-use crate::dstream::record::NO_WATERMARK;
-use crate::dstream::table::unit_ns;
 use crate::dstream::window::WindowSpec;
-use crate::plan::window_tables::human;
+use crate::plan::widths::size_in_words;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::LogicalPlan;
 
@@ -17,6 +15,7 @@ pub fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
             WatermarkRule::Splits,
             "the position and watermark of each split".into(),
         ),
+        Op::Panes(panes) if panes.window.arrival => (LineageRule::SamePartition, WatermarkRule::Clock, none()),
         Op::Stage(_) | Op::Panes(_) => (LineageRule::SamePartition, WatermarkRule::Inputs, none()),
         Op::Windows(w) if w.window.spec == WindowSpec::Forever => (
             LineageRule::Fold,
@@ -53,13 +52,9 @@ pub fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
 }
 
 fn bounded_by_watermark(what: &str, window: Windowing) -> String {
-    let width = match window.spec {
-        WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } | WindowSpec::Cumulate { size, .. } => size,
-        WindowSpec::Session { gap } => gap,
-        WindowSpec::Forever => NO_WATERMARK,
-    };
-    let width = human(width.saturating_mul(unit_ns(window.unit)));
-    format!("{what}; bounded by the watermark (a window of {width})")
+    let width = size_in_words(window.spec, window.unit);
+    let by = if window.arrival { "clock" } else { "watermark" };
+    format!("{what}; bounded by the {by} (a window of {width})")
 }
 
 /// The operators of a stateless chain from the bottom up, for people.

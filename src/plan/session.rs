@@ -57,6 +57,8 @@ pub fn new_session() -> SessionState {
 /// Our names for the SQL planner.
 pub struct Names<'a> {
     pub session: &'a SessionState,
+    /// Those of the session, and what windows depend on.
+    pub options: ConfigOptions,
     pub catalog: &'a Catalog,
 }
 
@@ -207,7 +209,7 @@ impl ContextProvider for Names<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        self.session.config_options()
+        &self.options
     }
 
     fn udf_names(&self) -> Vec<String> {

@@ -4,7 +4,8 @@ use crate::dstream::table::unit_ns;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::facts::{Tag, facts};
-use crate::plan::window_tables::{human, unit_name, windowed};
+use crate::plan::widths::{human, unit_name};
+use crate::plan::window_tables::{Time, TimeOf, windowed};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::LogicalPlan;
@@ -14,8 +15,15 @@ use datafusion::logical_expr::LogicalPlan;
 /// Errors: a [`Refusal`] for a relation without event time or with several, and for widths that no window can have.
 pub fn over_event_time(input: LogicalPlan, size_ns: i64, slide_ns: Option<i64>) -> Result<LogicalPlan> {
     let index = time_column(&input)?;
-    let DataType::Timestamp(unit, _) = *input.schema().field(index).data_type() else {
+    let data_type = input.schema().field(index).data_type().clone();
+    let DataType::Timestamp(unit, _) = data_type else {
         return internal_err!("event time that is no time");
+    };
+    let time = Time {
+        of: TimeOf::Column(index),
+        unit,
+        data_type,
+        arrival: false,
     };
     let width = |ns: i64, what: &str| {
         let message = match ns {
@@ -31,7 +39,7 @@ pub fn over_event_time(input: LogicalPlan, size_ns: i64, slide_ns: Option<i64>) 
     };
     let size = width(size_ns, "size")?;
     let Some(slide_ns) = slide_ns else {
-        return windowed(input, index, &[], WindowSpec::Tumble { size, offset: 0 }, "TUMBLE");
+        return windowed(input, &time, &[], WindowSpec::Tumble { size, offset: 0 }, "TUMBLE");
     };
     let slide = width(slide_ns, "slide")?;
     if slide > size {
@@ -44,7 +52,7 @@ pub fn over_event_time(input: LogicalPlan, size_ns: i64, slide_ns: Option<i64>) 
         return Err(refusal.help("the order is (size, slide)").into());
     }
     let window = WindowSpec::Hop { slide, size, offset: 0 };
-    windowed(input, index, &[], window, "HOP")
+    windowed(input, &time, &[], window, "HOP")
 }
 
 /// The one column that is event time; of windows, `window_time`.

@@ -3,14 +3,17 @@
 //! Two spellings arrive here, `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))` (SQL:2016, Flink) and `TUMBLE(t, ts, …)`
 //! (RisingWave, Materialize); the third, `GROUP BY tumble(…)`, has been rewritten to the second by the parser.
 
+use crate::dstream::calendar::Zone;
 use crate::dstream::nodes::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode};
-use crate::dstream::table::unit_ns;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
-use crate::plan::facts::{Tag, facts};
+use crate::plan::chance::is_arrival;
+use crate::plan::facts::{Class, Tag, facts};
 use crate::plan::unnest;
+use crate::plan::widths::{Sizing, Width, Written, label};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue, internal_err};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, extensions_options};
+use datafusion::config::ConfigExtension;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, Projection};
 use datafusion::sql::sqlparser::ast::{
@@ -25,6 +28,20 @@ pub const DECLARED_TIME: &str = "__event_time";
 /// The function that the parser makes of `t PARTITION BY k` as an argument: the table, then the keys.
 pub const PARTITION_BY: &str = "PARTITION BY";
 
+extensions_options! {
+    /// The settings of ours that windows depend on, among DataFusion's options.
+    pub struct WindowOptions {
+        /// The zone of windows of days and longer.
+        pub time_zone: String, default = "UTC".to_string()
+        /// How often intervals are cut: windows of arrival time are multiples of it.
+        pub interval_ns: u64, default = 1
+    }
+}
+
+impl ConfigExtension for WindowOptions {
+    const PREFIX: &'static str = "waterwheel";
+}
+
 /// Plans window functions over tables.
 #[derive(Debug)]
 pub struct WindowTables;
@@ -38,7 +55,7 @@ struct Call {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     Tumble,
     Hop,
     Cumulate,
@@ -57,7 +74,7 @@ impl Kind {
     }
 
     /// The parameters in order; an OFFSET is optional.
-    fn parameters(self) -> &'static [&'static str] {
+    pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Kind::Tumble => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
             Kind::Hop => &["DATA", "TIMECOL", "SLIDE", "SIZE", "OFFSET"],
@@ -160,44 +177,75 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
     // Facts are asked of the input at once: its joins with UNNEST must be what they will be.
     let input = unnest::joined(context.plan(table_factor(data)?)?)?;
     let (input, partition) = session_keys(&keys, input, context)?;
-    let (index, unit) = call.time_column(args.time, &input, context)?;
-    let width = |expr: &ast::Expr, what: &str| call.width(expr, what, unit, &input, context);
-    let mut width = width;
-    let size = width(args.size, if call.kind == Kind::Session { "gap" } else { "size" })?;
-    let step = args.step.map(|expr| width(expr, "slide")).transpose()?.unwrap_or(size);
-    let offset = args.offset.map(|expr| width(expr, "offset")).transpose()?.unwrap_or(0);
-    let window = call.spec(size, step, offset, args.size)?;
-    windowed(input, index, &partition, window, &call.name)
+    let time = call.time_column(args.time, &input, context)?;
+    let (size_is, step_is) = match call.kind {
+        Kind::Session => ("gap", "gap"),
+        Kind::Cumulate => ("size", "step"),
+        Kind::Tumble | Kind::Hop => ("size", "slide"),
+    };
+    let mut written = |expr: &ast::Expr, what| call.written(expr, what, &input, context);
+    let size = written(args.size, size_is)?;
+    let step = args.step.map(|expr| written(expr, step_is)).transpose()?;
+    let offset = args.offset.map(|expr| written(expr, "offset")).transpose()?;
+    let sizing = Sizing {
+        name: &call.name,
+        kind: call.kind,
+        unit: time.unit,
+        zone: zone(context)?,
+        grain_ns: time.arrival.then(|| interval_setting(context)),
+    };
+    let window = sizing.windows(&size, step.as_ref(), offset.as_ref())?;
+    windowed(input, &time, &partition, window, &call.name)
 }
 
-/// The relation of a window function: the time is column `index` of its input, sessions are made per `partition`.
+/// The relation of a window function over a time of its input; sessions are made per `partition`.
 pub(super) fn windowed(
     input: LogicalPlan,
-    index: usize,
+    time: &Time,
     partition: &[usize],
     window: WindowSpec,
     name: &str,
 ) -> Result<LogicalPlan> {
-    let DataType::Timestamp(unit, _) = *input.schema().field(index).data_type() else {
-        return internal_err!("a window over a column that is no time");
-    };
     let input = windows_hidden(input)?;
     let partition = partition
         .iter()
         .map(|key| Column::from(input.schema().qualified_field(*key)));
     let partition = partition.map(Expr::Column).collect();
-    let column = Column::from(input.schema().qualified_field(index));
-    let schema = schema_with_window(&input, index)?;
+    let expr = match &time.of {
+        TimeOf::Column(index) => Expr::Column(Column::from(input.schema().qualified_field(*index))),
+        TimeOf::Clock(clock) => clock.clone(),
+    };
+    let mut label = label(name, window, time.unit);
+    if time.arrival {
+        label += " by arrival";
+    }
+    let schema = schema_with_window(&input, &time.data_type)?;
     let node = WindowNode {
-        time: Expr::Column(column),
+        time: expr,
         partition,
         window,
-        unit,
+        unit: time.unit,
+        arrival: time.arrival,
         schema: Arc::new(schema),
-        label: label(name, window, unit),
+        label,
         input,
     };
     without_hidden(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// The setting `interval`, of which windows of arrival time are multiples.
+fn interval_setting(context: &dyn RelationPlannerContext) -> i64 {
+    let options = context.context_provider().options();
+    let width = options.extensions.get::<WindowOptions>().map(|o| o.interval_ns);
+    width.map_or(1, |ns| i64::try_from(ns.max(1)).unwrap_or(i64::MAX))
+}
+
+/// The zone of windows of days and longer.
+fn zone(context: &dyn RelationPlannerContext) -> Result<Zone> {
+    let options = context.context_provider().options();
+    let name = options.extensions.get::<WindowOptions>().map(|o| o.time_zone.as_str());
+    let named = name.map_or(Some(Zone::UTC), Zone::named);
+    named.ok_or_else(|| Refusal::new("setting_value", "the setting time_zone names no zone").into())
 }
 
 /// `bid PARTITION BY k`: the table, and its keys.
@@ -278,6 +326,21 @@ fn without_hidden(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Projection(Projection::try_new(shown, Arc::new(plan))?))
 }
 
+/// The time that windows are over.
+pub(super) struct Time {
+    pub of: TimeOf,
+    pub unit: TimeUnit,
+    pub data_type: DataType,
+    pub arrival: bool,
+}
+
+pub(super) enum TimeOf {
+    /// A column of the input.
+    Column(usize),
+    /// The recorded clock itself.
+    Clock(Expr),
+}
+
 /// The arguments by their meaning.
 struct Bound<'a> {
     data: &'a ast::Expr,
@@ -344,13 +407,13 @@ impl Call {
         })
     }
 
-    /// The index of the time column in the input, and its unit.
+    /// The time that windows are over.
     fn time_column(
         &self,
         time: &ast::Expr,
         input: &LogicalPlan,
         context: &mut dyn RelationPlannerContext,
-    ) -> Result<(usize, TimeUnit)> {
+    ) -> Result<Time> {
         let tags = facts(input).tags;
         let named = descriptor(time);
         if let ast::Expr::Identifier(ident) = named
@@ -362,27 +425,54 @@ impl Call {
                 false => times,
             };
             return match times[..] {
-                [index] => Ok((index, self.time_unit(input, index, time)?)),
+                [index] => self.of_column(input, index, time, false),
                 [] => Err(no_event_time(&self.name).at(self.span).into()),
                 _ => Err(self.refuse("FROM has several event-time columns".into()).into()),
             };
         }
         let index = match context.sql_to_expr(named.clone(), input.schema())? {
             Expr::Column(column) => input.schema().index_of_column(&column)?,
+            clock if is_arrival(&clock) => return self.of_clock(clock, input),
             _ => {
                 let message = format!("the time of {} is a column of the table", self.name);
-                return Err(Refusal::new("not_event_time", message).at(time.span()).into());
+                let refusal = Refusal::new("not_event_time", message).at(time.span());
+                return Err(refusal.help("the time at which rows arrive is PROCTIME()").into());
             }
         };
-        let unit = self.time_unit(input, index, time)?;
-        if !matches!(tags[index], Tag::EventTime | Tag::WindowTime) {
+        let arrival = tags[index] == Tag::Arrival;
+        let found = self.of_column(input, index, time, arrival)?;
+        if !arrival && !matches!(tags[index], Tag::EventTime | Tag::WindowTime) {
             let name = input.schema().field(index).name();
             let message = format!("`{name}` is not the event time of its source");
             let refusal = Refusal::new("not_event_time", message).at(time.span());
             let declare = format!("declare it there: WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND");
             return Err(refusal.help(declare).into());
         }
-        Ok((index, unit))
+        Ok(found)
+    }
+
+    fn of_column(&self, input: &LogicalPlan, index: usize, time: &ast::Expr, arrival: bool) -> Result<Time> {
+        Ok(Time {
+            of: TimeOf::Column(index),
+            unit: self.time_unit(input, index, time)?,
+            data_type: input.schema().field(index).data_type().clone(),
+            arrival,
+        })
+    }
+
+    /// `PROCTIME()` in place of a column: rows arrive where a source is read.
+    fn of_clock(&self, clock: Expr, input: &LogicalPlan) -> Result<Time> {
+        let below = facts(input);
+        if below.class != Class::Stream || below.assigned {
+            let message = format!("{} over PROCTIME() reads a stream: its rows arrive", self.name);
+            return Err(Refusal::new("not_event_time", message).at(self.span).into());
+        }
+        Ok(Time {
+            of: TimeOf::Clock(clock.unalias()),
+            unit: TimeUnit::Nanosecond,
+            data_type: DataType::Timestamp(TimeUnit::Nanosecond, None),
+            arrival: true,
+        })
     }
 
     fn time_unit(&self, input: &LogicalPlan, index: usize, time: &ast::Expr) -> Result<TimeUnit> {
@@ -400,16 +490,14 @@ impl Call {
         Ok(*unit)
     }
 
-    /// An interval in the unit of the time column.
-    fn width(
+    /// An interval among the arguments.
+    fn written(
         &self,
         expr: &ast::Expr,
-        what: &str,
-        unit: TimeUnit,
+        what: &'static str,
         input: &LogicalPlan,
         context: &mut dyn RelationPlannerContext,
-    ) -> Result<i64> {
-        let wrong = |message: String| Refusal::new("window_width", message).at(expr.span());
+    ) -> Result<Written> {
         let value = match context.sql_to_expr(expr.clone(), input.schema())? {
             Expr::Literal(value, _) => value,
             Expr::Negative(inner) => match *inner {
@@ -418,56 +506,16 @@ impl Call {
             },
             _ => ScalarValue::Null,
         };
-        let Some(ns) = interval_ns(&value) else {
-            let message = format!(
-                "the {what} of {} is an interval such as INTERVAL '10' SECOND",
-                self.name
-            );
-            return Err(wrong(message).into());
-        };
-        if ns <= 0 && what != "offset" {
-            return Err(wrong(format!("the {what} of {} must be more than zero", self.name)).into());
-        }
-        if ns % unit_ns(unit) != 0 {
-            let message = format!(
-                "the {what} of {} is finer than the time column ({})",
-                self.name,
-                unit_name(unit)
-            );
-            return Err(wrong(message).into());
-        }
-        Ok(ns / unit_ns(unit))
-    }
-
-    fn spec(&self, size: i64, step: i64, offset: i64, at: &ast::Expr) -> Result<WindowSpec> {
-        let too_large = |what: &str| {
-            let message = format!("the {what} of {} is larger than its size", self.name);
-            let order = self.kind.parameters().join(", ").to_lowercase();
-            let refusal = Refusal::new("window_width", message).at(at.span());
-            refusal.help(format!("the order of arguments is {}({order})", self.name))
-        };
-        match self.kind {
-            Kind::Session => Ok(WindowSpec::Session { gap: size }),
-            Kind::Tumble => Ok(WindowSpec::Tumble {
-                size,
-                offset: offset.rem_euclid(size),
-            }),
-            Kind::Hop if step > size => Err(too_large("slide").into()),
-            Kind::Hop => Ok(WindowSpec::Hop {
-                slide: step,
-                size,
-                offset: offset.rem_euclid(step),
-            }),
-            Kind::Cumulate if step > size => Err(too_large("step").into()),
-            Kind::Cumulate if size % step != 0 => {
-                let message = "the size of CUMULATE must be a multiple of its step";
-                Err(Refusal::new("window_width", message).at(at.span()).into())
+        let span = expr.span();
+        match Width::of(&value) {
+            Some(width) => Ok(Written { width, what, span }),
+            None => {
+                let message = format!(
+                    "the {what} of {} is an interval such as INTERVAL '10' SECOND",
+                    self.name
+                );
+                Err(Refusal::new("window_width", message).at(span).into())
             }
-            Kind::Cumulate => Ok(WindowSpec::Cumulate {
-                step,
-                size,
-                offset: offset.rem_euclid(size),
-            }),
         }
     }
 }
@@ -526,63 +574,7 @@ fn table_factor(expr: &ast::Expr) -> Result<TableFactor> {
     }
 }
 
-/// The length of a fixed interval in nanoseconds; months have none.
-pub fn interval_ns(value: &ScalarValue) -> Option<i64> {
-    const DAY_NS: i64 = 86_400_000_000_000;
-    match value {
-        ScalarValue::IntervalMonthDayNano(Some(i)) if i.months == 0 => {
-            i64::from(i.days).checked_mul(DAY_NS)?.checked_add(i.nanoseconds)
-        }
-        ScalarValue::IntervalDayTime(Some(i)) => i64::from(i.days)
-            .checked_mul(DAY_NS)?
-            .checked_add(i64::from(i.milliseconds) * 1_000_000),
-        _ => None,
-    }
-}
-
-pub(super) fn unit_name(unit: TimeUnit) -> &'static str {
-    match unit {
-        TimeUnit::Second => "whole seconds",
-        TimeUnit::Millisecond => "milliseconds",
-        TimeUnit::Microsecond => "microseconds",
-        TimeUnit::Nanosecond => "nanoseconds",
-    }
-}
-
-/// Nanoseconds as people write them: `10 s`, `250 ms`, `1 day`.
-pub fn human(ns: i64) -> String {
-    let units = [
-        (86_400_000_000_000, "day"),
-        (3_600_000_000_000, "h"),
-        (60_000_000_000, "min"),
-        (1_000_000_000, "s"),
-        (1_000_000, "ms"),
-        (1_000, "us"),
-    ];
-    let fits = units.into_iter().find(|(width, _)| ns != 0 && ns % width == 0);
-    fits.map_or(format!("{ns} ns"), |(width, name)| format!("{} {name}", ns / width))
-}
-
-fn label(name: &str, window: WindowSpec, unit: TimeUnit) -> String {
-    let h = |n: i64| human(n.saturating_mul(unit_ns(unit)));
-    let at = |offset: i64| {
-        if offset == 0 {
-            String::new()
-        } else {
-            format!(" offset {}", h(offset))
-        }
-    };
-    match window {
-        WindowSpec::Tumble { size, offset } => format!("{name} {}{}", h(size), at(offset)),
-        WindowSpec::Hop { slide, size, offset } => format!("{name} {} by {}{}", h(size), h(slide), at(offset)),
-        WindowSpec::Cumulate { step, size, offset } => format!("{name} {} by {}{}", h(size), h(step), at(offset)),
-        WindowSpec::Session { gap } => format!("{name} {}", h(gap)),
-        WindowSpec::Forever => name.to_string(),
-    }
-}
-
-fn schema_with_window(input: &LogicalPlan, time: usize) -> Result<DFSchema> {
-    let data_type = input.schema().field(time).data_type().clone();
+fn schema_with_window(input: &LogicalPlan, data_type: &DataType) -> Result<DFSchema> {
     let columns = input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f)));
     let window = [WINDOW_START, WINDOW_END, WINDOW_TIME];
     let window = window.map(|name| (None, Arc::new(Field::new(name, data_type.clone(), false))));

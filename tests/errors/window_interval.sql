@@ -4,5 +4,4 @@ SELECT window_start, count(*) FROM TUMBLE(clicks, ts, 10) GROUP BY window_start,
 SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECNDS) GROUP BY window_start, window_end;
 SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '0' SECOND) GROUP BY window_start, window_end;
 SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '-5' SECOND) GROUP BY window_start, window_end;
-SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '1' MONTH) GROUP BY window_start, window_end;
 SELECT window_start, count(*) FROM TUMBLE(clicks, ts, '10 seconds') GROUP BY window_start, window_end;

@@ -70,6 +70,43 @@ pub struct Shape {
     pub splits: usize,
     pub unit: TimeUnit,
     pub odd_floats: bool,
+    pub spread: Spread,
+}
+
+/// How long the rows of a table take in event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// Less than a hundredth of a second.
+    Micros,
+    /// A minute or two.
+    Minutes,
+    /// Days, across a change of the clocks of Europe.
+    Days,
+    /// Months.
+    Months,
+}
+
+impl Spread {
+    /// A stretch of time where a minute or two were meant.
+    fn stretched(self, n: i64) -> i64 {
+        match self {
+            Spread::Micros => n / 10_000,
+            Spread::Minutes => n,
+            Spread::Days => n * 10_000,
+            Spread::Months => n * 200_000,
+        }
+    }
+
+    /// Event times to start at, in seconds; one lies a little before 1970, and the data then run across it.
+    fn starts(self) -> [i64; 3] {
+        match self {
+            Spread::Micros => [-1, 1_704_103_200, 0],
+            Spread::Minutes => [-35, 1_704_103_200, 0],
+            // 2024-03-29 and 2024-10-25.
+            Spread::Days => [-150_000, 1_711_742_400, 1_729_872_000],
+            Spread::Months => [-5_000_000, 1_703_000_000, 1_720_000_000],
+        }
+    }
 }
 
 impl Shape {
@@ -86,6 +123,7 @@ impl Shape {
             splits,
             unit: rng.pick(&units),
             odd_floats: rng.one_in(2),
+            spread: Spread::Minutes,
         }
     }
 }
@@ -101,9 +139,11 @@ pub fn unit_ns(unit: TimeUnit) -> i64 {
 
 /// Makes up a table.
 pub fn table(name: &'static str, rng: &mut Rng, shape: Shape) -> Table {
-    // A little before 1970 (the data then run across it), and a time of today.
-    let start_s = rng.pick(&[-35, 1_704_103_200, 0]);
-    let delay_ms = rng.pick(&[0, 1_500, 5_000]);
+    let start_s = rng.pick(&shape.spread.starts());
+    let delay_ms = match shape.spread {
+        Spread::Micros => rng.pick(&[0, 1]),
+        spread => spread.stretched(rng.pick(&[0, 1_500, 5_000])),
+    };
     let mut splits = vec![Vec::new(); shape.splits];
     let mut clocks_ms: Vec<i64> = (0..shape.splits).map(|_| rng.below(8_000) as i64).collect();
     for id in 0..shape.rows {
@@ -133,7 +173,8 @@ fn row(rng: &mut Rng, id: i64, clock_ms: i64, start_s: i64, shape: Shape) -> Row
         1..=4 => rng.below(3_000),
         _ => 0,
     };
-    let at_ns = start_s * 1_000_000_000 + (clock_ms - behind_ms as i64) * 1_000_000 + rng.below(1_000_000) as i64;
+    let since_ns = (clock_ms - behind_ms as i64) * 1_000_000 + rng.below(1_000_000) as i64;
+    let at_ns = start_s * 1_000_000_000 + shape.spread.stretched(since_ns);
     let k = if rng.one_in(2) { 1 } else { rng.below(5) as i64 };
     let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0];
     let f = match shape.odd_floats && rng.one_in(12) {

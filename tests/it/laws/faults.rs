@@ -11,6 +11,14 @@ use waterwheel::{Engine, Update};
 const BY_KEY: &str = "SELECT window_start, k, count(*), sum(v), sum(f), array_agg(id ORDER BY id) \
                       FROM HOP(t, ts, INTERVAL '5 seconds', INTERVAL '20 seconds') GROUP BY window_start, window_end, k";
 
+/// Windows of two hundred panes, which are made of merged ones.
+const MANY_PANES: [&str; 2] = [
+    "SELECT window_end, k, count(*), sum(v), sum(f), avg(f), max(f), count(DISTINCT s) \
+     FROM HOP(t, ts, INTERVAL '100 milliseconds', INTERVAL '20 seconds') GROUP BY window_start, window_end, k",
+    "SELECT window_end, count(*), sum(f), stddev(f), min(f) \
+     FROM HOP(t, ts, INTERVAL '100 milliseconds', INTERVAL '20 seconds') GROUP BY window_start, window_end",
+];
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
@@ -22,6 +30,7 @@ fn rows(rows: usize, splits: usize) -> Vec<Table> {
         splits,
         unit: TimeUnit::Millisecond,
         odd_floats: true,
+        spread: data::Spread::Minutes,
     };
     let mut table = data::table("t", &mut Rng::new(7), shape);
     table.delay_ms = 5_000;
@@ -54,7 +63,16 @@ fn assert_same_bytes(a: &[Update], b: &[Update]) {
 
 #[test]
 fn the_same_cuts_give_the_same_bytes_whatever_is_lost() {
-    let tables = rows(6_000, 2);
+    the_same_bytes(BY_KEY, 6_000);
+}
+
+#[test]
+fn windows_of_many_panes_have_the_same_bytes_whatever_is_lost() {
+    MANY_PANES.into_iter().for_each(|sql| the_same_bytes(sql, 1_500));
+}
+
+fn the_same_bytes(sql: &str, total: usize) {
+    let tables = rows(total, 2);
     for (cut, parallelism) in [(7, 4), (50, 1), (5_000, 4)] {
         // Cut 7 has many intervals, and as many recoveries.
         let few = [tables[0].prefix(400)];
@@ -65,9 +83,9 @@ fn the_same_cuts_give_the_same_bytes_whatever_is_lost() {
             parallelism,
             faults,
         };
-        let (quiet, none) = block_on(over_files(BY_KEY, tables, of(None), folder.path()));
-        let (again, _) = block_on(over_files(BY_KEY, tables, of(None), folder.path()));
-        let (lossy, recomputed) = block_on(over_files(BY_KEY, tables, of(Some(3)), folder.path()));
+        let (quiet, none) = block_on(over_files(sql, tables, of(None), folder.path()));
+        let (again, _) = block_on(over_files(sql, tables, of(None), folder.path()));
+        let (lossy, recomputed) = block_on(over_files(sql, tables, of(Some(3)), folder.path()));
         assert_same_bytes(&quiet, &again);
         assert_same_bytes(&quiet, &lossy);
         assert_eq!(none, 0, "nothing is made twice without a loss");

@@ -33,6 +33,7 @@ fn every_late_row_goes_into_the_table_once() {
         splits: 1,
         unit: TimeUnit::Millisecond,
         odd_floats: false,
+        spread: data::Spread::Minutes,
     };
     let mut table = data::table("t", &mut Rng::new(3), shape);
     table.delay_ms = 0;

@@ -6,7 +6,9 @@
 //! and all combinations; `WATERWHEEL_SEED=n` tries one.
 
 mod answer;
+mod arrival_cases;
 mod batch_cases;
+mod calendar_cases;
 mod chance_cases;
 mod closed_cases;
 pub mod data;
@@ -23,8 +25,9 @@ mod stream_cases;
 mod window_cases;
 
 use answer::Answer;
-use data::{Rng, Shape, Table};
+use data::{Rng, Shape, Spread, Table};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::TimeUnit;
 use feed::Run;
 use futures::StreamExt;
 use oracle::Shown;
@@ -46,6 +49,11 @@ pub struct Case {
     ordered: bool,
     /// Also over ten thousand rows.
     large: bool,
+    spread: Spread,
+    /// Of the time column; any, if not given.
+    unit: Option<TimeUnit>,
+    /// Statements before the query.
+    settings: Vec<String>,
 }
 
 impl Case {
@@ -59,6 +67,9 @@ impl Case {
             prefixes: true,
             ordered: false,
             large: true,
+            spread: Spread::Minutes,
+            unit: None,
+            settings: Vec::new(),
         }
     }
 
@@ -91,6 +102,22 @@ impl Case {
 
     pub fn ordered(mut self) -> Case {
         self.ordered = true;
+        self
+    }
+
+    /// Rows over days or months.
+    pub fn spread(mut self, spread: Spread) -> Case {
+        self.spread = spread;
+        self
+    }
+
+    pub fn unit(mut self, unit: TimeUnit) -> Case {
+        self.unit = Some(unit);
+        self
+    }
+
+    pub fn set(mut self, setting: &str, value: &str) -> Case {
+        self.settings.push(format!("SET {setting} = '{value}'"));
         self
     }
 
@@ -160,7 +187,12 @@ pub fn law(case: Case) {
 
 async fn check(case: &Case, seed: u64, folder: &Path) -> Result<(), String> {
     let mut rng = Rng::new(seed);
-    let shape = Shape::small(&mut rng, 3);
+    let any = Shape::small(&mut rng, 3);
+    let shape = Shape {
+        spread: case.spread,
+        unit: case.unit.unwrap_or(any.unit),
+        ..any
+    };
     let tables = make(case, &mut rng, shape);
     invariance(case, &tables, &runs(seed), &folder.join("small")).await?;
     if case.prefixes {
@@ -201,6 +233,7 @@ async fn invariance(case: &Case, tables: &[Table], runs: &[Run], folder: &Path) 
         let found = async {
             let engine = feed::engine(*run, folder).await?;
             feed::declare_files(&engine, tables, folder).await?;
+            set(case, &engine).await?;
             let query = case.start(&engine).await?;
             drive(&engine, &query, run.faults).await
         };
@@ -209,6 +242,13 @@ async fn invariance(case: &Case, tables: &[Table], runs: &[Run], folder: &Path) 
         if let Some(difference) = found.difference(&expected, tolerance(tables)) {
             return Err(format!("{run:?}: {difference}\n{}", told(tables)));
         }
+    }
+    Ok(())
+}
+
+async fn set(case: &Case, engine: &Engine) -> Result<()> {
+    for setting in &case.settings {
+        engine.execute(setting).await?;
     }
     Ok(())
 }
@@ -233,6 +273,7 @@ async fn prefixes(case: &Case, tables: &[Table], cut: usize, folder: &Path) -> R
         engine.execute(&create).await.map_err(failed)?;
         handles.push(engine.push_source(table.name).map_err(failed)?);
     }
+    set(case, &engine).await.map_err(failed)?;
     let query = case.start(&engine).await.map_err(failed)?;
     let mut stream = query.stream();
     for (table, handle) in tables.iter().zip(&handles) {

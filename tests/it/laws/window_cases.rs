@@ -1,7 +1,9 @@
 //! Aggregates over TUMBLE, HOP and CUMULATE.
 
-use super::oracle::{cumulate, hop, tumble};
+use super::data::Spread;
+use super::oracle::{cumulate, cumulate_in, hop, hop_in, tumble, tumble_in};
 use super::{Case, law};
+use datafusion::arrow::datatypes::TimeUnit;
 
 const TUMBLE: &str = "TUMBLE(t, ts, INTERVAL '10 seconds')";
 const HOP: &str = "HOP(t, ts, INTERVAL '2 seconds', INTERVAL '10 seconds')";
@@ -233,6 +235,125 @@ fn cumulate_with_offset() {
         &cumulate("t", 10, 30, 4),
         "window_start, window_end",
     ));
+}
+
+/// Windows of so many panes that they are made of merged ones.
+#[test]
+fn hop_of_many_panes_without_keys() {
+    let window = "HOP(t, ts, INTERVAL '1 second', INTERVAL '30 seconds')";
+    let columns = "window_start, window_end, count(*), count(v), sum(v), max(v), min(f), max(f), avg(f)";
+    law(same(columns, window, &hop("t", 1, 30, 0), "window_start, window_end"));
+}
+
+#[test]
+fn hop_of_many_panes_by_key() {
+    let window = "HOP(t, ts, INTERVAL '1 second', INTERVAL '30 seconds', INTERVAL '-7 seconds')";
+    let columns = "window_end, k, count(*), sum(v), min(f), max(s), stddev(f), count(DISTINCT s), median(v)";
+    law(same(
+        columns,
+        window,
+        &hop("t", 1, 30, -7),
+        "window_start, window_end, k",
+    ));
+}
+
+#[test]
+fn hop_of_many_panes_and_an_odd_size() {
+    // Panes of 1 s, and windows of 37 of them, 3 s apart.
+    let window = "HOP(t, ts, INTERVAL '3 seconds', INTERVAL '37 seconds', INTERVAL '1 second')";
+    for (columns, rest) in [
+        (
+            "window_end, count(*), sum_of_squares(v), count(DISTINCT v)",
+            "window_start, window_end",
+        ),
+        (
+            "window_start, k, s, count(*), max(id)",
+            "window_start, window_end, k, s",
+        ),
+    ] {
+        law(same(columns, window, &hop("t", 3, 37, 1), rest).small_only());
+    }
+}
+
+#[test]
+fn cumulate_of_many_panes() {
+    let window = "CUMULATE(t, ts, INTERVAL '1 second', INTERVAL '45 seconds', INTERVAL '10 seconds')";
+    for (columns, rest) in [
+        (
+            "window_start, window_end, count(*), sum(v), max(f), approx_distinct(id)",
+            "window_start, window_end",
+        ),
+        (
+            "window_start, window_end, k, count(*), min(s), var_pop(f)",
+            "window_start, window_end, k",
+        ),
+    ] {
+        law(same(columns, window, &cumulate("t", 1, 45, 10), rest).small_only());
+    }
+}
+
+#[test]
+fn hop_of_many_panes_over_closed_windows() {
+    let inner = "SELECT window_time AS at, k, count(*) AS n, sum(v) AS total FROM TUMBLE(t, ts, INTERVAL '5 seconds') \
+                 GROUP BY window_start, window_end, window_time, k";
+    let sql = format!(
+        "SELECT window_start, window_end, k, count(*), sum(n), max(total) \
+         FROM HOP(({inner}), at, INTERVAL '5 seconds', INTERVAL '100 seconds') GROUP BY window_start, window_end, k"
+    );
+    let by_hand = format!(
+        "(SELECT window_start AS ts, arrow_cast(NULL, '@T@') AS wm, k, count(*) AS n, sum(v) AS total \
+         FROM {} GROUP BY window_start, window_end, k)",
+        tumble("t", 5, 0)
+    );
+    let outer = hop(&by_hand, 5, 100, 0);
+    let oracle = format!(
+        "SELECT window_start, window_end, k, count(*), sum(n), max(total) FROM {outer} GROUP BY window_start, window_end, k"
+    );
+    law(Case::new(sql, oracle).small_only());
+}
+
+/// Windows shorter than a millisecond, before 1970 and after.
+#[test]
+fn windows_of_microseconds() {
+    let hop_size = "HOP(t, ts, INTERVAL '70 microseconds', INTERVAL '250 microseconds', INTERVAL '-30 microseconds')";
+    let steps = "CUMULATE(t, ts, INTERVAL '50 microseconds', INTERVAL '1 millisecond')";
+    let columns = "window_start, window_end, k, count(*), sum(v)";
+    let rest = "window_start, window_end, k";
+    for (window, by_hand) in [
+        (
+            "TUMBLE(t, ts, INTERVAL '300 microseconds', INTERVAL '7 microseconds')",
+            tumble_in("microseconds", "t", 300, 7),
+        ),
+        (hop_size, hop_in("microseconds", "t", 70, 250, -30)),
+        (steps, cumulate_in("microseconds", "t", 50, 1_000, 0)),
+    ] {
+        for unit in [TimeUnit::Microsecond, TimeUnit::Nanosecond] {
+            let case = same(columns, window, &by_hand, rest).spread(Spread::Micros);
+            law(case.unit(unit).small_only());
+        }
+    }
+}
+
+#[test]
+fn windows_of_nanoseconds() {
+    let columns = "window_start, window_end, count(*), max(id)";
+    let rest = "window_start, window_end";
+    let window = "HOP(t, ts, INTERVAL '3001 nanoseconds', INTERVAL '100001 nanoseconds', INTERVAL '1 nanosecond')";
+    let by_hand = hop_in("nanoseconds", "t", 3_001, 100_001, 1);
+    let case = same(columns, window, &by_hand, rest).spread(Spread::Micros);
+    law(case.unit(TimeUnit::Nanosecond).small_only());
+}
+
+/// Longer than all the data, and than the time since 1970.
+#[test]
+fn very_long_windows() {
+    let columns = "window_start, window_end, k, count(*), sum(v)";
+    let rest = "window_start, window_end, k";
+    let century = 36_525 * 86_400;
+    let window = "TUMBLE(t, ts, INTERVAL '36525 days', INTERVAL '-10 days')";
+    law(same(columns, window, &tumble("t", century, -864_000), rest));
+    let window = "HOP(t, ts, INTERVAL '20000 hours', INTERVAL '100000 hours')";
+    law(same(columns, window, &hop("t", 72_000_000, 360_000_000, 0), rest).spread(Spread::Months));
 }
 
 /// Sources with delays of their own; every row is judged by its own split.

@@ -1,0 +1,14 @@
+CREATE TABLE t (x INT, p AS PROCTIME()) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');
+SELECT window_end, count(*) FROM TUMBLE(t, p, INTERVAL '15' MILLISECOND) GROUP BY window_start, window_end;
+SELECT window_end, count(*) FROM TUMBLE(t, p, INTERVAL '4' MILLISECOND) GROUP BY window_start, window_end;
+SELECT window_end, count(*) FROM HOP(t, PROCTIME(), INTERVAL '25' MILLISECOND, INTERVAL '1' SECOND) GROUP BY window_start, window_end;
+SELECT window_end, count(*) FROM TUMBLE(t, now(), INTERVAL '1' SECOND) GROUP BY window_start, window_end;
+SELECT count(*) FROM t GROUP BY tumble(INTERVAL '1' SECOND);
+SELECT window_end, count(*) FROM TUMBLE((SELECT window_end AS e, count(*) AS n FROM TUMBLE(t, p, INTERVAL '1' SECOND) GROUP BY window_start, window_end), PROCTIME(), INTERVAL '1' SECOND) GROUP BY window_start, window_end;
+CREATE TABLE u (x INT, p AS now()) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');
+CREATE TABLE u (x INT, p AS PROCTIME(), WATERMARK FOR p AS p) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');
+CREATE TABLE u (x INT, p AS PROCTIME() + INTERVAL '1' HOUR) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');
+CREATE EXTERNAL TABLE u (x INT, p AS PROCTIME()) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');
+SELECT x FROM t WHERE PROCTIME() > TIMESTAMP '2024-01-01';
+SET interval = '7ms';
+SELECT window_end, count(*) FROM TUMBLE(t, p, INTERVAL '1' DAY) GROUP BY window_start, window_end;

@@ -1,0 +1,22 @@
+CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+WITH (connector = 'file', path = 'tests/cases/clicks.jsonl', format = 'json');
+SELECT window_start, count(*) FROM HOP(clicks, ts, INTERVAL '1' HOUR, INTERVAL '1' DAY) GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM CUMULATE(clicks, ts, INTERVAL '1' HOUR, INTERVAL '1' DAY) GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM HOP(clicks, ts, INTERVAL '1' DAY, INTERVAL '1' MONTH) GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM HOP(clicks, ts, INTERVAL '1' DAY, INTERVAL '10' HOUR) GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '1 day 12 hours') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '1 hour', INTERVAL '1 day') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '1 day', INTERVAL '1 month') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '1 month', INTERVAL '3 days') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM HOP(clicks, ts, INTERVAL '1 year', INTERVAL '1 month') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM CUMULATE(clicks, ts, INTERVAL '5 months', INTERVAL '1 year') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM SESSION(clicks, ts, INTERVAL '1 month') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '1' MICROSECOND) GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '0 months') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM TUMBLE(clicks, ts, INTERVAL '-1 day') GROUP BY window_start, window_end;
+SET time_zone = 'Europe/Berln';
+SET time_zone = 'CEST';
+SET time_zone = '';
+CREATE TABLE fine (ts TIMESTAMP, x INT, WATERMARK FOR ts AS ts);
+SELECT window_start, count(*) FROM TUMBLE(fine, ts, INTERVAL '1000 years') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM HOP(fine, ts, INTERVAL '1 day', INTERVAL '200000 days') GROUP BY window_start, window_end;
