@@ -60,26 +60,32 @@ pub fn waterwheel(script: &Path) -> Result<Measured> {
     })
 }
 
-/// Runs a query over the same files with plain DataFusion, in a new process of this binary.
-pub fn datafusion(sql: &str, folder: &str) -> Result<Measured> {
+/// Runs a query over the same files with plain DataFusion, in a new process of this binary, which calls [`batch`].
+pub fn datafusion(sql: &str, files: &str) -> Result<Measured> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([BATCH_FLAG, sql, folder]);
+    command.args([BATCH_FLAG, sql, files]);
     let (measured, output) = timed(&mut command)?;
     let rows = String::from_utf8(output.stdout)?.trim().parse()?;
     Ok(Measured { rows, ..measured })
 }
 
-/// The other process: counts the rows of the answer, reading every one.
-pub fn batch(sql: &str, folder: &str) -> Result<()> {
+/// The other process: counts the rows of the answer, reading every one. `files` is a folder of Parquet files, or the
+/// statement that declares the table over others.
+pub fn batch(sql: &str, files: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()?;
     let rows = runtime.block_on(async {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(THREADS));
-        context
-            .register_parquet("bid", folder, ParquetReadOptions::default())
-            .await?;
+        match files.starts_with("CREATE ") {
+            true => drop(context.sql(files).await?.collect().await?),
+            false => {
+                context
+                    .register_parquet("bid", files, ParquetReadOptions::default())
+                    .await?
+            }
+        }
         let mut batches = context.sql(sql).await?.execute_stream().await?;
         let mut rows = 0;
         while let Some(batch) = batches.next().await {

@@ -8,7 +8,7 @@ use super::planning::{Planning, Routed, Target};
 use super::query::{Ended, Fate, Query, Running, Unread};
 use crate::config::Settings;
 use crate::connectors::memory::{InsertHandle, MemoryTable};
-use crate::connectors::{Bell, Source, Workers};
+use crate::connectors::{Bell, Pruning, Source, Workers};
 use crate::driver::event_time::{Clockwork, Skew};
 use crate::driver::execute::Tasks;
 use crate::driver::intake::Intake;
@@ -30,6 +30,7 @@ use crate::tasks::Pool;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchema;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -266,7 +267,10 @@ impl Build {
     }
 
     fn intake(&self, node: &SourceNode, state: &State, snapshot: bool, schema: &SchemaRef) -> Result<Intake> {
-        let source = self.source(&node.table, state, snapshot)?;
+        let mut source = self.source(&node.table, state, snapshot)?;
+        if let Some(pruned) = pruning(node, state)?.and_then(|pruning| source.pruned(pruning)) {
+            source = pruned;
+        }
         let time = match &node.event_time {
             None => None,
             Some(time) => {
@@ -346,6 +350,31 @@ impl Build {
             Ended::Done => Ok(std::mem::take(&mut rows.lock().unwrap_or_else(PoisonError::into_inner))),
         }
     }
+}
+
+/// What a source may leave out (docs/time.md, "Leaving out"): nothing where rows of the future have to be found, or
+/// where event time is computed, as no statistics tell its greatest value.
+fn pruning(node: &SourceNode, state: &State) -> Result<Option<Pruning>> {
+    let Some(predicate) = node.predicate.as_ref().filter(|_| !node.placed) else {
+        return Ok(None);
+    };
+    let schema = node.table.physical_schema();
+    let greatest_of = match &node.event_time {
+        None => None,
+        Some(_) if node.table.options.contains_key("max_future_skew") => return Ok(None),
+        Some(time) => match time.expr.try_as_col().map(|column| schema.index_of(&column.name)) {
+            Some(Ok(index)) => Some(index),
+            _ => return Ok(None),
+        },
+    };
+    let columns = DFSchema::try_from(schema.as_ref().clone()).map_err(failed)?;
+    let predicate = state
+        .session
+        .create_physical_expr(predicate.clone(), &columns)
+        .map_err(failed)?;
+    // A condition that tells nothing of blocks prunes none.
+    let useful = PruningPredicateBuilder::new().with_file_schema(schema).build(predicate);
+    Ok(useful.map(|predicate| Pruning { predicate, greatest_of }))
 }
 
 /// The rows of a relation that the engine fills, as they are now; `None` for any other.

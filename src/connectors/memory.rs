@@ -319,6 +319,7 @@ impl SplitReader for MemoryReader {
             batch: self.table.project(&batch, &self.columns)?,
             bad: Vec::new(),
             watermark_ns: None,
+            passed: None,
         };
         self.block += 1;
         Ok(Next::Chunk(chunk))

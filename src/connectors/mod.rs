@@ -23,9 +23,9 @@ mod stdout;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
-pub use crate::formats::BadRecord;
 use crate::formats::CsvFormat;
 use crate::formats::table::format_of;
+pub use crate::formats::{BadRecord, Pruning};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -51,6 +51,9 @@ pub struct Chunk {
     pub bad: Vec<BadRecord>,
     /// An explicit watermark that stands *before* the first row of this chunk, in nanoseconds (push sources).
     pub watermark_ns: Option<i64>,
+    /// Rows were left out before the first row of this chunk: the greatest value that they have in the column of
+    /// [`Pruning::greatest_of`].
+    pub passed: Option<i64>,
 }
 
 /// What a reader has for the driver now.
@@ -92,6 +95,12 @@ pub trait Source: Send + Sync {
 
     /// True when [`Source::reread`] works for any range at any time (files, generators); otherwise the engine keeps the rows.
     fn replayable(&self) -> bool;
+
+    /// The same source without blocks of which `pruning` says that nobody asks for them; `None`: it tells blocks from
+    /// each other only by reading them.
+    fn pruned(&self, _pruning: Pruning) -> Option<Arc<dyn Source>> {
+        None
+    }
 
     /// The splits known now, in a stable order; ids never change. `more`: others may still appear.
     fn splits(&self) -> Result<Splits>;

@@ -189,6 +189,7 @@ impl MakeBlock for Maker {
             batch,
             bad: Vec::new(),
             watermark_ns: None,
+            passed: None,
         })
     }
 

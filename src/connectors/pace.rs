@@ -110,6 +110,7 @@ impl Held {
             batch: self.chunk.batch.slice(self.given, rows),
             bad: Vec::new(),
             watermark_ns: None,
+            passed: None,
         };
         self.given = end;
         part

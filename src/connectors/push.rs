@@ -338,6 +338,7 @@ impl SplitReader for PushReader {
             batch,
             bad: Vec::new(),
             watermark_ns: sent.watermark_ns,
+            passed: None,
         }))
     }
 

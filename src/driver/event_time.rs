@@ -55,6 +55,11 @@ impl Clockwork {
         as_i64(&times)
     }
 
+    /// The watermark when `greatest`, in the unit of the column, is the greatest event time.
+    pub fn watermark_at(&self, greatest: i64) -> i64 {
+        greatest.saturating_sub(self.delay()).saturating_mul(unit_ns(self.unit))
+    }
+
     /// The declared delay in the unit of the column, rounded up, so that the watermark is rounded down.
     fn delay(&self) -> i64 {
         let unit = unit_ns(self.unit);

@@ -187,9 +187,10 @@ impl Intake {
         Ok(())
     }
 
-    /// Asks the splits that come next for rows. True when one of them has ended: then others come next.
+    /// Asks the splits that come next for rows. True when one of them has ended, or its watermark has moved: then others
+    /// come next.
     fn look(&mut self) -> Result<bool> {
-        let mut ended = false;
+        let mut again = false;
         let mut order: Vec<usize> = (0..self.splits.len()).filter(|i| !self.splits[*i].ended).collect();
         order.sort_by_key(|i| self.splits[*i].watermark_ns);
         // Whoever has no rows yet may have some any time, unless its rows come from reading ahead.
@@ -207,16 +208,19 @@ impl Intake {
             match reader.next() {
                 Err(error) => split.broken = Some(error),
                 Ok(Next::Chunk(chunk)) => {
-                    if let Some(watermark) = chunk.watermark_ns {
+                    let passed = chunk.passed.zip(self.time.as_ref());
+                    let passed = passed.map(|(greatest, time)| time.watermark_at(greatest));
+                    if let Some(watermark) = chunk.watermark_ns.max(passed) {
                         split.watermark_ns = split.watermark_ns.max(watermark);
                         split.explicit_ns = split.explicit_ns.max(watermark);
+                        again = true;
                     }
                     split.chunk = Some(chunk);
                 }
                 Ok(Next::Pending) => split.pending = true,
                 Ok(Next::Ended) => {
                     split.ended = true;
-                    ended = true;
+                    again = true;
                     // A push source is still to be told that its last rows are committed.
                     if self.bounded {
                         split.reader = None;
@@ -224,7 +228,7 @@ impl Intake {
                 }
             }
         }
-        Ok(ended)
+        Ok(again)
     }
 
     /// The split to read next. A bounded source waits for the split that holds the watermark back, so that the order of
@@ -337,11 +341,14 @@ impl Intake {
             return Ok(ahead);
         };
         let mut kept = Vec::with_capacity(taken.slices.len());
+        // Splits whose later rows come after one of the future. A split that cannot be read on is not one of them: what
+        // was read of it counts.
+        let mut broken_off = Vec::new();
         for mut slice in std::mem::take(&mut taken.slices) {
             let Some(split) = self.splits.iter_mut().find(|s| s.split.id == slice.split) else {
                 continue;
             };
-            if split.broken.is_some() {
+            if broken_off.contains(&slice.split) {
                 taken.rows -= slice.batch.num_rows();
                 continue;
             }
@@ -354,6 +361,7 @@ impl Intake {
             {
                 split.broken = Some(Error::data(format!("{}: {}", split.split.name, first.record.message)));
                 (split.chunk, split.ended) = (None, false);
+                broken_off.push(slice.split);
                 taken.rows -= slice.batch.num_rows() - first.row - future.len();
                 slice.batch = slice.batch.slice(0, first.row);
             } else {

@@ -132,6 +132,8 @@ pub struct SourceNode {
     pub bounded: bool,
     /// Its batches end with `__split` and `__offset`: some query asks for `random()` or `uuid()`.
     pub placed: bool,
+    /// Over [`TableSpec::physical_schema`]: rows for which it is not true are asked for by no query of the program.
+    pub predicate: Option<Expr>,
 }
 
 /// The event time of a source: where it comes from, and the declared delay.

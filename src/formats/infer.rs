@@ -63,8 +63,13 @@ pub fn json_columns(bytes: &[u8], source: &str) -> Result<SchemaRef> {
     if keys.is_empty() {
         return Err(unknown());
     }
-    let (schema, _) = infer_json_schema(sample.as_slice(), None).map_err(|e| unknown().because(e))?;
-    let mut fields: Vec<Field> = schema.fields().iter().map(|f| settle(f)).collect();
+    let mut fields: Vec<Field> = match infer_json_schema(sample.as_slice(), None) {
+        Ok((schema, _)) => schema.fields().iter().map(|f| settle(f)).collect(),
+        Err(_) => keys.iter().filter_map(|key| json_field(&sample, key)).collect(),
+    };
+    if fields.is_empty() {
+        return Err(unknown());
+    }
     let rank = |f: &Field| {
         keys.iter()
             .position(|k| *k == f.name().as_bytes())
@@ -76,6 +81,26 @@ pub fn json_columns(bytes: &[u8], source: &str) -> Result<SchemaRef> {
         .map(|field| time_field(field, &sample))
         .collect::<Vec<_>>();
     Ok(Arc::new(Schema::new(fields)))
+}
+
+/// A column by its values alone: text, in which an object counts as its JSON, when no type holds them all.
+fn json_field(sample: &[u8], key: &[u8]) -> Option<Field> {
+    let name = String::from_utf8(key.to_vec()).ok()?;
+    let mut values = Vec::new();
+    for line in sample.split(|b| *b == b'\n') {
+        for field in json_text::fields(line).unwrap_or_default() {
+            if &line[field.key] == key {
+                values.extend_from_slice(b"{\"value\":");
+                values.extend_from_slice(&line[field.value]);
+                values.extend_from_slice(b"}\n");
+            }
+        }
+    }
+    let inferred = infer_json_schema(values.as_slice(), None);
+    let data_type = inferred.map_or(DataType::Utf8, |(schema, _)| {
+        settle(schema.field(0)).data_type().clone()
+    });
+    Some(Field::new(name, data_type, true))
 }
 
 /// A field with nested fields in the order of their names (the sample has none), and text where only NULL was seen.

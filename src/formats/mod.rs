@@ -16,6 +16,7 @@ mod json_text;
 mod lines;
 mod options;
 pub mod parquet;
+mod prune;
 mod records;
 pub mod table;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use infer::{infer_text, json_columns};
 pub use options::{
     Compression, CsvFormat, Format, JsonFormat, OnError, bool_option, resolve_compression, resolve_format,
 };
+pub use prune::{Fate, Pruning};
 pub use records::{NO_QUOTE, Rule, Scan, count_lines, is_blank, last_end};
 pub use times::{TimeFormat, TimeFormats};
 pub use words::{shorten, thousands, type_name};

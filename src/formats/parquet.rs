@@ -1,8 +1,8 @@
 //! Parquet row groups to batches.
 
-use super::OnError;
 use super::decode::{Decoded, Wanted};
 use super::typed::{Fit, plain_fields, table_columns};
+use super::{Fate, OnError, Pruning};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -61,6 +61,19 @@ impl ParquetPlan {
             fit,
             footer,
         })
+    }
+
+    /// What becomes of the row groups; the same whatever columns are wanted.
+    pub fn fates(&self, pruning: &Pruning, wanted: &Wanted) -> Vec<Fate> {
+        let fields = wanted.schema.fields().iter().enumerate();
+        let must = fields.filter(|(i, field)| !field.is_nullable() || wanted.key.contains(i));
+        let required: Vec<usize> = must.map(|(i, _)| i).collect();
+        pruning.fates(&self.footer, &wanted.schema, &required)
+    }
+
+    /// No rows.
+    pub fn nothing(&self) -> Decoded {
+        self.fit.nothing()
     }
 
     /// How many row groups the file has.

@@ -52,6 +52,15 @@ impl Fit {
         !self.required.is_empty() && self.on_error != OnError::Fail
     }
 
+    /// No rows.
+    pub fn nothing(&self) -> Decoded {
+        Decoded {
+            batch: RecordBatch::new_empty(self.schema.clone()),
+            bad: Vec::new(),
+            stop: None,
+        }
+    }
+
     /// The wanted columns, as the file has them, as rows of the table. `place` names a row for people.
     ///
     /// Errors: a value does not fit the declared type.

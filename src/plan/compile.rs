@@ -12,6 +12,7 @@ use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
+use crate::plan::prune::predicates;
 use crate::plan::rules::{operators_of, rules};
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
@@ -76,6 +77,7 @@ pub fn compile(queries: &[QueryPlan]) -> Result<Graph> {
             sources: Vec::new(),
             outputs: Vec::new(),
         },
+        predicates: predicates(queries)?,
         used,
         timed,
         source_ids: BTreeMap::new(),
@@ -90,6 +92,7 @@ pub fn compile(queries: &[QueryPlan]) -> Result<Graph> {
 struct Builder {
     graph: Graph,
     used: UsedColumns,
+    predicates: BTreeMap<String, Expr>,
     /// Some operator of the program uses time.
     timed: bool,
     source_ids: BTreeMap<String, NodeId>,
@@ -183,6 +186,7 @@ impl Builder {
             event_time,
             bounded: table.bounded,
             placed: self.used.placed.contains(&table.spec.name),
+            predicate: self.predicates.get(&table.spec.name).cloned(),
         });
         let (lineage, watermark, state) = rules(&op);
         let label = format!("Source {}", table.spec.name);

@@ -19,6 +19,7 @@ pub mod diagnose;
 pub mod explain;
 pub mod facts;
 pub mod panes;
+mod prune;
 mod reword;
 pub mod rules;
 pub mod session;

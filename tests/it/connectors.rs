@@ -162,6 +162,37 @@ fn a_followed_directory_gains_files() {
 }
 
 #[test]
+fn a_followed_directory_may_be_empty_at_the_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let source = |columns: &str, more: &str| {
+        format!(
+            "CREATE SOURCE a {columns} WITH (connector = 'file', path = '{}', {more} follow = true);
+             SELECT window_end, count(*) FROM TUMBLE(a, at, INTERVAL '1 second') GROUP BY window_start, window_end",
+            shown(dir.path())
+        )
+    };
+    let columns = "(at TIMESTAMP(3), WATERMARK FOR at AS at)";
+    let following = Following::start(&source(columns, "format = 'json',"));
+    append(&dir.path().join("a.jsonl"), "{\"at\":0}\n{\"at\":10}\n{\"at\":3000}\n");
+    assert_eq!(following.line(), "1970-01-01T00:00:01,2");
+    append(&dir.path().join("a.jsonl"), "{\"at\":5000}\n");
+    assert_eq!(following.line(), "1970-01-01T00:00:04,1");
+    let empty = tempfile::tempdir().expect("a folder");
+    for (columns, more, says) in [
+        (
+            "",
+            "format = 'json',",
+            "has no files yet that could tell its columns: declare them",
+        ),
+        (columns, "", "say format = 'json'"),
+    ] {
+        let sql = source(columns, more).replace(&shown(dir.path()), &shown(empty.path()));
+        let said = String::from_utf8_lossy(&waterwheel(&sql, &[]).stderr).into_owned();
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
 fn a_followed_directory_takes_packed_and_typed_files_that_appear_whole() {
     for (suffix, format) in [("jsonl.gz", "json"), ("parquet", "parquet"), ("arrow", "arrow")] {
         let dir = tempfile::tempdir().expect("a folder");

@@ -215,6 +215,7 @@ impl MakeBlock for Maker {
             batch: RecordBatch::try_new_with_options(schema, arrays, &options).map_err(broken)?,
             bad: Vec::new(),
             watermark_ns: None,
+            passed: None,
         })
     }
 

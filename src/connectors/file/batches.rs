@@ -66,6 +66,7 @@ impl Lane for ArrowLane {
             from,
             to: place(self.index, reader.index()),
             decoded,
+            passed: None,
         }))
     }
 }

@@ -78,14 +78,13 @@ impl FollowSource {
         for file in base.files() {
             state.add(file.clone());
         }
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             path: base.path().to_string(),
             state: Mutex::new(state),
-        };
-        Ok(FollowSource {
-            base,
-            shared: Arc::new(shared),
-        })
+        });
+        // Where there is no file to be opened yet, the first one has to be noticed.
+        shared.watch(&mut shared.lock())?;
+        Ok(FollowSource { base, shared })
     }
 }
 
@@ -117,6 +116,10 @@ impl Source for FollowSource {
             known: state.files.iter().map(split).collect(),
             more: true,
         })
+    }
+
+    fn watch(&self, bell: Bell) {
+        self.shared.lock().bells.push(bell);
     }
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {

@@ -5,6 +5,7 @@ use super::source::{Piece, Reading, place};
 use crate::connectors::Offset;
 use crate::connectors::prefetch::{Lane, Lanes};
 use crate::error::{Error, Result};
+use crate::formats::Fate;
 use crate::formats::parquet::{GroupReader, ParquetPlan, read_footer};
 use datafusion::arrow::array::RecordBatch;
 use std::sync::Arc;
@@ -18,9 +19,11 @@ pub struct GroupLanes {
     open: Option<OpenFile>,
 }
 
+/// A file and what becomes of its row groups.
 struct OpenFile {
     bytes: ParquetBytes,
     plan: Arc<ParquetPlan>,
+    fates: Vec<Fate>,
     /// The row group that comes next.
     group: usize,
 }
@@ -45,8 +48,7 @@ impl Lanes for GroupLanes {
                 let Some(file) = self.files.get(self.next) else {
                     return Ok(None);
                 };
-                let (bytes, plan) = open_file(&self.reading, file)?;
-                self.open = Some(OpenFile { bytes, plan, group: 0 });
+                self.open = Some(open_file(&self.reading, file)?);
                 self.next += 1;
                 continue;
             };
@@ -57,6 +59,10 @@ impl Lanes for GroupLanes {
                 group,
                 bytes: open.bytes.clone(),
                 plan: open.plan.clone(),
+                left_out: match open.fates.get(group) {
+                    Some(Fate::LeftOut(greatest)) => Some(*greatest),
+                    _ => None,
+                },
                 reader: None,
                 from: place(self.next - 1, group as u64),
                 read: 0,
@@ -77,6 +83,8 @@ pub struct GroupLane {
     group: usize,
     bytes: ParquetBytes,
     plan: Arc<ParquetPlan>,
+    /// It is not read; if its greatest event time is asked for, this is it.
+    left_out: Option<Option<i64>>,
     reader: Option<GroupReader>,
     /// Of the next row that is given.
     from: Offset,
@@ -88,6 +96,16 @@ impl Lane for GroupLane {
     type Item = Piece;
 
     fn step(&mut self) -> Result<Option<Piece>> {
+        if let Some(passed) = self.left_out {
+            // What it held is told once, if there is something to tell.
+            self.left_out = Some(None);
+            return Ok(passed.map(|greatest| Piece {
+                from: self.from,
+                to: place(self.file, self.group as u64 + 1),
+                decoded: self.plan.nothing(),
+                passed: Some(greatest),
+            }));
+        }
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => none.insert(self.plan.open(self.bytes.clone(), self.group, 0)?),
@@ -104,26 +122,40 @@ impl Lane for GroupLane {
         } else {
             self.from
         };
-        Ok(Some(Piece { from, to, decoded }))
+        Ok(Some(Piece {
+            from,
+            to,
+            decoded,
+            passed: None,
+        }))
     }
 }
 
-fn open_file(reading: &Reading, file: &KnownFile) -> Result<(ParquetBytes, Arc<ParquetPlan>)> {
+fn open_file(reading: &Reading, file: &KnownFile) -> Result<OpenFile> {
     let bytes = ParquetBytes::open(file).map_err(|e| Error::connector(format!("{}: {e}", file.name)).because(e))?;
     let footer = read_footer(&bytes, &file.name)?;
     let plan = ParquetPlan::new(footer, &reading.wanted, reading.on_error, &file.name)?;
-    Ok((bytes, Arc::new(plan)))
+    let pruning = reading.pruning.as_ref();
+    Ok(OpenFile {
+        fates: pruning.map_or(Vec::new(), |pruning| plan.fates(pruning, &reading.wanted)),
+        bytes,
+        plan: Arc::new(plan),
+        group: 0,
+    })
 }
 
 /// The rows from `from` (of the file `file`) on, at most `rows` of them.
 ///
 /// Errors: as when the file was read first.
 pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) -> Result<Vec<RecordBatch>> {
-    let (bytes, plan) = open_file(reading, file)?;
+    let OpenFile { bytes, plan, fates, .. } = open_file(reading, file)?;
     let mut batches = Vec::new();
     let mut left = rows;
     let first = usize::try_from(from.block).unwrap_or(usize::MAX);
     for group in first..plan.groups() {
+        if matches!(fates.get(group), Some(Fate::LeftOut(_))) {
+            continue;
+        }
         let mut skip = if group == first {
             usize::try_from(from.row).unwrap_or(usize::MAX)
         } else {

@@ -144,7 +144,11 @@ fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<d
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     let (files, format, compression) = source::locate(spec)?;
     let Some(file) = files.first() else {
-        return Err(Error::connector(format!("`{}` has no files", spec.name)));
+        let message = format!(
+            "`{}` has no files yet that could tell its columns: declare them",
+            spec.name
+        );
+        return Err(Error::connector(message));
     };
     let unreadable = |e: std::io::Error| Error::connector(format!("{}: {e}", file.name)).because(e);
     if format == Format::Parquet {

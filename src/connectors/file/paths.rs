@@ -9,6 +9,22 @@ use std::path::{Path, PathBuf};
 ///
 /// Errors: there is none; the message names the nearest file.
 pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
+    let found = files_now(path)?;
+    if found.is_empty() {
+        let what = if Path::new(path).is_dir() {
+            "holds no file"
+        } else {
+            "matches no file"
+        };
+        return Err(Error::connector(format!("{path} {what}")));
+    }
+    Ok(found)
+}
+
+/// The same for a path that may gain files: a directory or glob may have none yet.
+///
+/// Errors: there is no such file or directory.
+pub fn files_now(path: &str) -> Result<Vec<KnownFile>> {
     let as_path = Path::new(path);
     let mut found = if as_path.is_dir() {
         files_of(as_path)?
@@ -19,14 +35,6 @@ pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
     } else {
         return Err(no_such_file(as_path));
     };
-    if found.is_empty() {
-        let what = if as_path.is_dir() {
-            "holds no file"
-        } else {
-            "matches no file"
-        };
-        return Err(Error::connector(format!("{path} {what}")));
-    }
     found.sort();
     found.iter().map(|path| KnownFile::find(path)).collect()
 }

@@ -3,13 +3,15 @@
 use super::batches::{self, ArrowLanes};
 use super::bytes::KnownFile;
 use super::groups::{self, GroupLanes};
-use super::paths::find_files;
+use super::paths::{files_now, find_files};
 use super::text::{self, TextLanes};
 use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::{Compression, Decoded, Format, OnError, Wanted, resolve_compression, resolve_format};
+use crate::formats::{
+    Compression, Decoded, Format, OnError, Pruning, Wanted, bool_option, resolve_compression, resolve_format,
+};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ pub struct Reading {
     pub compression: Compression,
     pub on_error: OnError,
     pub wanted: Wanted,
+    pub pruning: Option<Pruning>,
 }
 
 /// Decoded rows and where they stand.
@@ -53,9 +56,12 @@ pub struct Piece {
     /// Where reading goes on. After a block that stopped at a bad record: the next block, which nobody will ask for.
     pub to: Offset,
     pub decoded: Decoded,
+    /// As [`Chunk::passed`].
+    pub passed: Option<i64>,
 }
 
 /// One file, the files of a directory, or those that a glob matches, as they were when the table was opened.
+#[derive(Clone)]
 pub struct FileSource {
     files: Vec<KnownFile>,
     /// All files are one split, in name order.
@@ -66,6 +72,7 @@ pub struct FileSource {
     on_error: OnError,
     schema: SchemaRef,
     key: Vec<usize>,
+    pruning: Option<Pruning>,
     workers: Workers,
     allowance: Allowance,
 }
@@ -91,6 +98,7 @@ impl FileSource {
             on_error: OnError::of(spec)?,
             schema: spec.physical_schema(),
             key: spec.physical_key(),
+            pruning: None,
             workers: workers.clone(),
             allowance: Allowance::new(workers),
         })
@@ -120,6 +128,7 @@ impl FileSource {
                 columns: columns.to_vec(),
                 key: self.key.clone(),
             },
+            pruning: self.pruning.clone(),
         }
     }
 
@@ -171,6 +180,14 @@ impl Source for FileSource {
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
         Ok(self.lanes(self.files_of(split)?.to_vec(), columns, bell))
+    }
+
+    fn pruned(&self, pruning: Pruning) -> Option<Arc<dyn Source>> {
+        let pruned = FileSource {
+            pruning: Some(pruning),
+            ..self.clone()
+        };
+        (self.format == Format::Parquet).then(|| Arc::new(pruned) as Arc<dyn Source>)
     }
 
     fn reread(
@@ -252,6 +269,7 @@ where
             Front::Pending => return Ok(Next::Pending),
             Front::Ended => return Ok(Next::Ended),
         };
+        let passed = piece.passed;
         let Decoded { batch, bad, stop } = piece.decoded;
         self.stop = stop;
         if batch.num_rows() == 0
@@ -266,14 +284,19 @@ where
             batch,
             bad,
             watermark_ns: None,
+            passed,
         }))
     }
 }
 
-/// The files of a table, and how they are written. A directory or glob goes by the first file's suffix.
+/// The files of a table, and how they are written. A directory or glob goes by the first file's suffix; when it is
+/// followed it may have none yet, and goes by what was declared.
 pub fn locate(spec: &TableSpec) -> Result<(Vec<KnownFile>, Format, Compression)> {
     let path = path_of(spec)?;
-    let files = find_files(path)?;
+    let files = match bool_option(spec, "follow", false)? {
+        true => files_now(path)?,
+        false => find_files(path)?,
+    };
     let first = files.first().map_or(path, |f| f.name.as_str());
     let mut named = spec.clone();
     named.options.insert("path".into(), first.to_string());

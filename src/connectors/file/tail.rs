@@ -132,6 +132,7 @@ impl Tail {
             batch,
             bad,
             watermark_ns: None,
+            passed: None,
         };
         lock(&self.queue).items.push_back(Ok(chunk));
         stop.map_or(Ok(last), Err)

@@ -76,6 +76,7 @@ impl Lane for BlockLane {
             from: place(self.file, block.offset),
             to: place(self.file, block.end()),
             decoded: self.decoder.decode_block(&block),
+            passed: None,
         }))
     }
 }

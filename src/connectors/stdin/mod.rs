@@ -272,6 +272,7 @@ impl Stream {
                 batch,
                 bad,
                 watermark_ns: None,
+                passed: None,
             };
             if out.send(Ok(chunk)).is_err() {
                 return Ok(());

@@ -3,6 +3,7 @@
 use super::data::{Row, Table};
 use super::{functions, oracle};
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use std::fmt::Write as _;
 use std::fs::{File, create_dir_all, write};
 use std::path::Path;
@@ -26,7 +27,11 @@ pub fn write_files(tables: &[Table], folder: &Path) {
         create_dir_all(&folder).expect("a folder for a table");
         for (number, rows) in table.splits.iter().enumerate() {
             match table.odd_floats {
-                true => write_parquet(table, rows, &folder.join(format!("part-{number}.parquet"))),
+                // Several row groups, so that a split has several blocks.
+                true => {
+                    let path = folder.join(format!("part-{number}.parquet"));
+                    write_parquet(table, rows, &path, 3_000, EnabledStatistics::Page);
+                }
                 false => write(folder.join(format!("part-{number}.json")), json(rows)).expect("a file"),
             }
         }
@@ -38,11 +43,12 @@ pub fn write_files(tables: &[Table], folder: &Path) {
     write(folder.join("dim.csv"), dim).expect("a file");
 }
 
-fn write_parquet(table: &Table, rows: &[Row], path: &Path) {
+/// With row groups of so many rows.
+pub fn write_parquet(table: &Table, rows: &[Row], path: &Path, group_rows: usize, statistics: EnabledStatistics) {
     let file = File::create(path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, table.schema(), None).expect("a Parquet file");
-    // Several row groups, so that a split has several blocks.
-    for rows in rows.chunks(3_000) {
+    let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
+    let mut writer = ArrowWriter::try_new(file, table.schema(), Some(properties)).expect("a Parquet file");
+    for rows in rows.chunks(group_rows) {
         writer.write(&table.batch(rows)).expect("rows");
         writer.flush().expect("a row group");
     }

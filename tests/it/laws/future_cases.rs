@@ -6,6 +6,7 @@ use super::oracle::{self, Shown};
 use super::{ALL, drive, feed, runs};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
+use futures::StreamExt;
 use std::path::Path;
 use std::time::Duration;
 use waterwheel::error::Result;
@@ -209,4 +210,32 @@ fn a_row_of_the_future_fails_the_query_after_the_rows_before_it() {
         "{failed}"
     );
     assert!(failed.contains("\"id\":3"), "{failed}");
+}
+
+/// A line that cannot be read, in the interval of the rows before it: they are given first, with the option as without.
+#[test]
+fn rows_before_a_broken_line_are_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("t.jsonl");
+    std::fs::write(&path, "{\"ts\":0}\n{\"ts\":1000}\n{\"ts\":\"soon\"}\n{\"ts\":2000}\n").expect("a file");
+    block_on(async {
+        let engine = Engine::in_memory();
+        let create = format!(
+            "CREATE SOURCE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts) \
+             WITH (connector = 'file', path = '{}', max_future_skew = '10min')",
+            path.display()
+        );
+        engine.execute(&create).await.expect("a source");
+        let query = engine.query("SELECT ts FROM t").await.expect("a query");
+        let mut stream = query.stream();
+        let (mut rows, mut failed) = (0, None);
+        while let Some(update) = stream.next().await {
+            match update {
+                Ok(update) => rows += update.batch.num_rows(),
+                Err(error) => failed = Some(error.message),
+            }
+        }
+        assert_eq!(rows, 2);
+        assert!(failed.expect("an error").contains("t.jsonl:3 (byte 21): column `ts`"));
+    });
 }

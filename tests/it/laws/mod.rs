@@ -19,6 +19,7 @@ pub mod functions;
 mod future_cases;
 mod late_cases;
 mod oracle;
+mod pruning_cases;
 mod session_cases;
 mod stream_cases;
 mod window_cases;

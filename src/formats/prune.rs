@@ -1,0 +1,154 @@
+//! Which row groups of a Parquet file hold no row that anybody asks for, by their statistics.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::common::Column;
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::scalar::ScalarValue;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What may be left out of a source.
+#[derive(Debug, Clone)]
+pub struct Pruning {
+    /// Over the source's columns: rows for which it is not true are asked for by nobody.
+    pub predicate: Arc<PruningPredicate>,
+    /// The column whose greatest value is to be told of what is left out; what cannot tell it is not left out.
+    pub greatest_of: Option<usize>,
+}
+
+/// What becomes of a row group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Read,
+    /// Left out; the greatest value of the column that is to be told, if that was asked for and is not NULL.
+    LeftOut(Option<i64>),
+}
+
+impl Pruning {
+    /// For each row group of a file. `required`: columns of `schema`, the source's, in which a NULL is a bad record, and
+    /// so has to be found.
+    pub fn fates(&self, footer: &ArrowReaderMetadata, schema: &SchemaRef, required: &[usize]) -> Vec<Fate> {
+        let told = Told { footer, schema };
+        let groups = footer.metadata().num_row_groups();
+        let all = vec![Fate::Read; groups];
+        // Statistics that cannot be read prune nothing.
+        let Ok(needed) = self.predicate.prune(&told) else {
+            return all;
+        };
+        if needed.len() != groups || needed.iter().all(|needed| *needed) {
+            return all;
+        }
+        let complete: Vec<UInt64Array> = required
+            .iter()
+            .filter_map(|i| told.nulls(schema.field(*i).name()))
+            .collect();
+        let is_complete = |group: usize| {
+            complete.len() == required.len() && complete.iter().all(|n| n.is_valid(group) && n.value(group) == 0)
+        };
+        let greatest = self.greatest_of.map(|i| told.greatest(schema.field(i).name()));
+        let fate = |(group, needed): (usize, bool)| {
+            if needed || !is_complete(group) {
+                return Fate::Read;
+            }
+            match &greatest {
+                None => Fate::LeftOut(None),
+                Some(Some(known)) => known[group],
+                Some(None) => Fate::Read,
+            }
+        };
+        needed.into_iter().enumerate().map(fate).collect()
+    }
+}
+
+/// The statistics of a file, in the types of the source.
+struct Told<'a> {
+    footer: &'a ArrowReaderMetadata,
+    schema: &'a SchemaRef,
+}
+
+impl<'a> Told<'a> {
+    fn converter(&self, column: &'a str) -> Option<StatisticsConverter<'a>> {
+        let schema = self.footer.parquet_schema();
+        StatisticsConverter::try_new(column, self.footer.schema(), schema).ok()
+    }
+
+    /// Values of the file as values of the source. Only where greater in the one means no less in the other; NaN is
+    /// greater than every number and in no statistics.
+    fn typed(&self, column: &str, values: ArrayRef) -> Option<ArrayRef> {
+        let to = self.schema.field_with_name(column).ok()?.data_type();
+        let alike = match (values.data_type(), to) {
+            (from, to) if from.is_floating() || to.is_floating() || to.is_nested() => false,
+            (from, to) if from == to => return Some(values),
+            (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
+            (from, to) => from.is_signed_integer() && to.is_signed_integer(),
+        };
+        alike.then(|| cast(&values, to).ok()).flatten()
+    }
+
+    fn nulls(&self, column: &'a str) -> Option<UInt64Array> {
+        let converter = self.converter(column)?.with_missing_null_counts_as_zero(false);
+        converter
+            .row_group_null_counts(self.footer.metadata().row_groups())
+            .ok()
+    }
+
+    /// The exact greatest value per row group, or why it has to be read; `None`: there are no statistics.
+    fn greatest(&self, column: &'a str) -> Option<Vec<Fate>> {
+        let groups = self.footer.metadata().row_groups();
+        let converter = self.converter(column)?;
+        let values = self.typed(column, converter.row_group_maxes(groups).ok()?)?;
+        let values = cast(&values, &DataType::Int64).ok()?;
+        let values = values.as_primitive::<Int64Type>();
+        let exact: BooleanArray = converter.row_group_is_max_value_exact(groups).ok()?;
+        let nulls = self.nulls(column)?;
+        let fate = |group: usize| {
+            if values.is_valid(group) && exact.is_valid(group) && exact.value(group) {
+                return Fate::LeftOut(Some(values.value(group)));
+            }
+            let rows = groups[group].num_rows();
+            let all_null = nulls.is_valid(group) && i64::try_from(nulls.value(group)) == Ok(rows);
+            if all_null { Fate::LeftOut(None) } else { Fate::Read }
+        };
+        Some((0..groups.len()).map(fate).collect())
+    }
+}
+
+impl PruningStatistics for Told<'_> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        let groups = self.footer.metadata().row_groups();
+        let converter = StatisticsConverter::try_new(&column.name, self.footer.schema(), self.footer.parquet_schema());
+        self.typed(&column.name, converter.ok()?.row_group_mins(groups).ok()?)
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        let groups = self.footer.metadata().row_groups();
+        let converter = StatisticsConverter::try_new(&column.name, self.footer.schema(), self.footer.parquet_schema());
+        self.typed(&column.name, converter.ok()?.row_group_maxes(groups).ok()?)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.footer.metadata().num_row_groups()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        let groups = self.footer.metadata().row_groups();
+        let converter = StatisticsConverter::try_new(&column.name, self.footer.schema(), self.footer.parquet_schema());
+        let converter = converter.ok()?.with_missing_null_counts_as_zero(false);
+        Some(Arc::new(converter.row_group_null_counts(groups).ok()?))
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        let groups = self.footer.metadata().row_groups();
+        let counts = groups.iter().map(|group| u64::try_from(group.num_rows()).ok());
+        Some(Arc::new(counts.collect::<UInt64Array>()))
+    }
+
+    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
