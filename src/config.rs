@@ -17,8 +17,10 @@ pub struct Settings {
     pub parallelism: usize,
     /// Late rows, and dead letters, that are kept to be read.
     pub kept_rows: usize,
-    /// How many bytes of results may wait for a slow reader before its query waits.
+    /// How many bytes of results may wait for a slow reader or sink before no more is taken from the sources.
     pub max_lag_bytes: usize,
+    /// How long a split may be quiet before windows close without it; 0 waits for ever, `None` leaves it to the source.
+    pub idle_timeout_ns: Option<i64>,
     pub time_zone: String,
     /// What `random()` and `uuid()` are made of, beside the place of the row.
     pub seed: i64,
@@ -33,6 +35,7 @@ impl Default for Settings {
             parallelism: 0,
             kept_rows: 10_000,
             max_lag_bytes: 1 << 30,
+            idle_timeout_ns: None,
             time_zone: "UTC".to_string(),
             seed: 0,
         }
@@ -111,7 +114,7 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "max_lag_bytes",
-        doc: "bytes of results that may wait for a slow reader before its query waits",
+        doc: "bytes of results that may wait for a slow reader or sink before its program takes no more from the sources",
         get: |s| show_size(s.max_lag_bytes),
         set: |s, v| match parse_size(v) {
             Some(n) if n > 0 => {
@@ -119,6 +122,20 @@ pub static SETTINGS: &[Setting] = &[
                 Ok(())
             }
             _ => Err("a size such as 1GiB"),
+        },
+    },
+    Setting {
+        name: "idle_timeout",
+        doc: "how long a split may be quiet before windows close without it; 0 waits for ever; auto is 10s where files \
+              are followed that may come and go, else 0",
+        get: |s| s.idle_timeout_ns.map_or("auto".to_string(), show_duration),
+        set: |s, v| {
+            s.idle_timeout_ns = match (v.eq_ignore_ascii_case("auto"), parse_duration_ns(v)) {
+                (true, _) => None,
+                (false, Some(ns)) => Some(ns),
+                (false, None) => return Err("a duration such as 10s, 0 for never, or auto"),
+            };
+            Ok(())
         },
     },
     Setting {
@@ -223,6 +240,9 @@ pub fn parse_duration_ns(text: &str) -> Option<i64> {
 }
 
 fn show_duration(ns: i64) -> String {
+    if ns == 0 {
+        return "0".to_string();
+    }
     let units = [
         (3_600_000_000_000, "h"),
         (60_000_000_000, "min"),

@@ -74,6 +74,16 @@ impl Error {
         self
     }
 
+    /// The same for another who is to be told, without its cause.
+    pub fn again(&self) -> Error {
+        Error {
+            kind: self.kind,
+            message: self.message.clone(),
+            diagnostics: self.diagnostics.clone(),
+            source: None,
+        }
+    }
+
     /// An error made of diagnostics; its message is that of the first error among them.
     pub fn from_diagnostics(kind: Kind, diagnostics: Vec<Diagnostic>) -> Self {
         let first = diagnostics

@@ -19,4 +19,4 @@ pub mod storage;
 pub mod tasks;
 pub use datafusion::arrow;
 
-pub use api::{Engine, EngineBuilder, ManualClock, Outcome, Query, Script, Update, Updates};
+pub use api::{DStream, Engine, EngineBuilder, ManualClock, Outcome, Query, Script, Span, Together, Update, Updates};

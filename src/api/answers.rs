@@ -37,7 +37,7 @@ impl Planning<'_> {
         }
         let mut plan = QueryPlan::new(create.name.value.clone(), plan);
         plan.titles = titles(&query.query);
-        let late = self.late_into(query, &plan, span)?;
+        let late = self.clauses(query, &mut plan, span)?;
         let columns = columns_of(&plan, &create.name)?;
         let spec = Arc::new(self.with_creation(span, |creation| creation.table_as(create, columns))?);
         self.state.catalog.put(Relation::Table(Table {
@@ -77,7 +77,7 @@ impl Planning<'_> {
         let mut plan = QueryPlan::new(copy.path.value.clone(), plan);
         plan.titles = titles;
         let late = match &copy.from {
-            CopyInput::Query(query) => self.late_into(query, &plan, span)?,
+            CopyInput::Query(query) => self.clauses(query, &mut plan, span)?,
             CopyInput::Relation(_) => None,
         };
         Ok(Routed {

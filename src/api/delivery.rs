@@ -1,36 +1,33 @@
-//! Where a query's rows go: to a reader, to a sink, or into a table of the engine.
+//! Where a query's rows go: to a reader, to a callback, to a sink, or into a table of the engine.
 
-use super::drive::Control;
-use super::query::{Update, shared};
+use super::query::Update;
 use crate::connectors::Sink;
 use crate::connectors::memory::InsertHandle;
-use crate::driver::output::Delivery;
+use crate::driver::lanes::bytes_of;
+use crate::driver::output::{Delivery, Pace};
+use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
-use std::sync::Arc;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// To whoever holds the query's [`super::Updates`].
 pub struct ToReader {
     pub schema: SchemaRef,
     pub updates: mpsc::UnboundedSender<Result<Update>>,
-    pub control: Arc<Control>,
+    /// Bytes that were sent and not taken.
+    pub unread: Arc<AtomicUsize>,
     pub prepared: Option<Update>,
 }
 
 impl Delivery for ToReader {
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
-        self.prepared = match batches {
-            [] => None,
-            [batch] => Some(batch.clone()),
-            several => Some(
-                concat_batches(&self.schema, several)
-                    .map_err(|e| Error::internal("the rows of a query do not fit together").because(e))?,
-            ),
-        }
-        .map(|batch| Update {
+        self.prepared = together(&self.schema, batches)?.map(|batch| Update {
             interval,
             batch,
             weights: None,
@@ -42,8 +39,12 @@ impl Delivery for ToReader {
         let Some(update) = self.prepared.take() else {
             return Ok(!self.updates.is_closed());
         };
-        self.control.waiting(update.batch.get_array_memory_size());
+        self.unread.fetch_add(bytes_of(&update.batch), Ordering::Relaxed);
         Ok(self.updates.send(Ok(update)).is_ok())
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.unread.load(Ordering::Relaxed)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -53,24 +54,118 @@ impl Delivery for ToReader {
     fn stop(&mut self, why: Option<&Error>) {
         if let Some(error) = why {
             // A reader that has gone does not want to know.
-            let _ = self.updates.send(Err(Error::new(error.kind, error.message.clone())));
+            let _ = self.updates.send(Err(error.again()));
         }
     }
 }
 
+/// The rows of an interval as one batch; `None` when there are none.
+fn together(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Option<RecordBatch>> {
+    match batches {
+        [] => Ok(None),
+        [batch] => Ok(Some(batch.clone())),
+        several => {
+            let all = concat_batches(schema, several);
+            all.map(Some)
+                .map_err(|e| Error::internal("the rows of a query do not fit together").because(e))
+        }
+    }
+}
+
+/// What [`super::DStream::foreach`] calls for every interval with rows.
+#[derive(Clone)]
+pub struct Callback(Arc<Mutex<Call>>);
+
+type Call = dyn FnMut(u64, &RecordBatch) -> Result<()> + Send;
+
+impl Callback {
+    pub fn new(call: impl FnMut(u64, &RecordBatch) -> Result<()> + Send + 'static) -> Callback {
+        Callback(Arc::new(Mutex::new(call)))
+    }
+
+    fn call(&self, interval: u64, rows: &RecordBatch) -> Result<()> {
+        let mut call = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = catch_unwind(AssertUnwindSafe(|| call(interval, rows)));
+        done.unwrap_or_else(|_| {
+            Err(Error::connector(format!(
+                "the callback panicked over the rows of interval {interval}"
+            )))
+        })
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("callback")
+    }
+}
+
+/// To a callback of the host.
+pub struct ToCallback {
+    pub schema: SchemaRef,
+    pub callback: Callback,
+    pub prepared: Option<RecordBatch>,
+}
+
+impl Delivery for ToCallback {
+    fn prepare(&mut self, _interval: u64, batches: &[RecordBatch]) -> Result<()> {
+        self.prepared = together(&self.schema, batches)?;
+        Ok(())
+    }
+
+    fn commit(&mut self, interval: u64) -> Result<bool> {
+        if let Some(rows) = self.prepared.take() {
+            self.callback.call(interval, &rows)?;
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn stop(&mut self, _why: Option<&Error>) {}
+
+    fn pace(&self) -> Pace {
+        Pace::Own
+    }
+}
+
 /// To a connector's sink.
-pub struct ToSink(pub Box<dyn Sink>);
+pub struct ToSink {
+    sink: Box<dyn Sink>,
+    pace: Pace,
+}
+
+impl ToSink {
+    pub fn new(sink: Box<dyn Sink>, spec: &TableSpec) -> ToSink {
+        // There is one standard output, and what is written to it keeps its order.
+        let pace = match spec.connector.as_deref() {
+            Some("stdout") => Pace::Shared("stdout"),
+            _ => Pace::Own,
+        };
+        ToSink { sink, pace }
+    }
+}
 
 impl Delivery for ToSink {
+    fn clock(&mut self, clock_ns: i64) {
+        self.sink.clock(clock_ns);
+    }
+
+    fn minds_clock(&self) -> bool {
+        self.sink.minds_clock()
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         match batches.is_empty() {
             true => Ok(()),
-            false => self.0.prepare(interval, batches),
+            false => self.sink.prepare(interval, batches),
         }
     }
 
     fn commit(&mut self, interval: u64) -> Result<bool> {
-        match self.0.commit(interval) {
+        match self.sink.commit(interval) {
             Ok(()) => Ok(true),
             // Whoever read the other end wants no more: that is no failure.
             Err(error) if is_closed_pipe(&error) => Ok(false),
@@ -79,13 +174,17 @@ impl Delivery for ToSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.0.finish()
+        self.sink.finish()
     }
 
     fn stop(&mut self, _why: Option<&Error>) {
-        if let Err(error) = self.0.abort() {
-            tracing::warn!(error = %shared(&Arc::new(error)), "a sink could not be put back");
+        if let Err(error) = self.sink.abort() {
+            tracing::warn!(%error, "a sink could not be put back");
         }
+    }
+
+    fn pace(&self) -> Pace {
+        self.pace
     }
 }
 

@@ -1,18 +1,20 @@
 //! The thread of a program: waits for rows, ticks and commands, and runs intervals.
 
 use super::query::Ended;
+use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What a program can be told.
 pub enum Command {
     /// Run exactly one interval (programs of [`super::Engine::manual`]).
     Step(oneshot::Sender<()>),
+    /// Say where every query stands.
+    Progress(oneshot::Sender<Vec<Progress>>),
     /// Stop one output.
     Cancel(usize),
     /// Stop all, after the interval that runs.
@@ -24,9 +26,8 @@ pub enum Command {
 pub struct Control {
     state: Mutex<Inbox>,
     wake: Condvar,
-    /// Bytes of results that wait for readers.
-    lag: AtomicUsize,
-    stopping: AtomicBool,
+    /// Everything that has come is worked off, and more comes only when somebody puts it in.
+    resting: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -42,8 +43,16 @@ impl Control {
     }
 
     pub fn ring(&self) {
-        self.lock().rung = true;
+        let mut inbox = self.lock();
+        inbox.rung = true;
+        self.resting.send_replace(false);
+        drop(inbox);
         self.wake.notify_all();
+    }
+
+    /// True while the program has worked off what has come.
+    pub fn resting(&self) -> watch::Receiver<bool> {
+        self.resting.subscribe()
     }
 
     pub fn tell(&self, command: Command) {
@@ -56,34 +65,24 @@ impl Control {
     }
 
     pub fn cancel(&self, output: usize) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.tell(Command::Cancel(output));
     }
 
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.tell(Command::Stop);
-    }
-
-    /// Results that a reader has not taken yet.
-    pub fn waiting(&self, bytes: usize) {
-        self.lag.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub fn taken(&self, bytes: usize) {
-        self.lag
-            .fetch_sub(bytes.min(self.lag.load(Ordering::Relaxed)), Ordering::Relaxed);
-        self.wake.notify_all();
     }
 
     fn next_command(&self) -> Option<Command> {
         self.lock().commands.pop_front()
     }
 
-    /// Waits for a command, a ring, or the time to pass.
-    fn wait(&self, at_most: Option<Duration>) {
+    /// Waits for a command, a ring, or the time to pass. `rests`: there is nothing left to work off.
+    fn wait(&self, at_most: Option<Duration>, rests: bool) {
         let inbox = self.lock();
         let quiet = |inbox: &mut Inbox| !inbox.rung && inbox.commands.is_empty();
+        if rests && !inbox.rung {
+            self.resting.send_replace(true);
+        }
         let mut inbox = match at_most {
             Some(time) => match self.wake.wait_timeout_while(inbox, time, quiet) {
                 Ok((inbox, _)) => inbox,
@@ -97,14 +96,6 @@ impl Control {
         inbox.rung = false;
     }
 
-    /// A slow reader slows its program: waits until less than `limit` bytes are unread, or something is to be told.
-    fn wait_for_readers(&self, limit: usize) {
-        while self.lag.load(Ordering::Relaxed) > limit && !self.stopping.load(Ordering::Relaxed) {
-            let inbox = self.lock();
-            drop(self.wake.wait_timeout(inbox, Duration::from_millis(20)));
-        }
-    }
-
     fn close(&self) {
         let mut inbox = self.lock();
         inbox.ended = true;
@@ -116,18 +107,20 @@ impl Control {
 pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
     let result = intervals(&mut program, control, manual);
     let ended = match result {
-        Ok(true) => match program.outputs.finish() {
-            Ok(()) => Ended::Done,
-            Err(error) => Ended::Failed(Arc::new(error)),
-        },
+        Ok(true) => {
+            program.outputs.finish();
+            program.look();
+            Ended::Done
+        }
         Ok(false) => {
             program.outputs.stop(None);
+            program.look();
             Ended::Stopped
         }
         Err(error) => {
             program.outputs.stop(Some(&error));
             program.intakes.iter_mut().for_each(|intake| intake.failed(&error));
-            Ended::Failed(Arc::new(error))
+            Ended::Failed(error)
         }
     };
     control.close();
@@ -135,7 +128,7 @@ pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.
-fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<bool> {
+fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<bool, Arc<Error>> {
     let mut taken = Vec::new();
     let mut step: Option<oneshot::Sender<()>> = None;
     let mut stopped_some = false;
@@ -143,20 +136,32 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
         while let Some(command) = control.next_command() {
             match command {
                 Command::Step(done) => step = Some(done),
+                // Whoever asked may have gone.
+                Command::Progress(asked) => drop(asked.send(program.progress())),
                 Command::Stop => return Ok(false),
                 Command::Cancel(output) => {
-                    stopped_some = true;
-                    if program.outputs.stop_one(output) {
-                        return Ok(false);
-                    }
+                    stopped_some |= !program.ended();
+                    program.stop_one(output);
                 }
             }
         }
-        if manual && step.is_none() {
-            control.wait(None);
+        program.look();
+        if !program.outputs.any_runs() {
+            return match program.outputs.all_failed() {
+                Some(error) => Err(Arc::clone(error)),
+                None => Ok(!stopped_some),
+            };
+        }
+        // Someone is so slow that no more is taken from the sources.
+        let held_back = program.outputs.waiting_bytes() > program.settings.max_lag_bytes;
+        if manual && step.is_none() || held_back {
+            control.wait(None, false);
             continue;
         }
-        program.gather(&mut taken, !manual)?;
+        program.gather(&mut taken, !manual);
+        if !program.outputs.any_runs() {
+            continue;
+        }
         let close = match manual {
             true => program.full(&taken) || program.is_settled(&taken),
             false => program.full(&taken) || program.ended() || program.is_due(&taken),
@@ -167,19 +172,16 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
                 // What came, if anything, was a watermark that moves nothing: there will be no interval for it.
                 program.tell_sources();
             }
-            control.wait(due);
+            control.wait(due, due.is_none() && program.has_worked_off());
             continue;
         }
-        let turn = program.interval(std::mem::take(&mut taken))?;
+        let turn = program.interval(std::mem::take(&mut taken)).map_err(Arc::new)?;
         if let Some(done) = step.take() {
             // Whoever asked for the step may have gone.
             let _ = done.send(());
         }
-        if turn == Turn::Done {
-            return Ok(!stopped_some || program.ended());
-        }
-        if !manual {
-            control.wait_for_readers(program.settings.max_lag_bytes);
+        if turn == Turn::Done && program.outputs.any_runs() {
+            return Ok(true);
         }
     }
 }

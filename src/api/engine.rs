@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::{PushHandle, PushTable};
 use crate::driver::Clock;
+use crate::driver::progress::Progress;
 use crate::error::{Diagnostic, Error, Result};
 use crate::operators::chance;
 use crate::operators::extremes::extremes;
@@ -18,7 +19,7 @@ use crate::plan::session::new_session;
 use crate::tasks::Pool;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub catalog: Catalog,
     pub settings: Settings,
     pub memory: BTreeMap<String, MemoryTable>,
+    /// Per table without connector, the streams from which INSERTs bring rows into it.
+    pub flows: BTreeMap<String, BTreeSet<String>>,
     pub push: BTreeMap<String, PushTable>,
     /// What runs, or has run, by the name of the query.
     pub running: BTreeMap<String, (Arc<Running>, usize)>,
@@ -118,6 +121,7 @@ impl EngineBuilder {
             catalog: Catalog::default(),
             settings: self.settings,
             memory: BTreeMap::new(),
+            flows: BTreeMap::new(),
             push: BTreeMap::new(),
             running: BTreeMap::new(),
             unnamed: 0,
@@ -255,22 +259,31 @@ impl Engine {
         if !self.inner.manual {
             return Err(Error::refused("`step` needs an engine without timer: Engine::manual()"));
         }
-        let running: Vec<Arc<Running>> = {
-            let state = self.lock();
-            state
-                .running
-                .values()
-                .filter(|(_, output)| *output == 0)
-                .map(|(r, _)| Arc::clone(r))
-                .collect()
-        };
-        for program in running {
+        for program in self.programs() {
             let (done, stepped) = oneshot::channel();
             program.control.tell(Command::Step(done));
             // An error here means that the program has ended, which is an answer too.
             let _ = stepped.await;
         }
         Ok(())
+    }
+
+    fn programs(&self) -> Vec<Arc<Running>> {
+        let state = self.lock();
+        let first = state.running.values().filter(|(_, output)| *output == 0);
+        first.map(|(program, _)| Arc::clone(program)).collect()
+    }
+
+    /// Where the queries stand that run: one row per query and split.
+    pub(super) async fn progress(&self) -> Vec<Progress> {
+        let mut all = Vec::new();
+        for program in self.programs() {
+            let (asked, answer) = oneshot::channel();
+            program.control.tell(Command::Progress(asked));
+            // A program that has ended says nothing.
+            all.extend(answer.await.unwrap_or_default());
+        }
+        all
     }
 
     /// Stops every query after the interval that runs, and waits for it.
@@ -280,9 +293,9 @@ impl Engine {
             program.control.stop();
         }
         for program in running {
-            let mut ended = program.ended.clone();
+            let mut outcome = program.outcome.clone();
             // The sender goes only when the program has ended.
-            let _ = ended.wait_for(Option::is_some).await;
+            let _ = outcome.wait_for(|fate| fate.ended.is_some()).await;
         }
     }
 
@@ -310,6 +323,10 @@ impl Engine {
     /// The state as it is now, to plan against.
     pub(super) fn snapshot(&self) -> State {
         self.lock().clone()
+    }
+
+    pub(super) fn is_manual(&self) -> bool {
+        self.inner.manual
     }
 
     pub(super) async fn start(&self, program: launch::Planned) -> Result<Vec<Query>> {

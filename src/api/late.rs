@@ -5,7 +5,7 @@
 
 use super::planning::{Planning, Target};
 use crate::catalog::{Relation, Table};
-use crate::driver::output::Delivery;
+use crate::driver::output::{Delivery, Pace};
 use crate::dstream::graph::{Graph, Op};
 use crate::dstream::system;
 use crate::dstream::table::{Column, TableSpec};
@@ -45,7 +45,7 @@ pub fn late_relations(graph: &Graph) -> Vec<(String, TableSpec)> {
 }
 
 /// The table that the clause names, if the query has it.
-pub fn clause(query: &StreamQuery) -> Option<(&Name, &Range<usize>)> {
+fn clause(query: &StreamQuery) -> Option<(&Name, &Range<usize>)> {
     query.clauses.iter().find_map(|clause| match &clause.kind {
         ClauseKind::LateRowsInto(name) => Some((name, &clause.span)),
         _ => None,
@@ -105,7 +105,7 @@ impl Planning<'_> {
         let schema = match &target {
             Target::Sink(spec) if spec.columns.is_empty() => late.schema(),
             Target::Sink(spec) | Target::Table(spec) => spec.physical_schema(),
-            Target::Reader => late.schema(),
+            Target::Reader | Target::Callback(_) => late.schema(),
         };
         if let Some(message) = misfit(&name.value, &late, &schema) {
             let columns: Vec<&str> = late.columns.iter().map(|c| c.name.as_str()).collect();
@@ -178,6 +178,10 @@ impl Fitted {
 }
 
 impl Delivery for Fitted {
+    fn clock(&mut self, clock_ns: i64) {
+        self.to.clock(clock_ns);
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         let fitted = batches.iter().map(|b| self.fitted(b)).collect::<Result<Vec<_>>>()?;
         self.to.prepare(interval, &fitted)
@@ -193,5 +197,9 @@ impl Delivery for Fitted {
 
     fn stop(&mut self, why: Option<&Error>) {
         self.to.stop(why);
+    }
+
+    fn pace(&self) -> Pace {
+        self.to.pace()
     }
 }

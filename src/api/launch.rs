@@ -1,19 +1,21 @@
 //! Starting a program: its thread opens sources and sinks, reads static tables, plans every task, then runs.
 
-use super::delivery::{ToReader, ToSink, ToTable};
+use super::delivery::{ToCallback, ToReader, ToSink, ToTable};
 use super::drive::{Control, drive};
 use super::engine::{Engine, State};
 use super::late::{Fitted, LateInto};
 use super::planning::{Planning, Routed, Target};
-use super::query::{Ended, Query, Running, Update, shared};
+use super::query::{Ended, Fate, Query, Running, Unread};
 use crate::config::Settings;
 use crate::connectors::memory::{InsertHandle, MemoryTable};
 use crate::connectors::{Bell, Source, Workers};
+use crate::driver::event_time::{Clockwork, Skew};
 use crate::driver::execute::Tasks;
-use crate::driver::intake::{Clockwork, Intake};
+use crate::driver::intake::Intake;
+use crate::driver::lanes::Ring;
 use crate::driver::late::LateLog;
 use crate::driver::output::{Delivery, Outputs, Receiver};
-use crate::driver::{Clock, Program};
+use crate::driver::{Clock, Parts, Program};
 use crate::dstream::graph::{Graph, Op, SourceNode};
 use crate::dstream::system::{DEAD_LETTERS, LATE_ROWS, OF};
 use crate::dstream::table::TableSpec;
@@ -24,7 +26,6 @@ use crate::operators::fragment::{Workshop, failed};
 use crate::operators::static_table::StaticTables;
 use crate::plan::branch::static_tables;
 use crate::plan::compile::{QueryPlan, compile};
-use crate::storage::Journal;
 use crate::tasks::Pool;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -49,23 +50,24 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
     let store = Arc::new(BatchStore::default());
     let late = Arc::new(LateLog::new(planned.state.settings.kept_rows));
     let metrics = Arc::new(Metrics::default());
-    let (end, ended) = watch::channel(None);
+    let (news, outcome) = watch::channel(Fate::default());
+    let news = Arc::new(news);
     let running = Arc::new(Running {
         control: Arc::clone(&control),
         store: Arc::clone(&store),
         late: Arc::clone(&late),
         metrics: Arc::clone(&metrics),
-        ended,
+        outcome,
     });
     let mut queries = Vec::new();
     let mut deliveries = Vec::new();
     for (index, routed) in planned.queries.iter().enumerate() {
         let output = &planned.graph.outputs[index];
-        let (delivery, updates) = delivery(&routed.target, output.bounded, &output.schema, &control, &planned.state)?;
+        let (delivery, updates) = delivery(&routed.target, output.bounded, &output.schema, &planned.state)?;
         let late = match &routed.late {
             None => None,
             Some(LateInto { target, schema }) => {
-                let (to, _) = self::delivery(target, output.bounded, schema, &control, &planned.state)?;
+                let (to, _) = self::delivery(target, output.bounded, schema, &planned.state)?;
                 let schema = Arc::clone(schema);
                 Some(Box::new(Fitted { to, schema }) as Box<dyn Delivery>)
             }
@@ -94,6 +96,8 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
         late,
         metrics,
         clock: Arc::clone(&engine.inner.clock),
+        news: Arc::clone(&news),
+        at_once: manual,
     };
     let (opened, open) = oneshot::channel();
     let runtime = engine.inner.runtime.as_ref().map(|r| r.handle().clone());
@@ -105,12 +109,13 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             Ok(program) => {
                 // Whoever started it may have gone; it runs all the same.
                 let _ = opened.send(Ok(()));
-                let _ = end.send(Some(drive(program, &control, manual)));
+                let ended = drive(program, &control, manual);
+                news.send_modify(|fate| fate.ended = Some(ended));
             }
             Err(error) => {
                 let error = Arc::new(error);
-                let _ = opened.send(Err(shared(&error)));
-                let _ = end.send(Some(Ended::Failed(error)));
+                let _ = opened.send(Err(error.again()));
+                news.send_modify(|fate| fate.ended = Some(Ended::Failed(error)));
             }
         }
     };
@@ -124,33 +129,36 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
     }
 }
 
-type Delivering = (Box<dyn Delivery>, Option<mpsc::UnboundedReceiver<Result<Update>>>);
+type Delivering = (Box<dyn Delivery>, Option<Unread>);
 
-fn delivery(
-    target: &Target,
-    bounded: bool,
-    schema: &SchemaRef,
-    control: &Arc<Control>,
-    state: &State,
-) -> Result<Delivering> {
+fn delivery(target: &Target, bounded: bool, schema: &SchemaRef, state: &State) -> Result<Delivering> {
     match target {
         Target::Reader => {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            let control = Arc::clone(control);
+            let (sender, updates) = mpsc::unbounded_channel();
+            let bytes = Arc::default();
             let reader = ToReader {
                 schema: Arc::clone(schema),
                 updates: sender,
-                control,
+                unread: Arc::clone(&bytes),
                 prepared: None,
             };
-            Ok((Box::new(reader), Some(receiver)))
+            Ok((Box::new(reader), Some(Unread { updates, bytes })))
+        }
+        Target::Callback(callback) => {
+            let to = ToCallback {
+                schema: Arc::clone(schema),
+                callback: callback.clone(),
+                prepared: None,
+            };
+            Ok((Box::new(to), None))
         }
         Target::Sink(spec) => {
             let connector = spec.connector.as_deref().and_then(crate::connectors::find);
             let Some(open) = connector.and_then(|c| c.sink) else {
                 return Err(Error::refused(format!("`{}` cannot be written to", spec.name)));
             };
-            Ok((Box::new(ToSink(open(spec, Arc::clone(schema), bounded)?)), None))
+            let sink = open(spec, Arc::clone(schema), bounded)?;
+            Ok((Box::new(ToSink::new(sink, spec)), None))
         }
         Target::Table(spec) => {
             let insert = memory_insert(state, spec)?;
@@ -181,6 +189,9 @@ struct Build {
     late: Arc<LateLog>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    news: Arc<watch::Sender<Fate>>,
+    /// Every output is delivered to within the interval.
+    at_once: bool,
 }
 
 impl Build {
@@ -226,24 +237,32 @@ impl Build {
                 intakes.push(self.intake(source, state, snapshot, &node.schema)?);
             }
         }
-        let outputs = Outputs::new(&graph.outputs, deliveries);
-        Ok(Program {
-            graph: Arc::new(graph),
+        let outputs = self.outputs(&graph, deliveries)?;
+        Ok(Program::new(Parts {
+            graph,
             settings,
             intakes,
             tasks,
             pool: self.tasks.clone(),
             store: Arc::clone(&self.store),
-            journal: Journal::default(),
             outputs,
             late: Arc::clone(&self.late),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
-            next: 0,
-            clock_ns: i64::MIN,
-            oldest_needed: None,
-            next_end_ns: None,
-        })
+        }))
+    }
+
+    fn outputs(&self, graph: &Graph, deliveries: Vec<Receiver>) -> Result<Outputs> {
+        let control = Arc::clone(&self.control);
+        let ring: Ring = Arc::new(move || control.ring());
+        let news = Arc::clone(&self.news);
+        let told = move |output: usize, why: &Arc<Error>| {
+            news.send_modify(|fate| {
+                fate.failed.insert(output, Arc::clone(why));
+            });
+        };
+        let ring = (!self.at_once).then_some(&ring);
+        Outputs::new(&graph.outputs, deliveries, ring, Box::new(told))
     }
 
     fn intake(&self, node: &SourceNode, state: &State, snapshot: bool, schema: &SchemaRef) -> Result<Intake> {
@@ -260,6 +279,7 @@ impl Build {
                     expr,
                     unit: time.unit,
                     delay_ns: time.delay_ns,
+                    skew: Skew::of(&node.table, &time.column)?,
                 })
             }
         };
@@ -312,11 +332,13 @@ impl Build {
             late: Arc::new(LateLog::new(0)),
             metrics: Arc::default(),
             clock: Arc::clone(&self.clock),
+            news: Arc::new(watch::channel(Fate::default()).0),
+            at_once: true,
         };
         let settings = state.settings.clone();
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![to], true)?;
         match drive(program, &build.control, false) {
-            Ended::Failed(error) => Err(shared(&error)),
+            Ended::Failed(error) => Err(error.again()),
             Ended::Stopped => Err(Error::new(
                 Kind::Internal,
                 format!("reading `{}` was stopped", spec.name),

@@ -1,5 +1,6 @@
 //! Statements to changes of the catalog and to programs, against a state that may be a scratch copy.
 
+use super::delivery::Callback;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
 use crate::catalog::{Relation, Table, View};
@@ -48,6 +49,7 @@ pub struct Routed {
 #[derive(Debug, Clone)]
 pub enum Target {
     Reader,
+    Callback(Callback),
     Sink(Arc<TableSpec>),
     Table(Arc<TableSpec>),
 }
@@ -177,17 +179,7 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
-        if let Some((_, place)) = super::late::clause(&create.query) {
-            let misplaced = Diagnostic::error(
-                "misplaced",
-                "LATE ROWS INTO belongs to a query that runs, not to a view",
-            );
-            return Err(vec![
-                misplaced
-                    .at(place.clone())
-                    .help("write it after the SELECT or INSERT that reads the view"),
-            ]);
-        }
+        super::clauses::refuse_in_view(&create.query)?;
         let plan = self.logical(&create.query, span)?;
         let plan = match create.columns.is_empty() {
             true => plan,
@@ -228,15 +220,18 @@ impl<'a> Planning<'a> {
         let plan = match &create.from {
             SinkInput::Nothing => None,
             SinkInput::Query(query) => {
-                let plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
-                late = self.late_into(query, &plan, span)?;
-                Some(plan.plan)
+                let mut plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
+                late = self.clauses(query, &mut plan, span)?;
+                Some(plan)
             }
-            SinkInput::Relation(name) => Some(self.whole_relation(name, span)?),
+            SinkInput::Relation(name) => Some(QueryPlan::new(
+                create.name.value.clone(),
+                self.whole_relation(name, span)?,
+            )),
         };
         self.state.catalog.put(Relation::Sink(Arc::clone(&spec)));
         Ok(plan.map(|plan| Routed {
-            plan: QueryPlan::new(create.name.value.clone(), plan),
+            plan,
             target: Target::Sink(spec),
             once: false,
             late,
@@ -278,6 +273,7 @@ impl<'a> Planning<'a> {
                 }
             }
             self.state.catalog.remove(&name.value);
+            self.state.flows.remove(&name.value);
         }
         Ok(())
     }
@@ -285,10 +281,9 @@ impl<'a> Planning<'a> {
     /// A SELECT, named by its place.
     pub fn query(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<Routed> {
         let plan = self.planned(query, span)?;
-        self.state.unnamed += 1;
-        let mut plan = QueryPlan::new(format!("q{}", self.state.unnamed), plan);
+        let mut plan = QueryPlan::new(self.next_name(), plan);
         plan.titles = titles(&query.query);
-        let late = self.late_into(query, &plan, span)?;
+        let late = self.clauses(query, &mut plan, span)?;
         Ok(Routed {
             plan,
             target: Target::Reader,
@@ -297,90 +292,10 @@ impl<'a> Planning<'a> {
         })
     }
 
-    /// An INSERT: the query's columns are those of the target.
-    pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
-        if insert.target.value == "stdout" && self.state.catalog.get("stdout").is_none() {
-            self.declare_stdout();
-        }
-        let target = self.relation(&insert.target)?.clone();
-        let plan = self.logical(&insert.query, span)?;
-        let (plan, target) = match target {
-            Relation::Sink(spec) => (plan, Target::Sink(spec)),
-            Relation::Table(table) => {
-                let plan = self.fitted(plan, &table.spec, insert, span)?;
-                let writes = table.spec.connector.as_deref().and_then(crate::connectors::find);
-                match writes {
-                    None => (plan, Target::Table(table.spec)),
-                    Some(connector) if connector.sink.is_some() => (plan, Target::Sink(table.spec)),
-                    Some(connector) => {
-                        let message = format!("connector `{}` cannot be written to", connector.spec.name);
-                        let wrong = Diagnostic::error("not_writable", message).at(insert.target.span.clone());
-                        return Err(vec![wrong]);
-                    }
-                }
-            }
-            Relation::View(_) => {
-                let message = format!("`{}` is a view: it cannot be written to", insert.target.value);
-                return Err(vec![
-                    Diagnostic::error("not_writable", message).at(insert.target.span.clone()),
-                ]);
-            }
-        };
-        let plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
-        let late = self.late_into(&insert.query, &plan, span)?;
-        Ok(Routed {
-            plan,
-            target,
-            once: false,
-            late,
-        })
-    }
-
-    /// The query's columns cast to those of the table; columns that are not named are NULL.
-    fn fitted(
-        &self,
-        plan: LogicalPlan,
-        spec: &TableSpec,
-        insert: &Insert,
-        span: &Range<usize>,
-    ) -> Planned<LogicalPlan> {
-        let schema = spec.physical_schema();
-        let names: Vec<String> = match insert.columns.is_empty() {
-            true => schema.fields().iter().map(|f| f.name().clone()).collect(),
-            false => insert.columns.iter().map(|n| n.value.clone()).collect(),
-        };
-        if let Some(unknown) = insert
-            .columns
-            .iter()
-            .find(|n| schema.field_with_name(&n.value).is_err())
-        {
-            let message = format!("`{}` has no column `{}`", spec.name, unknown.value);
-            let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-            let wrong = Diagnostic::error("unknown_column", message).at(unknown.span.clone());
-            return Err(vec![wrong.suggest(&unknown.value, known)]);
-        }
-        let columns = plan.schema().columns();
-        if columns.len() != names.len() {
-            let message = format!(
-                "`{}` takes {} columns, the query gives {}",
-                spec.name,
-                names.len(),
-                columns.len()
-            );
-            let wrong = Diagnostic::error("column_count", message).at(insert.target.span.clone());
-            return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);
-        }
-        let expr = |field: &Arc<datafusion::arrow::datatypes::Field>| {
-            let given = names
-                .iter()
-                .position(|n| n == field.name())
-                .map(|i| Expr::Column(columns[i].clone()));
-            let value = given.unwrap_or_else(|| datafusion::logical_expr::lit(datafusion::common::ScalarValue::Null));
-            datafusion::logical_expr::cast(value, field.data_type().clone()).alias(field.name())
-        };
-        let exprs: Vec<Expr> = schema.fields().iter().map(expr).collect();
-        let built = LogicalPlanBuilder::from(plan).project(exprs).and_then(|b| b.build());
-        built.map_err(|e| vec![self.diagnosed(&e, span)])
+    /// The name of a query that names no target: `q1`, `q2` …
+    pub(super) fn next_name(&mut self) -> String {
+        self.state.unnamed += 1;
+        format!("q{}", self.state.unnamed)
     }
 
     /// EXPLAIN: the graph of what would run.
@@ -470,11 +385,13 @@ impl<'a> Planning<'a> {
         self.optimised(plan, span)
     }
 
-    fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
-        let unsupported = query
-            .clauses
-            .iter()
-            .filter(|c| !matches!(c.kind, ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_)));
+    pub(super) fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let unsupported = query.clauses.iter().filter(|c| {
+            !matches!(
+                c.kind,
+                ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_) | ClauseKind::IdleTimeout(_)
+            )
+        });
         let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
         if !unsupported.is_empty() {
             return Err(unsupported);
@@ -491,28 +408,21 @@ impl<'a> Planning<'a> {
         let names = self.names();
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
-        let (session, seed) = (&self.state.session, self.state.settings.seed);
-        let planned = planner
-            .statement_to_plan(statement)
-            .and_then(unnest::joined)
-            .and_then(|plan| recorded(plan, session, seed, &query.query))
-            .and_then(break_ties);
+        let planned = planner.statement_to_plan(statement);
+        let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
-    /// `INSERT INTO stdout`: standard output needs no declaration.
-    fn declare_stdout(&mut self) {
-        let spec = TableSpec {
-            name: "stdout".to_string(),
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-            watermark: None,
-            connector: Some("stdout".to_string()),
-            options: Default::default(),
-            is_static: false,
-            definition: "CREATE SINK stdout WITH (connector = 'stdout')".to_string(),
-        };
-        self.state.catalog.put(Relation::Sink(Arc::new(spec)));
+    /// A plan that gives the same answer in every replay and for every cut. `query`: its text, if it has one.
+    pub(super) fn repeatable(
+        &self,
+        plan: LogicalPlan,
+        query: Option<&ast::Query>,
+    ) -> Result<LogicalPlan, DataFusionError> {
+        let (session, seed) = (&self.state.session, self.state.settings.seed);
+        unnest::joined(plan)
+            .and_then(|plan| recorded(plan, session, seed, query))
+            .and_then(break_ties)
     }
 
     /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.
@@ -551,7 +461,7 @@ impl<'a> Planning<'a> {
         Ok(())
     }
 
-    fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
+    pub(super) fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
         self.state
             .session
             .optimize(&plan)
@@ -559,7 +469,7 @@ impl<'a> Planning<'a> {
             .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
-    fn names(&self) -> Names<'_> {
+    pub(super) fn names(&self) -> Names<'_> {
         let mut options = self.state.session.config_options().as_ref().clone();
         options.extensions.insert(WindowOptions {
             time_zone: self.state.settings.time_zone.clone(),

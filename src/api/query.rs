@@ -1,6 +1,7 @@
 //! A running query: its updates, its numbers, and ways to stop it.
 
 use super::drive::Control;
+use crate::driver::lanes::bytes_of;
 use crate::driver::late::LateLog;
 use crate::dstream::record::BatchId;
 use crate::error::{Error, Result};
@@ -10,7 +11,9 @@ use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{Stream, StreamExt};
+use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, watch};
@@ -31,8 +34,16 @@ pub(super) struct Running {
     pub store: Arc<BatchStore>,
     pub late: Arc<LateLog>,
     pub metrics: Arc<Metrics>,
+    pub outcome: watch::Receiver<Fate>,
+}
+
+/// What has become of a program.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
     /// How it ended; `None` while it runs.
-    pub ended: watch::Receiver<Option<Ended>>,
+    pub ended: Option<Ended>,
+    /// Its queries that have failed, by their place, while others may go on.
+    pub failed: BTreeMap<usize, Arc<Error>>,
 }
 
 /// How a program ended.
@@ -51,7 +62,13 @@ pub struct Query {
     pub(super) output: usize,
     pub(super) bounded: bool,
     pub(super) running: Arc<Running>,
-    pub(super) updates: Mutex<Option<mpsc::UnboundedReceiver<Result<Update>>>>,
+    pub(super) updates: Mutex<Option<Unread>>,
+}
+
+/// Updates on their way to their reader.
+pub(super) struct Unread {
+    pub updates: mpsc::UnboundedReceiver<Result<Update>>,
+    pub bytes: Arc<AtomicUsize>,
 }
 
 impl Query {
@@ -117,27 +134,47 @@ impl Query {
         all.map_err(|e| Error::internal("the rows of a query do not fit together").because(e))
     }
 
-    /// Waits for the end of its program and gives the numbers.
+    /// Waits for the end of its program, or for its own failure, and gives the numbers.
+    ///
+    /// Errors: what made it fail. The other queries of its program may go on.
+    pub async fn wait(&self) -> Result<Summary> {
+        let mut outcome = self.running.outcome.clone();
+        let over = |fate: &Fate| fate.ended.is_some() || fate.failed.contains_key(&self.output);
+        let fate = outcome.wait_for(over).await;
+        let Ok(fate) = fate else {
+            return Err(Error::internal("the engine has gone"));
+        };
+        match (fate.failed.get(&self.output), &fate.ended) {
+            (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again()),
+            _ => Ok(self.summary()),
+        }
+    }
+
+    /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
     ///
     /// Errors: what made it fail.
-    pub async fn wait(&self) -> Result<Summary> {
-        let mut ended = self.running.ended.clone();
-        let ended = ended.wait_for(Option::is_some).await;
-        match ended.as_deref() {
-            Ok(Some(Ended::Failed(error))) => Err(shared(error)),
-            Ok(_) => Ok(self.summary()),
-            Err(_) => Err(Error::internal("the engine has gone")),
+    pub(super) async fn settled(&self) -> Result<()> {
+        let mut resting = self.running.control.resting();
+        tokio::select! {
+            ended = self.wait() => ended.map(drop),
+            // The program holds the sender as long as it has not ended.
+            _ = resting.wait_for(|rests| *rests) => Ok(()),
         }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.running.outcome.borrow().ended.is_some() || *self.running.control.resting().borrow()
     }
 
     /// Whether it was stopped before its input had ended.
     pub fn stopped(&self) -> bool {
-        matches!(*self.running.ended.borrow(), Some(Ended::Stopped))
+        matches!(self.running.outcome.borrow().ended, Some(Ended::Stopped))
     }
 
     /// The numbers so far, of the whole program.
     pub fn summary(&self) -> Summary {
-        self.running.metrics.summary()
+        let kept = self.running.store.state_rows();
+        self.running.metrics.summary(kept as u64)
     }
 
     /// Stops the query after the interval that runs; what it has given stays. Nothing is flushed: its open windows are
@@ -164,16 +201,9 @@ impl Query {
     }
 }
 
-/// An error that several readers are told of.
-pub(super) fn shared(error: &Arc<Error>) -> Error {
-    let mut copy = Error::new(error.kind, error.message.clone());
-    copy.diagnostics = error.diagnostics.clone();
-    copy
-}
-
 /// The updates of a query, in the order of intervals; ends when the query has given everything.
 pub struct Updates {
-    updates: Option<mpsc::UnboundedReceiver<Result<Update>>>,
+    updates: Option<Unread>,
     control: Arc<Control>,
     output: usize,
 }
@@ -181,14 +211,15 @@ pub struct Updates {
 impl Updates {
     /// An update that is there already.
     pub fn try_next(&mut self) -> Option<Result<Update>> {
-        let update = self.updates.as_mut()?.try_recv().ok()?;
+        let update = self.updates.as_mut()?.updates.try_recv().ok()?;
         self.taken(&update);
         Some(update)
     }
 
     fn taken(&self, update: &Result<Update>) {
-        if let Ok(update) = update {
-            self.control.taken(update.batch.get_array_memory_size());
+        if let (Ok(update), Some(unread)) = (update, &self.updates) {
+            unread.bytes.fetch_sub(bytes_of(&update.batch), Ordering::Relaxed);
+            self.control.ring();
         }
     }
 }
@@ -200,7 +231,7 @@ impl Stream for Updates {
         let Some(updates) = self.updates.as_mut() else {
             return Poll::Ready(None);
         };
-        let next = updates.poll_recv(context);
+        let next = updates.updates.poll_recv(context);
         if let Poll::Ready(Some(update)) = &next {
             self.taken(update);
         }

@@ -1,6 +1,7 @@
 //! A text, statement by statement: what it defines, what it starts, what it answers.
 
 use super::engine::{Engine, State};
+use super::filling::{Filling, filled_by, settle};
 use super::launch::Planned;
 use super::planning::{Planning, Routed, Target, mistakes};
 use super::query::Query;
@@ -41,7 +42,9 @@ pub struct Script {
     /// Given out before the next statement is looked at.
     ready: std::collections::VecDeque<Outcome>,
     /// INSERTs that run: a SELECT of their table waits for them.
-    filling: Vec<(String, Query)>,
+    filling: Vec<Filling>,
+    /// The engine runs this text and no other: a table without connector ends with the last INSERT into it.
+    whole: bool,
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -71,8 +74,16 @@ impl Script {
             waiting: Vec::new(),
             ready: Default::default(),
             filling: Vec::new(),
+            whole: false,
             warnings,
         }
+    }
+
+    /// The engine runs this text and no other: a table without connector ends when every INSERT of the text into it has
+    /// ended. Without this it ends when it is dropped, or with the engine.
+    pub fn whole(mut self) -> Script {
+        self.whole = true;
+        self
     }
 
     /// Runs the next statement. `None` at the end of the text.
@@ -112,7 +123,14 @@ impl Script {
             Statement::Insert(insert) => {
                 let routed = self.plan(|p| p.insert(&insert, &span))?;
                 self.keep_tables();
-                self.waiting.push((routed, span));
+                if !routed.only_into_memory() || !tables_of(&routed).is_empty() {
+                    self.waiting.push((routed, span));
+                    return Ok(None);
+                }
+                // Rows of the SQL itself are there at once.
+                let (graph, state) =
+                    self.plan(|p| Ok((p.graph(std::slice::from_ref(&routed), &span)?, p.state.clone())))?;
+                self.start_inserts(vec![routed], graph, state).await?;
                 Ok(None)
             }
             Statement::Explain(explain) => {
@@ -124,6 +142,12 @@ impl Script {
                     graph
                 })?;
                 Ok(Some(Outcome::Rows(show::explained(&graph)?)))
+            }
+            Statement::ShowProgress => {
+                self.start_waiting().await?;
+                Ok(Some(Outcome::Rows(super::progress::rows(
+                    &self.engine.progress().await,
+                )?)))
             }
             Statement::CreateTable(create) if create.query.is_some() => {
                 self.create_filled(create, &span).await.map(Some)
@@ -188,9 +212,10 @@ impl Script {
         }
         self.keep_tables();
         let reads_streams = !graph.sources.is_empty();
+        let reads = tables_of(&routed);
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
         if reads_streams {
-            self.filling.push((name, query.again()));
+            self.filling.push(Filling::new(name, reads, &query));
             self.ready.push_back(Outcome::Started(query));
         } else {
             query.wait().await?;
@@ -291,11 +316,17 @@ impl Script {
         let (queries, spans): (Vec<Routed>, Vec<Range<usize>>) = std::mem::take(&mut self.waiting).into_iter().unzip();
         let span = spans.first().cloned().unwrap_or(0..0);
         let (graph, state) = self.plan(|p| Ok((p.graph(&queries, &span)?, p.state.clone())))?;
+        self.start_inserts(queries, graph, state).await
+    }
+
+    /// Starts INSERTs as one program. Those that read no stream are waited for.
+    async fn start_inserts(&mut self, queries: Vec<Routed>, graph: Graph, state: State) -> Result<()> {
         let filled = |q: &Routed| -> Vec<Target> {
             let late = q.late.iter().map(|late| late.target.clone());
             std::iter::once(q.target.clone()).chain(late).collect()
         };
         let targets: Vec<Vec<Target>> = queries.iter().map(filled).collect();
+        let reads: Vec<BTreeSet<String>> = queries.iter().map(tables_of).collect();
         let of_values = graph.sources.is_empty();
         let started = self
             .engine
@@ -306,7 +337,8 @@ impl Script {
                 snapshot: false,
             })
             .await?;
-        for (query, targets) in started.into_iter().zip(targets) {
+        self.seal_tables();
+        for ((query, targets), reads) in started.into_iter().zip(targets).zip(reads) {
             if of_values {
                 query.wait().await?;
                 self.ready
@@ -315,7 +347,8 @@ impl Script {
             }
             for target in targets {
                 if let Target::Table(spec) | Target::Sink(spec) = target {
-                    self.filling.push((spec.name.clone(), query.again()));
+                    self.filling
+                        .push(Filling::new(spec.name.clone(), reads.clone(), &query));
                 }
             }
             self.ready.push_back(Outcome::Started(query));
@@ -325,17 +358,29 @@ impl Script {
 
     /// A SELECT of a table sees what earlier statements insert into it: it waits for them.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
-        let read: BTreeSet<String> = stream_tables(&routed.plan.plan)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        for (_, query) in self
-            .filling
-            .iter()
-            .filter(|(name, query)| read.contains(name) && query.bounded())
-        {
-            query.wait().await?;
+        self.seal_tables();
+        if self.engine.is_manual() {
+            return Ok(());
         }
-        Ok(())
+        settle(&self.filling, tables_of(routed)).await
     }
+
+    /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run.
+    fn seal_tables(&self) {
+        if !self.whole {
+            return;
+        }
+        let filled: BTreeSet<&str> = self.statements.as_slice().iter().flat_map(filled_by).collect();
+        let waiting: BTreeSet<&str> = self.waiting.iter().flat_map(|(routed, _)| routed.fills()).collect();
+        let state = self.engine.lock();
+        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name);
+        let tables = state.memory.iter().filter(|(name, _)| ended(name));
+        tables.for_each(|(_, table)| table.seal());
+    }
+}
+
+/// The streams that a query reads.
+fn tables_of(routed: &Routed) -> BTreeSet<String> {
+    let tables = stream_tables(&routed.plan.plan);
+    tables.into_iter().map(|(name, _)| name).collect()
 }

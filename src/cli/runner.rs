@@ -8,6 +8,7 @@ use super::stdin;
 use super::summary;
 use super::text::Text;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use waterwheel::error::{Diagnostic, Error, Kind};
 use waterwheel::metrics::Stopwatch;
 use waterwheel::{Engine, Outcome, Query, Script};
@@ -61,9 +62,10 @@ impl Runner {
 
     /// Nothing starts while the text has mistakes, unless it is to be kept going.
     pub async fn run(mut self) -> Exit {
-        let Some(mut script) = self.planned().await else {
+        let Some(script) = self.planned().await else {
             return self.worst;
         };
+        let mut script = script.whole();
         self.interrupts.begin();
         let mut background = Vec::new();
         while let Some(outcome) = script.next().await {
@@ -145,17 +147,7 @@ impl Runner {
         if abandoned || self.interrupts.happened() {
             self.engine.shutdown().await;
         }
-        let mut told: Vec<usize> = Vec::new();
-        for (index, query) in background.iter().enumerate() {
-            let result = query.wait().await;
-            let together = |before: &usize| background[*before].same_program(query);
-            if let Err(error) = result
-                && !told.iter().any(together)
-            {
-                told.push(index);
-                self.failed(&error, Exit::Broke);
-            }
-        }
+        self.wait_for(&background).await;
         if self.printer.is_closed() {
             return Exit::Done;
         }
@@ -169,6 +161,31 @@ impl Runner {
         match self.interrupts.happened() {
             true => Exit::Interrupted,
             false => self.worst,
+        }
+    }
+
+    /// Tells of each query that fails, when it does. Those that fail for one reason are told of together.
+    async fn wait_for(&mut self, background: &[Query]) {
+        let waits = background
+            .iter()
+            .map(|query| async move { (query, query.wait().await) });
+        let mut waits: FuturesUnordered<_> = waits.collect();
+        let mut told: Vec<(&Query, String)> = Vec::new();
+        while let Some((query, result)) = waits.next().await {
+            let Err(error) = result else { continue };
+            let together =
+                |(before, message): &(&Query, String)| before.same_program(query) && *message == error.message;
+            if told.iter().any(together) {
+                continue;
+            }
+            match background.len() {
+                1 => self.failed(&error, Exit::Broke),
+                _ => {
+                    let named = format!("`{}` has failed: {}", query.name(), error.message);
+                    self.failed(&Error::new(error.kind, named), Exit::Broke);
+                }
+            }
+            told.push((query, error.message));
         }
     }
 

@@ -18,7 +18,9 @@ fn total(queries: &[Query]) -> Summary {
         sum.late_partial += one.late_partial;
         sum.bad += one.bad;
         sum.null_time += one.null_time;
+        sum.late_in_order += one.late_in_order;
         sum.late_delay_ns = sum.late_delay_ns.max(one.late_delay_ns);
+        sum.jump_ns = sum.jump_ns.max(one.jump_ns);
     }
     sum
 }
@@ -47,7 +49,21 @@ pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
         sum.intervals, sum.rows_in, sum.rows_out, sum.late, sum.late_partial, sum.bad, sum.null_time
     ));
     text.push_str(&advice(&sum));
+    text.push_str(order(&sum));
+    text.push_str(&jump(&sum));
     text
+}
+
+/// A line about an event time that has closed every window up to some day in the future.
+fn jump(sum: &Summary) -> String {
+    if sum.jump_ns == 0 {
+        return String::new();
+    }
+    let days = sum.jump_ns / 86_400_000_000_000;
+    format!(
+        "warning: an event time lies {days} days ahead of the clock, and rows before it may be late now; \
+         max_future_skew = '1 hour' in WITH (…) makes such rows bad records\n"
+    )
 }
 
 /// From so many late rows on, and so many in a hundred, a larger delay is advised.
@@ -64,6 +80,17 @@ fn advice(sum: &Summary) -> String {
         "warning: {per_cent} % of the rows were late; WATERMARK FOR … - {} would have taken them in\n",
         round_up(sum.late_delay_ns)
     )
+}
+
+/// A line about files whose names are not in the order of their rows.
+fn order(sum: &Summary) -> &'static str {
+    match sum.late_in_order {
+        0 => "",
+        _ => {
+            "warning: rows of files that are read in the order of their names were late; with splits = 'file' each file \
+             is judged by its own rows\n"
+        }
+    }
 }
 
 /// The next duration that people would write.
@@ -102,6 +129,16 @@ mod tests {
         for (ns, text) in cases {
             assert_eq!(round_up(ns), text);
         }
+    }
+
+    #[test]
+    fn a_jump_is_told_in_days() {
+        assert_eq!(jump(&Summary::default()), "");
+        let jumped = Summary {
+            jump_ns: 3 * 86_400_000_000_000 + 5,
+            ..Summary::default()
+        };
+        assert!(jump(&jumped).starts_with("warning: an event time lies 3 days ahead of the clock"));
     }
 
     #[test]

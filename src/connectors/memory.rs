@@ -37,6 +37,16 @@ struct Contents {
     next_bell: u64,
 }
 
+impl Contents {
+    /// Adds a bell and gives its number.
+    fn hang(&mut self, bell: Bell) -> u64 {
+        let number = self.next_bell;
+        self.next_bell += 1;
+        self.bells.insert(number, bell);
+        number
+    }
+}
+
 struct Inserted {
     name: String,
     /// Without empty ones. A batch's place is the block of its rows.
@@ -95,6 +105,7 @@ impl MemoryTable {
         Arc::new(MemorySource {
             table: Arc::clone(&self.table),
             lengths: Some(lengths),
+            watched: Mutex::default(),
         })
     }
 
@@ -103,6 +114,7 @@ impl MemoryTable {
         Arc::new(MemorySource {
             table: Arc::clone(&self.table),
             lengths: None,
+            watched: Mutex::default(),
         })
     }
 }
@@ -182,6 +194,8 @@ struct MemorySource {
     table: Arc<Table>,
     /// How many batches of each split a snapshot holds; `None`: all, now and later.
     lengths: Option<Vec<usize>>,
+    /// The number of the bell for new splits, once there is one.
+    watched: Mutex<Option<u64>>,
 }
 
 impl Source for MemorySource {
@@ -212,12 +226,13 @@ impl Source for MemorySource {
         })
     }
 
+    fn watch(&self, bell: Bell) {
+        let number = self.table.lock().hang(bell);
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(number);
+    }
+
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let mut contents = self.table.lock();
-        let number = contents.next_bell;
-        contents.next_bell += 1;
-        contents.bells.insert(number, bell);
-        drop(contents);
+        let number = self.table.lock().hang(bell);
         Ok(Box::new(MemoryReader {
             table: Arc::clone(&self.table),
             split: split.id,
@@ -261,6 +276,15 @@ impl Source for MemorySource {
             block += 1;
         }
         Ok(batches)
+    }
+}
+
+impl Drop for MemorySource {
+    fn drop(&mut self) {
+        let watched = self.watched.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = watched {
+            self.table.lock().bells.remove(number);
+        }
     }
 }
 

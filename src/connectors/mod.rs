@@ -24,6 +24,8 @@ mod stdout;
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 pub use crate::formats::BadRecord;
+use crate::formats::CsvFormat;
+use crate::formats::table::format_of;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -94,6 +96,21 @@ pub trait Source: Send + Sync {
     /// The splits known now, in a stable order; ids never change. `more`: others may still appear.
     fn splits(&self) -> Result<Splits>;
 
+    /// Several files are read as one split, in the order of their names.
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    /// How long a split may be quiet before the others go on without it, in nanoseconds, unless the query says it:
+    /// `None` for ever.
+    fn idle_timeout_ns(&self) -> Option<i64> {
+        None
+    }
+
+    /// `bell` is to be rung whenever a split has appeared, or none can appear any more. For sources whose splits come
+    /// by themselves.
+    fn watch(&self, _bell: Bell) {}
+
     /// Opens a split at its beginning. `columns` are indices into [`Source::schema`], ascending, and may be empty
     /// (batches then carry a row count only). Does not read yet.
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>>;
@@ -134,6 +151,14 @@ pub trait SplitReader: Send {
 
 /// A table that is written to, interval by interval: prepare, then commit, in interval order.
 pub trait Sink: Send {
+    /// The recorded clock of the interval that is committed next, in nanoseconds since the epoch.
+    fn clock(&mut self, _clock_ns: i64) {}
+
+    /// Whether it is to be told the clock of intervals without rows too.
+    fn minds_clock(&self) -> bool {
+        false
+    }
+
     /// Takes the rows of an interval; nothing becomes visible yet.
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
 
@@ -173,6 +198,18 @@ pub struct Connector {
 pub struct Fault {
     pub subject: Subject,
     pub diagnostic: Diagnostic,
+}
+
+/// Options of a format that do not go together.
+fn format_faults(table: &TableSpec) -> Vec<Fault> {
+    if format_of(&table.options) != Some("csv") {
+        return Vec::new();
+    }
+    let fault = |error: Error| Fault {
+        subject: Subject::Value("quote".to_string()),
+        diagnostic: Diagnostic::error("option_value", error.message),
+    };
+    CsvFormat::of(table).err().map(fault).into_iter().collect()
 }
 
 /// A part of a declaration.

@@ -1,5 +1,6 @@
 //! Running the nodes of one interval, level by level, a task per partition.
 
+use super::idle::floored;
 use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op, WatermarkRule};
 use crate::dstream::nodes::{OFFSET, SPLIT};
@@ -116,41 +117,53 @@ pub fn held(copy: &Mutex<Runtime>) -> MutexGuard<'_, Runtime> {
 pub type Folded = (Batch, Option<State>);
 
 impl Program {
-    /// Runs all nodes of the interval; their batches are in the store afterwards.
-    pub(super) fn run_nodes(&mut self, entry: &Arc<Entry>, inline: bool) -> Result<()> {
+    /// Runs all nodes of the interval that some query needs; their batches are in the store afterwards. A task that fails
+    /// takes its query with it.
+    pub(super) fn run_nodes(&mut self, entry: &Arc<Entry>, inline: bool) {
         self.oldest_needed = None;
         self.next_end_ns = None;
         for level in 0..self.tasks.levels().len() {
             let mut jobs: Vec<Box<dyn FnOnce() -> Result<Folded> + Send>> = Vec::new();
             let mut names = Vec::new();
             for node in self.tasks.levels()[level].clone() {
-                if matches!(self.graph.nodes[node].op, Op::Source(_)) {
+                if matches!(self.graph.nodes[node].op, Op::Source(_)) || !self.live.needs(node) {
                     continue;
                 }
                 for partition in 0..self.tasks.partitions_of(&self.graph, node, entry) {
-                    jobs.push(self.job(node, partition, entry)?);
-                    names.push((node, partition));
+                    match self.job(node, partition, entry) {
+                        Ok(job) => {
+                            jobs.push(job);
+                            names.push((node, partition));
+                        }
+                        Err(error) => self.fail(node, error),
+                    }
                 }
             }
             let results = self.pool.run(jobs, inline);
             for ((node, partition), result) in names.into_iter().zip(results) {
-                let (batch, state) = result?;
-                let t = entry.record.interval;
-                if let Some(since) = batch.since.filter(|since| state.is_some() && *since < t) {
-                    self.journal.note(t, (node, partition), since);
-                }
-                self.store.put(rows_id(node, t, partition), Arc::new(batch));
-                if let Some(state) = state {
-                    // Noted here and not asked of the store, from which states may have been lost by then.
-                    let since = state.oldest_interval();
-                    self.oldest_needed = self.oldest_needed.into_iter().chain(since).min();
-                    let end = arrival_end(&self.graph, node, &state).filter(|end| *end > self.clock_ns);
-                    self.next_end_ns = self.next_end_ns.into_iter().chain(end).min();
-                    self.store.put_state(state_id(node, t, partition), state);
+                match result {
+                    Ok(done) if self.live.needs(node) => self.keep(node, partition, entry.record.interval, done),
+                    Ok(_) => {}
+                    Err(error) => self.fail(node, error),
                 }
             }
         }
-        Ok(())
+    }
+
+    /// What a task gave, into the store.
+    fn keep(&mut self, node: NodeId, partition: usize, t: u64, (batch, state): Folded) {
+        if let Some(since) = batch.since.filter(|since| state.is_some() && *since < t) {
+            self.journal.note(t, (node, partition), since);
+        }
+        self.store.put(rows_id(node, t, partition), Arc::new(batch));
+        if let Some(state) = state {
+            // Noted here and not asked of the store, from which states may have been lost by then.
+            let since = state.oldest_interval();
+            self.oldest_needed = self.oldest_needed.into_iter().chain(since).min();
+            let end = arrival_end(&self.graph, node, &state).filter(|end| *end > self.clock_ns);
+            self.next_end_ns = self.next_end_ns.into_iter().chain(end).min();
+            self.store.put_state(state_id(node, t, partition), state);
+        }
     }
 
     fn job(
@@ -173,7 +186,7 @@ impl Program {
             }));
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
-        let input = self.batch(*input, t, partition)?;
+        let input = floored(&graph, spec, self.batch(*input, t, partition)?, entry);
         let clock_ns = entry.record.clock_ns;
         Ok(Box::new(move || Ok((held(&copy).run(&input, clock_ns)?, None))))
     }

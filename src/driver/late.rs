@@ -57,6 +57,9 @@ impl LateLog {
         if let Some(delay) = report.late.iter().map(|row| row.behind_ns).max() {
             metrics.late_by(delay.saturating_add(intake.delay_ns()));
         }
+        if intake.source().is_ordered() {
+            metrics.late_in_order(report.late.len() as u64);
+        }
         let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
         for row in &report.late {
@@ -71,6 +74,7 @@ impl LateLog {
                 Some(batch) => batch,
                 None => whole_rows(intake, record)?,
             };
+            let batch = intake.whole_without_future(batch, entry.record.clock_ns)?;
             let rows = late_batch(&batch, &rows, panes)?;
             self.keep(panes, rows.clone());
             late.push(rows);

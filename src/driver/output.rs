@@ -1,17 +1,28 @@
-//! Outputs of a program: rows of an interval go to each, in order, are prepared and then committed.
+//! Outputs of a program: rows of an interval go to each, in order, are prepared and then committed. One that fails leaves
+//! the others running.
 
-use crate::dstream::graph::{Graph, Output};
+use super::lanes::{Lanes, News, Parcel, Ring, Ticket};
+use crate::dstream::graph::Output;
 use crate::error::{Error, Result};
 use crate::operators::Batch;
 use crate::operators::fragment::failed;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where the rows of one query go.
 pub trait Delivery: Send {
     /// Takes the rows of an interval (none when there are none); nothing becomes visible yet.
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
+
+    /// The recorded clock of the interval that is committed next.
+    fn clock(&mut self, _clock_ns: i64) {}
+
+    /// Whether it is to be told the clock of intervals without rows too.
+    fn minds_clock(&self) -> bool {
+        false
+    }
 
     /// Makes them visible. False when the reader wants no more.
     fn commit(&mut self, interval: u64) -> Result<bool>;
@@ -21,6 +32,27 @@ pub trait Delivery: Send {
 
     /// The query has been stopped: by its user (`None`) or by an error.
     fn stop(&mut self, why: Option<&Error>);
+
+    /// Bytes that it was given and that nobody has taken yet.
+    fn waiting_bytes(&self) -> usize {
+        0
+    }
+
+    /// Whether others would have to wait for it.
+    fn pace(&self) -> Pace {
+        Pace::AtOnce
+    }
+}
+
+/// How an output is delivered to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// It never waits for anybody: within the interval.
+    AtOnce,
+    /// It may be slow: at its own pace. Intervals without rows pass it by.
+    Own,
+    /// The same, together with all others of that name, in the order of intervals and outputs.
+    Shared(&'static str),
 }
 
 /// Who takes the rows of one query, and (`LATE ROWS INTO`) those that came too late for it.
@@ -29,134 +61,309 @@ pub struct Receiver {
     pub late: Option<Box<dyn Delivery>>,
 }
 
+impl Receiver {
+    /// Delivers an interval. False when the reader wants no more.
+    pub fn give(&mut self, parcel: &Parcel) -> Result<bool> {
+        self.rows.prepare(parcel.interval, &parcel.rows)?;
+        if let Some(late) = &mut self.late {
+            late.prepare(parcel.interval, &parcel.late)?;
+        }
+        self.rows.clock(parcel.clock_ns);
+        let more = self.rows.commit(parcel.interval)?;
+        if let Some(late) = &mut self.late {
+            late.clock(parcel.clock_ns);
+            // Whoever wants no late rows may want the others still.
+            late.commit(parcel.interval)?;
+        }
+        Ok(more)
+    }
+
+    pub fn finish(&mut self) -> Result<()> {
+        self.rows.finish()?;
+        self.late.as_mut().map_or(Ok(()), |late| late.finish())
+    }
+
+    pub fn stop(&mut self, why: Option<&Error>) {
+        self.rows.stop(why);
+        if let Some(late) = &mut self.late {
+            late.stop(why);
+        }
+    }
+
+    fn minds_clock(&self) -> bool {
+        self.rows.minds_clock() || self.late.as_ref().is_some_and(|late| late.minds_clock())
+    }
+
+    /// That of the slower of the two.
+    pub fn pace(&self) -> Pace {
+        let late = self.late.as_ref().map(|late| late.pace());
+        late.into_iter().fold(self.rows.pace(), Pace::max)
+    }
+}
+
+/// Is told which output has failed, and why.
+pub type OnFailure = Box<dyn Fn(usize, &Arc<Error>) + Send>;
+
 /// All outputs of a program.
-#[derive(Default)]
 pub struct Outputs {
     all: Vec<Delivered>,
+    lanes: Lanes,
+    on_failure: OnFailure,
+    /// Those that have failed, and why.
+    failed: BTreeMap<usize, Arc<Error>>,
+    /// Some output has come to its end without having failed.
+    some_ended: bool,
 }
 
 struct Delivered {
-    to: Box<dyn Delivery>,
-    late: Option<Box<dyn Delivery>>,
+    way: Way,
+    rows: Vec<RecordBatch>,
     /// Late rows of the interval that runs.
-    came_late: Vec<RecordBatch>,
+    late: Vec<RecordBatch>,
+    takes_late: bool,
+    /// Intervals without rows are delivered too.
+    minds_clock: bool,
     /// Rows that OFFSET still leaves out, and that LIMIT still lets through.
     skip: usize,
     left: Option<usize>,
     done: bool,
 }
 
+enum Way {
+    AtOnce(Receiver),
+    Lane(Ticket),
+}
+
 impl Outputs {
-    /// In the order of [`Graph::outputs`].
-    pub fn new(outputs: &[Output], receivers: Vec<Receiver>) -> Self {
-        let one = |(output, to): (&Output, Receiver)| Delivered {
-            to: to.rows,
-            late: to.late,
-            came_late: Vec::new(),
-            skip: output.skip,
-            left: output.fetch,
-            done: false,
+    /// In the order of [`Graph::outputs`](crate::dstream::graph::Graph::outputs). With `ring`, outputs that may be slow
+    /// are delivered to at their own pace, and it is rung when they have got on.
+    ///
+    /// Errors: a thread cannot be started.
+    pub fn new(
+        outputs: &[Output],
+        receivers: Vec<Receiver>,
+        ring: Option<&Ring>,
+        on_failure: OnFailure,
+    ) -> Result<Self> {
+        let traits = |r: &Receiver| (r.late.is_some(), r.minds_clock());
+        let traits: Vec<(bool, bool)> = receivers.iter().map(traits).collect();
+        let mut receivers: BTreeMap<usize, Receiver> = receivers.into_iter().enumerate().collect();
+        let (lanes, mut tickets) = match ring {
+            Some(ring) => Lanes::start(&mut receivers, ring)?,
+            None => Default::default(),
         };
-        Outputs {
-            all: outputs.iter().zip(receivers).map(one).collect(),
+        let mut all = Vec::new();
+        for (index, (output, (takes_late, minds_clock))) in outputs.iter().zip(traits).enumerate() {
+            let lane = tickets.remove(&index).map(Way::Lane);
+            let Some(way) = lane.or_else(|| receivers.remove(&index).map(Way::AtOnce)) else {
+                return Err(Error::internal("an output has no receiver"));
+            };
+            all.push(Delivered {
+                way,
+                rows: Vec::new(),
+                late: Vec::new(),
+                takes_late,
+                minds_clock,
+                skip: output.skip,
+                left: output.fetch,
+                done: false,
+            });
         }
+        Ok(Outputs {
+            all,
+            lanes,
+            on_failure,
+            failed: BTreeMap::new(),
+            some_ended: false,
+        })
     }
 
-    /// Hands each output its rows of the interval (`batches`, per output); gives how many there were.
-    pub fn prepare(&mut self, interval: u64, graph: &Graph, batches: &[Vec<Arc<Batch>>]) -> Result<usize> {
-        let mut rows = 0;
-        for ((output, delivered), batches) in graph.outputs.iter().zip(&mut self.all).zip(batches) {
-            if delivered.done {
-                continue;
-            }
-            let batches = batches
-                .iter()
-                .flat_map(|b| b.record_batches())
-                .filter(|b| b.num_rows() > 0)
-                .collect();
-            let batches = limited(in_order(batches, output)?, &mut delivered.skip, &mut delivered.left);
-            rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-            delivered.to.prepare(interval, &batches)?;
-        }
-        Ok(rows)
+    /// Whether an output still wants rows.
+    pub fn runs(&self, index: usize) -> bool {
+        self.all.get(index).is_some_and(|d| !d.done)
+    }
+
+    /// Whether any of them does.
+    pub fn any_runs(&self) -> bool {
+        self.all.iter().any(|d| !d.done)
+    }
+
+    /// Why nothing more is wanted, when that is because every output has failed.
+    pub fn all_failed(&self) -> Option<&Arc<Error>> {
+        self.failed
+            .values()
+            .next()
+            .filter(|_| !self.some_ended && !self.any_runs())
+    }
+
+    /// Why an output has failed, if it has.
+    pub fn failure(&self, index: usize) -> Option<&Arc<Error>> {
+        self.failed.get(&index)
+    }
+
+    /// Takes the rows of the interval that runs for an output; gives how many there are.
+    pub fn take(&mut self, index: usize, output: &Output, batches: &[Arc<Batch>]) -> Result<usize> {
+        let Some(delivered) = self.all.get_mut(index).filter(|d| !d.done) else {
+            return Ok(0);
+        };
+        let batches = batches
+            .iter()
+            .flat_map(|b| b.record_batches())
+            .filter(|b| b.num_rows() > 0)
+            .collect();
+        delivered.rows = limited(in_order(batches, output)?, &mut delivered.skip, &mut delivered.left);
+        Ok(delivered.rows.iter().map(RecordBatch::num_rows).sum())
     }
 
     /// Rows of the interval that came too late for an output.
-    pub fn came_late(&mut self, output: usize, rows: Vec<RecordBatch>) {
-        if let Some(delivered) = self.all.get_mut(output)
-            && delivered.late.is_some()
+    pub fn came_late(&mut self, index: usize, rows: Vec<RecordBatch>) {
+        if let Some(delivered) = self.all.get_mut(index)
+            && delivered.takes_late
         {
-            delivered.came_late.extend(rows);
+            delivered.late.extend(rows);
         }
     }
 
-    /// Hands late rows over; nothing becomes visible yet.
-    pub fn prepare_late(&mut self, interval: u64) -> Result<()> {
-        for delivered in self.all.iter_mut().filter(|d| !d.done) {
-            let rows = std::mem::take(&mut delivered.came_late);
-            if let Some(late) = &mut delivered.late {
-                late.prepare(interval, &rows)?;
+    /// Delivers the interval everywhere: prepared, then committed, now or at the pace of the output.
+    pub fn deliver(&mut self, interval: u64, clock_ns: i64) {
+        for index in 0..self.all.len() {
+            let delivered = &mut self.all[index];
+            if delivered.done {
+                continue;
+            }
+            let parcel = Parcel {
+                interval,
+                clock_ns,
+                rows: std::mem::take(&mut delivered.rows),
+                late: std::mem::take(&mut delivered.late),
+            };
+            let more = match &mut delivered.way {
+                Way::AtOnce(receiver) => receiver.give(&parcel),
+                Way::Lane(ticket) => {
+                    if delivered.minds_clock || !parcel.rows.is_empty() || !parcel.late.is_empty() {
+                        ticket.send(parcel);
+                    }
+                    Ok(true)
+                }
+            };
+            match more {
+                Err(error) => self.fail(index, &Arc::new(error)),
+                Ok(false) => self.stop_one(index),
+                Ok(true) if self.all[index].left == Some(0) => self.finish_one(index),
+                Ok(true) => {}
             }
         }
-        Ok(())
     }
 
-    /// Commits the interval everywhere. False when no output wants more.
-    pub fn commit(&mut self, interval: u64) -> Result<bool> {
-        let mut wanted = false;
-        for delivered in self.all.iter_mut().filter(|d| !d.done) {
-            let more = delivered.to.commit(interval)?;
-            if let Some(late) = &mut delivered.late {
-                // Whoever wants no late rows may want the others still.
-                late.commit(interval)?;
+    /// What has happened to outputs at their own pace. True when one of them wants no more.
+    pub fn look(&mut self) -> bool {
+        let mut changed = false;
+        for index in 0..self.all.len() {
+            let Way::Lane(ticket) = &self.all[index].way else {
+                continue;
+            };
+            let Some(news) = ticket.news() else { continue };
+            changed |= !self.all[index].done;
+            match news {
+                News::Failed(error) => self.note_failure(index, &Arc::new(error)),
+                News::Enough => self.some_ended = true,
             }
-            if !more {
-                delivered.stop(None);
-            } else if delivered.left == Some(0) {
-                delivered.finish()?;
+            self.all[index].done = true;
+        }
+        changed
+    }
+
+    /// Bytes that wait for the slowest output.
+    pub fn waiting_bytes(&self) -> usize {
+        let waiting = |d: &Delivered| match &d.way {
+            Way::Lane(ticket) => ticket.waiting_bytes(),
+            Way::AtOnce(receiver) => receiver.rows.waiting_bytes(),
+        };
+        let live = self.all.iter().filter(|d| !d.done);
+        live.map(waiting).max().unwrap_or(0)
+    }
+
+    /// The oldest interval that some output has not committed.
+    pub fn oldest_waiting(&self) -> Option<u64> {
+        let oldest = |d: &Delivered| match &d.way {
+            Way::Lane(ticket) => ticket.oldest(),
+            Way::AtOnce(_) => None,
+        };
+        self.all.iter().filter_map(oldest).min()
+    }
+
+    /// Everything has been given: waits until it is delivered. Failures that only show now are told as all others.
+    pub fn finish(&mut self) {
+        for index in 0..self.all.len() {
+            if !self.all[index].done {
+                self.finish_one(index);
             }
-            wanted |= !delivered.done;
         }
-        Ok(wanted)
+        self.lanes.join();
+        self.look();
     }
 
-    pub fn finish(&mut self) -> Result<()> {
-        for delivered in self.all.iter_mut().filter(|d| !d.done) {
-            delivered.finish()?;
-        }
-        Ok(())
-    }
-
+    /// Stops all; what has been given is delivered still.
     pub fn stop(&mut self, why: Option<&Error>) {
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
-            delivered.stop(why);
+            delivered.done = true;
+            match &mut delivered.way {
+                Way::AtOnce(receiver) => receiver.stop(why),
+                Way::Lane(ticket) => ticket.stop(why),
+            }
+        }
+        self.lanes.join();
+    }
+
+    /// Stops one output, at once.
+    pub fn stop_one(&mut self, index: usize) {
+        self.some_ended = true;
+        self.end(index, None);
+    }
+
+    /// Stops one output that cannot go on.
+    pub fn fail(&mut self, index: usize, why: &Arc<Error>) {
+        if self.runs(index) {
+            self.end(index, Some(why));
+            self.note_failure(index, why);
         }
     }
 
-    /// Stops one output; true when none is left.
-    pub fn stop_one(&mut self, index: usize) -> bool {
-        if let Some(delivered) = self.all.get_mut(index)
-            && !delivered.done
-        {
-            delivered.stop(None);
+    fn end(&mut self, index: usize, why: Option<&Error>) {
+        let Some(delivered) = self.all.get_mut(index).filter(|d| !d.done) else {
+            return;
+        };
+        delivered.done = true;
+        match (&mut delivered.way, why) {
+            (Way::AtOnce(receiver), _) => receiver.stop(why),
+            (Way::Lane(ticket), None) => ticket.abandon(None),
+            // What it has given before it failed stands.
+            (Way::Lane(ticket), Some(_)) => ticket.stop(why),
         }
-        self.all.iter().all(|d| d.done)
-    }
-}
-
-impl Delivered {
-    fn finish(&mut self) -> Result<()> {
-        self.done = true;
-        self.to.finish()?;
-        self.late.as_mut().map_or(Ok(()), |late| late.finish())
     }
 
-    fn stop(&mut self, why: Option<&Error>) {
-        self.done = true;
-        self.to.stop(why);
-        if let Some(late) = &mut self.late {
-            late.stop(why);
+    /// One output has been given everything.
+    pub fn finish_one(&mut self, index: usize) {
+        let Some(delivered) = self.all.get_mut(index).filter(|d| !d.done) else {
+            return;
+        };
+        delivered.done = true;
+        let finished = match &mut delivered.way {
+            Way::AtOnce(receiver) => receiver.finish(),
+            Way::Lane(ticket) => {
+                ticket.finish();
+                Ok(())
+            }
+        };
+        match finished {
+            Ok(()) => self.some_ended = true,
+            Err(error) => self.note_failure(index, &Arc::new(error)),
         }
+    }
+
+    fn note_failure(&mut self, index: usize, why: &Arc<Error>) {
+        self.failed.insert(index, Arc::clone(why));
+        (self.on_failure)(index, why);
     }
 }
 

@@ -3,6 +3,7 @@
 //! (D-Streams, SOSP 2013, §3.2 and §4: parallel recovery; the tasks of one node and interval run in parallel.)
 
 use super::execute::{Folded, Tasks, fold, held, is_stateful, since};
+use super::idle::floored;
 use super::{Program, missing, rows_id};
 use crate::dstream::graph::{NodeId, Op};
 use crate::error::{Error, Kind, Result};
@@ -168,6 +169,7 @@ impl Program {
         }
         let input = spec.inputs.first().ok_or_else(|| missing("an input"))?;
         let input = of(*input, partition).ok_or_else(|| missing("an input made again"))?;
+        let input = floored(&graph, spec, input, entry);
         let clock_ns = entry.record.clock_ns;
         Ok(Box::new(move || Ok((held(&copy).run(&input, clock_ns)?, None))))
     }
@@ -184,6 +186,7 @@ impl Program {
             .position(|s| *s == node)
             .ok_or_else(|| missing("a source"))?;
         let (intake, record) = (&self.intakes[index], &entry.record.sources[index]);
+        let clock_ns = entry.record.clock_ns;
         let mut slices = Vec::new();
         for (number, slice) in record
             .slices
@@ -192,14 +195,15 @@ impl Program {
             .filter(|(_, s)| s.partition == partition)
         {
             let (batch, watermarks) = match entry.kept.get(index).and_then(|k| k.as_ref()?.get(number)) {
-                Some(batch) => (batch.clone(), intake.watermarks(batch, slice)?),
-                None => intake.reread(slice)?,
+                Some(batch) => (batch.clone(), intake.watermarks(batch, slice, clock_ns)?),
+                None => intake.reread(slice, clock_ns)?,
             };
-            slices.push(Slice {
+            let whole = Slice {
                 batch: Tasks::placed(&self.graph, node, batch, slice)?,
                 watermarks,
                 record: number,
-            });
+            };
+            slices.push(intake.without_future(whole, clock_ns)?);
         }
         self.metrics.recomputed(1);
         Ok(Arc::new(Batch {

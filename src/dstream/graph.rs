@@ -7,6 +7,7 @@ use crate::dstream::table::TableSpec;
 use crate::dstream::window::WindowSpec;
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The place of a node in [`Graph::nodes`].
@@ -19,6 +20,35 @@ pub struct Graph {
     /// The ids of the source nodes, in order of first use.
     pub sources: Vec<NodeId>,
     pub outputs: Vec<Output>,
+}
+
+impl Graph {
+    /// The nodes that an output is made of.
+    pub fn nodes_of(&self, output: &Output) -> BTreeSet<NodeId> {
+        let mut reached = BTreeSet::new();
+        let mut left = output.nodes.clone();
+        while let Some(id) = left.pop() {
+            if let Some(node) = self.nodes.get(id).filter(|_| reached.insert(id)) {
+                left.extend(&node.inputs);
+            }
+        }
+        reached
+    }
+
+    /// The sources that an output is made of: places in [`Graph::sources`], ascending.
+    pub fn sources_of(&self, output: &Output) -> Vec<usize> {
+        let nodes = self.nodes_of(output);
+        (0..self.sources.len())
+            .filter(|place| nodes.contains(&self.sources[*place]))
+            .collect()
+    }
+
+    /// Whether some rows come from the SQL itself (`VALUES`, a static table): they are there before any source has given
+    /// one.
+    pub fn has_constants(&self) -> bool {
+        let is_constant = |node: &Node| node.inputs.is_empty() && !matches!(node.op, Op::Source(_));
+        self.nodes.iter().any(is_constant)
+    }
 }
 
 /// One D-Stream.
@@ -232,6 +262,8 @@ pub struct Output {
     /// A column to order an interval's rows by, so that windows come in the order of their ends.
     pub order_by: Option<usize>,
     pub bounded: bool,
+    /// `IDLE TIMEOUT`, in nanoseconds; `None` leaves it to the setting.
+    pub idle_timeout_ns: Option<i64>,
     /// Warnings and notes for EXPLAIN.
     pub notes: Vec<String>,
 }

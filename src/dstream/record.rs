@@ -60,6 +60,29 @@ pub struct SourceRecord {
     pub slices: Vec<SliceRecord>,
     /// Watermark of the source after the interval, in nanoseconds (docs/time.md).
     pub watermark_ns: i64,
+    /// Every split, when some query of the program asks which of them are idle; else none.
+    pub splits: Vec<SplitRecord>,
+}
+
+/// How a split stands after an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitRecord {
+    pub split: u32,
+    pub ended: bool,
+    /// Since when, on the recorded clock, the source has answered that nothing is there.
+    pub quiet_since_ns: Option<i64>,
+    /// Its own watermark, in nanoseconds.
+    pub watermark_ns: i64,
+}
+
+/// The least watermark by which one query judges the rows of a split: it was idle, and its source went on without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor {
+    pub output: usize,
+    /// The place of the source in the graph.
+    pub source: usize,
+    pub split: u32,
+    pub watermark_ns: i64,
 }
 
 /// Consecutive rows of one split, read by one partition.

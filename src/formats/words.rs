@@ -53,7 +53,13 @@ pub fn type_name(data_type: &DataType) -> String {
                 .collect();
             format!("STRUCT<{}>", inner.join(", "))
         }
-        DataType::Map(_, _) => "MAP".into(),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => {
+                let inner: Vec<String> = pair.iter().map(|f| type_name(f.data_type())).collect();
+                format!("MAP<{}>", inner.join(", "))
+            }
+            _ => "MAP".into(),
+        },
         DataType::Dictionary(_, value) => type_name(value),
         DataType::RunEndEncoded(_, value) => type_name(value.data_type()),
         DataType::Union(_, _) => "UNION".into(),

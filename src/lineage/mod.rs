@@ -66,6 +66,18 @@ impl BatchStore {
         self.lock().rows.retain(|id, _| id.interval >= interval);
     }
 
+    /// The end of the first window that a partition of state has still to show, in the unit of its event time.
+    pub fn next_end(&self, id: &BatchId) -> Option<i64> {
+        self.lock().states.get(id).and_then(State::next_end)
+    }
+
+    /// Drops all that a node has made: nobody needs it any more.
+    pub fn forget(&self, node: NodeId) {
+        let mut inner = self.lock();
+        inner.rows.retain(|id, _| id.node != node);
+        inner.states.retain(|id, _| id.node != node);
+    }
+
     /// Rows, or groups, kept in all states.
     pub fn state_rows(&self) -> usize {
         self.lock().states.values().map(State::num_rows).sum()

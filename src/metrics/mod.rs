@@ -37,8 +37,9 @@ pub struct Metrics {
     busy_us: AtomicU64,
     recomputed: AtomicU64,
     journal: AtomicU64,
-    state_rows: AtomicU64,
     late_delay_ns: AtomicU64,
+    late_in_order: AtomicU64,
+    jump_ns: AtomicU64,
 }
 
 /// What `done: …` says.
@@ -65,6 +66,10 @@ pub struct Summary {
     pub busy_us: u64,
     /// The delay in WATERMARK FOR that would have taken in every late row, in nanoseconds; 0 when none was late.
     pub late_delay_ns: u64,
+    /// Late rows of files that are read in the order of their names, as one split.
+    pub late_in_order: u64,
+    /// How far ahead of the clock event time has jumped from the present, in nanoseconds; 0 when it has not.
+    pub jump_ns: u64,
 }
 
 impl Metrics {
@@ -86,6 +91,16 @@ impl Metrics {
         self.late_delay_ns.fetch_max(delay_ns.max(0) as u64, Relaxed);
     }
 
+    /// Some rows were late that come from files read as one split.
+    pub fn late_in_order(&self, rows: u64) {
+        self.late_in_order.fetch_add(rows, Relaxed);
+    }
+
+    /// Event time has jumped so far ahead of the clock.
+    pub fn jumped(&self, ahead_ns: i64) {
+        self.jump_ns.fetch_max(ahead_ns.max(0) as u64, Relaxed);
+    }
+
     pub fn bad(&self, count: u64) {
         self.bad.fetch_add(count, Relaxed);
     }
@@ -94,12 +109,12 @@ impl Metrics {
         self.recomputed.fetch_add(tasks, Relaxed);
     }
 
-    pub fn kept(&self, journal: u64, state_rows: u64) {
+    pub fn kept(&self, journal: u64) {
         self.journal.store(journal, Relaxed);
-        self.state_rows.store(state_rows, Relaxed);
     }
 
-    pub fn summary(&self) -> Summary {
+    /// The numbers so far; `state_rows` are what is kept now.
+    pub fn summary(&self, state_rows: u64) -> Summary {
         Summary {
             intervals: self.intervals.load(Relaxed),
             rows_in: self.rows_in.load(Relaxed),
@@ -110,9 +125,11 @@ impl Metrics {
             null_time: self.null_time.load(Relaxed),
             recomputed: self.recomputed.load(Relaxed),
             journal: self.journal.load(Relaxed),
-            state_rows: self.state_rows.load(Relaxed),
+            state_rows,
             busy_us: self.busy_us.load(Relaxed),
             late_delay_ns: self.late_delay_ns.load(Relaxed),
+            late_in_order: self.late_in_order.load(Relaxed),
+            jump_ns: self.jump_ns.load(Relaxed),
         }
     }
 }

@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// The end of the first open window, in the unit of its time.
+    /// The end of the first window that is still to be shown, in the unit of the event time.
     pub fn next_end(&self) -> Option<i64> {
         match self {
             State::Panes(panes) => panes.next_end(),

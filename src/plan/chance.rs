@@ -104,7 +104,12 @@ pub fn refuse_calls(expr: &Expr) -> Result<()> {
 }
 
 /// A plan in which clocks and chance are what they are in a stream. `query` is its text, for the places of refusals.
-pub fn recorded(plan: LogicalPlan, session: &SessionState, seed: i64, query: &ast::Query) -> Result<LogicalPlan> {
+pub fn recorded(
+    plan: LogicalPlan,
+    session: &SessionState,
+    seed: i64,
+    query: Option<&ast::Query>,
+) -> Result<LogicalPlan> {
     let refuse = Refuses { query };
     subqueries_have_none(&plan, &refuse)?;
     let (clock, chance) = (first_below(&plan, Asks::Clock), first_below(&plan, Asks::Chance));
@@ -251,14 +256,14 @@ fn above(plan: &LogicalPlan) -> &'static str {
 
 /// Refusals with the place of the call.
 struct Refuses<'a> {
-    query: &'a ast::Query,
+    query: Option<&'a ast::Query>,
 }
 
 impl Refuses<'_> {
     /// The call as it is written, and where.
     fn written(&self, name: &str) -> (String, Option<Span>) {
         let mut found = None;
-        let _: ControlFlow<()> = ast::visit_expressions(self.query, |expr| {
+        let mut look = |expr: &ast::Expr| -> ControlFlow<()> {
             if let ast::Expr::Function(function) = expr
                 && let [ast::ObjectNamePart::Identifier(ident)] = &function.name.0[..]
                 && found.is_none()
@@ -272,7 +277,10 @@ impl Refuses<'_> {
                 }
             }
             ControlFlow::Continue(())
-        });
+        };
+        if let Some(query) = self.query {
+            let _ = ast::visit_expressions(query, &mut look);
+        }
         match found {
             Some((called, span)) => (called, Some(span)),
             None if name == CLOCK_FUNCTION => ("now".to_string(), None),

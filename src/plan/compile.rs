@@ -28,6 +28,8 @@ pub struct QueryPlan {
     pub plan: LogicalPlan,
     /// Per column, what to call it instead of the planner's name; empty when nothing is known.
     pub titles: Vec<Option<String>>,
+    /// `IDLE TIMEOUT`, in nanoseconds; `None` leaves it to the setting.
+    pub idle_timeout_ns: Option<i64>,
 }
 
 impl QueryPlan {
@@ -36,6 +38,7 @@ impl QueryPlan {
             name,
             plan,
             titles: Vec::new(),
+            idle_timeout_ns: None,
         }
     }
 
@@ -142,6 +145,7 @@ impl Builder {
             fetch,
             order_by: order_by.filter(|_| class_is_closed(&plan) && !sorted),
             bounded,
+            idle_timeout_ns: query.idle_timeout_ns,
             notes,
         });
         Ok(())
@@ -169,7 +173,11 @@ impl Builder {
         if let Some(id) = self.source_ids.get(&table.spec.name) {
             return Ok(*id);
         }
-        let event_time = if self.timed { event_time(&table.spec) } else { None };
+        let event_time = if self.reads_time(table) {
+            event_time(&table.spec)
+        } else {
+            None
+        };
         let columns = self.used_columns(table);
         let id = self.graph.nodes.len();
         let physical = table.spec.physical_schema();
@@ -198,6 +206,11 @@ impl Builder {
         Ok(id)
     }
 
+    /// Some operator uses time, or rows of the future are to be found.
+    fn reads_time(&self, table: &TableScanned) -> bool {
+        self.timed || table.spec.options.contains_key("max_future_skew")
+    }
+
     /// Used physical columns of a table; with time in the program, those of its event time as well.
     fn used_columns(&self, table: &TableScanned) -> Vec<usize> {
         if self.timed && !table.replayable {
@@ -205,7 +218,7 @@ impl Builder {
             return (0..table.spec.physical_schema().fields().len()).collect();
         }
         let mut used = self.used.columns.get(&table.spec.name).cloned().unwrap_or_default();
-        if self.timed
+        if self.reads_time(table)
             && let Some(watermark) = table.spec.watermark
         {
             used.extend(physical_columns(table, watermark.column));
@@ -510,11 +523,14 @@ fn class_is_closed(plan: &LogicalPlan) -> bool {
 }
 
 fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
-    let unbounded: Vec<&str> = tables
+    let mut unbounded: Vec<&str> = tables
         .iter()
         .filter(|(_, bounded)| !bounded)
         .map(|(name, _)| name.as_str())
         .collect();
+    let other = unbounded.get(1).copied();
+    let mut seen = std::collections::BTreeSet::new();
+    unbounded.retain(|name| seen.insert(*name));
     let sources = unbounded
         .iter()
         .map(|n| format!("`{n}`"))
@@ -524,7 +540,7 @@ fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
     let table = unbounded.first().unwrap_or(&"t");
     let example = format!("FROM TUMBLE({table}, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
     let refusal = Refusal::new("no_streaming_form", message);
-    match unbounded.get(1) {
+    match other {
         Some(other) if reason.starts_with("a join") => refusal.help(format!(
             "join windows of both:  FROM TUMBLE({table}, …) a JOIN TUMBLE({other}, …) b \
              ON a.window_start = b.window_start AND a.window_end = b.window_end AND …"

@@ -94,10 +94,16 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
                 tags = tags_of_sets(aggregate, &input.tags);
             }
             tags.resize(width, Tag::Plain);
-            let what = if aggregate.group_expr.is_empty() {
-                "an aggregate"
-            } else {
-                "GROUP BY"
+            // The optimiser has made DISTINCT a GROUP BY of all columns by now.
+            let what = match (
+                &aggregate.group_expr[..],
+                &aggregate.aggr_expr[..],
+                aggregate.input.as_ref(),
+            ) {
+                ([], _, _) => "an aggregate",
+                (_, [], LogicalPlan::Union(_)) => "UNION (without ALL)",
+                (_, [], _) => "DISTINCT (or GROUP BY)",
+                _ => "GROUP BY",
             };
             keyed(input, tags, true, what)
         }

@@ -1,7 +1,7 @@
 //! Statements to operator graphs: everything that cannot run is refused here, with a reason and a way out.
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
-//! tables ([`window_tables`], [`widths`]), UNNEST in FROM ([`unnest`]), what is known of each relation ([`facts`]), chains over
+//! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), what is known of each relation ([`facts`]), chains over
 //! one source ([`branch`]), aggregates taken apart ([`panes`]), orders without ties ([`ties`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]),
 //! and DataFusion's messages in our words ([`diagnose`], `reword`).
@@ -24,6 +24,7 @@ pub mod session;
 pub mod ties;
 pub mod unnest;
 pub mod widths;
+pub mod window_over;
 pub mod window_tables;
 
 use datafusion::sql::sqlparser::tokenizer::Span;

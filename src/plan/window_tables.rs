@@ -5,6 +5,7 @@
 
 use crate::dstream::calendar::Zone;
 use crate::dstream::nodes::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode};
+use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::chance::is_arrival;
 use crate::plan::facts::{Class, Tag, facts};
@@ -177,16 +178,6 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
     let input = unnest::joined(context.plan(table_factor(data)?)?)?;
     let (input, partition) = session_keys(&keys, input, context)?;
     let time = call.time_column(args.time, &input, context)?;
-    let unit = time.unit;
-    let input = windows_hidden(input)?;
-    let partition = partition
-        .iter()
-        .map(|key| Column::from(input.schema().qualified_field(*key)));
-    let partition = partition.map(Expr::Column).collect();
-    let expr = match time.of {
-        TimeOf::Column(index) => Expr::Column(Column::from(input.schema().qualified_field(index))),
-        TimeOf::Clock(ref clock) => clock.clone(),
-    };
     let (size_is, step_is) = match call.kind {
         Kind::Session => ("gap", "gap"),
         Kind::Cumulate => ("size", "step"),
@@ -199,12 +190,32 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
     let sizing = Sizing {
         name: &call.name,
         kind: call.kind,
-        unit,
+        unit: time.unit,
         zone: zone(context)?,
         grain_ns: time.arrival.then(|| interval_setting(context)),
     };
     let window = sizing.windows(&size, step.as_ref(), offset.as_ref())?;
-    let mut label = label(&call.name, window, unit);
+    windowed(input, &time, &partition, window, &call.name)
+}
+
+/// The relation of a window function over a time of its input; sessions are made per `partition`.
+pub(super) fn windowed(
+    input: LogicalPlan,
+    time: &Time,
+    partition: &[usize],
+    window: WindowSpec,
+    name: &str,
+) -> Result<LogicalPlan> {
+    let input = windows_hidden(input)?;
+    let partition = partition
+        .iter()
+        .map(|key| Column::from(input.schema().qualified_field(*key)));
+    let partition = partition.map(Expr::Column).collect();
+    let expr = match &time.of {
+        TimeOf::Column(index) => Expr::Column(Column::from(input.schema().qualified_field(*index))),
+        TimeOf::Clock(clock) => clock.clone(),
+    };
+    let mut label = label(name, window, time.unit);
     if time.arrival {
         label += " by arrival";
     }
@@ -213,7 +224,7 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
         time: expr,
         partition,
         window,
-        unit,
+        unit: time.unit,
         arrival: time.arrival,
         schema: Arc::new(schema),
         label,
@@ -316,14 +327,14 @@ fn without_hidden(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The time that windows are over.
-struct Time {
-    of: TimeOf,
-    unit: TimeUnit,
-    data_type: DataType,
-    arrival: bool,
+pub(super) struct Time {
+    pub of: TimeOf,
+    pub unit: TimeUnit,
+    pub data_type: DataType,
+    pub arrival: bool,
 }
 
-enum TimeOf {
+pub(super) enum TimeOf {
     /// A column of the input.
     Column(usize),
     /// The recorded clock itself.

@@ -114,11 +114,14 @@ fn object_kind(cursor: &mut Cursor) -> Parsed<&'static str> {
     }
 }
 
-/// `SHOW TABLES`, `SHOW CREATE TABLE name`, `SHOW ALL`, `SHOW setting`.
+/// `SHOW TABLES`, `SHOW PROGRESS`, `SHOW CREATE TABLE name`, `SHOW ALL`, `SHOW setting`.
 pub(super) fn show(cursor: &mut Cursor) -> Parsed<Statement> {
     cursor.expect_words(&["SHOW"])?;
     if cursor.eat_word("TABLES") {
         return Ok(Statement::ShowTables);
+    }
+    if cursor.eat_word("PROGRESS") {
+        return Ok(Statement::ShowProgress);
     }
     if cursor.eat_word("CREATE") {
         object_kind(cursor)?;
@@ -129,7 +132,7 @@ pub(super) fn show(cursor: &mut Cursor) -> Parsed<Statement> {
     }
     let word = cursor.word(0).unwrap_or_default().to_uppercase();
     match word.as_str() {
-        "QUERIES" | "PROGRESS" | "FUNCTIONS" | "INTERVALS" | "STATE" | "LATE" => {
+        "QUERIES" | "FUNCTIONS" | "INTERVALS" | "STATE" | "LATE" => {
             Err(Box::new(not_yet(&format!("SHOW {word}")).at(cursor.span())))
         }
         "SOURCES" | "SINKS" | "VIEWS" | "MATERIALIZED" | "DATABASES" | "SCHEMAS" | "COLUMNS" => {
@@ -142,7 +145,9 @@ pub(super) fn show(cursor: &mut Cursor) -> Parsed<Statement> {
             let diagnostic = Diagnostic::error("unsupported", message).at(cursor.span());
             Err(Box::new(diagnostic.help(format!("write {help}"))))
         }
-        "" if cursor.is_done() => Err(cursor.expected("`TABLES`, `CREATE TABLE`, `ALL` or the name of a setting")),
+        "" if cursor.is_done() => {
+            Err(cursor.expected("`TABLES`, `PROGRESS`, `CREATE TABLE`, `ALL` or the name of a setting"))
+        }
         _ => Ok(Statement::Show(Some(setting(cursor)?))),
     }
 }

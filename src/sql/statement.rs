@@ -27,6 +27,8 @@ pub enum Statement {
     Drop(DropObject),
     /// `SHOW TABLES`.
     ShowTables,
+    /// `SHOW PROGRESS`.
+    ShowProgress,
     /// `SHOW CREATE TABLE name` (SOURCE, SINK and VIEW are taken as well).
     ShowCreate(Name),
     /// `DESCRIBE name`.

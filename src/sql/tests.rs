@@ -54,6 +54,7 @@ fn short(statement: &Statement) -> String {
         }
         Statement::Drop(drop) => format!("drop {} {} {:?}", drop.kind, drop.if_exists, names(&drop.names)),
         Statement::ShowTables => "show tables".to_string(),
+        Statement::ShowProgress => "show progress".to_string(),
         Statement::ShowCreate(name) => format!("show create {}", name.value),
         Statement::Describe(name) => format!("describe {}", name.value),
         Statement::Set { name, value } => format!("set {}={value}", name.value),

@@ -305,11 +305,17 @@ impl SessionStore {
         Ok(())
     }
 
-    /// The first interval that an open session is made of; lineage is kept back to it.
+    /// When the first of the open sessions ends, if no row makes it longer.
     pub fn next_end(&self) -> Option<i64> {
-        self.timers.keys().next().copied()
+        let is_current = |at: i64, key: &u32| {
+            let key = self.keys.get(*key as usize).and_then(Option::as_ref);
+            key.is_some_and(|key| key.timer == at)
+        };
+        let mut timers = self.timers.iter();
+        timers.find_map(|(at, keys)| keys.iter().any(|key| is_current(*at, key)).then_some(*at))
     }
 
+    /// The first interval that an open session is made of; lineage is kept back to it.
     pub fn oldest_interval(&self) -> Option<u64> {
         self.since.keys().next().copied()
     }

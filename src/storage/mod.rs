@@ -5,7 +5,7 @@
 //! Depends on `dstream`. Start reading at [`Journal`].
 
 use crate::dstream::graph::NodeId;
-use crate::dstream::record::IntervalRecord;
+use crate::dstream::record::{Floor, IntervalRecord};
 use datafusion::arrow::array::RecordBatch;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Entry {
     pub record: IntervalRecord,
     /// Per node of the graph, its watermark after the interval, in nanoseconds.
     pub watermarks: Vec<i64>,
+    /// Splits whose rows some query judges by more than their own watermark.
+    pub floors: Vec<Floor>,
     /// Per source, its slices' rows when it cannot be read again.
     pub kept: Vec<Option<Vec<RecordBatch>>>,
 }

@@ -340,3 +340,87 @@ fn inserts_share_a_run_and_are_waited_for() {
         "usr\nbob\nann\nbob\nann\n"
     );
 }
+
+#[test]
+fn a_table_without_connector_ends_with_the_last_insert_into_it() {
+    let tables = "CREATE TABLE t (a INT, ts TIMESTAMP, WATERMARK FOR ts AS ts); CREATE TABLE u (n BIGINT);";
+    let sql = format!(
+        "{tables} INSERT INTO u SELECT a + 1 FROM t;
+         INSERT INTO t VALUES (1, '2026-01-01T00:00:00'), (2, '2026-01-01T00:00:15');
+         SELECT sum(n) AS total FROM u;
+         INSERT INTO t VALUES (3, '2026-01-01T00:00:25');
+         SELECT sum(n) AS total FROM u;
+         INSERT INTO stdout SELECT window_end, count(*) AS n FROM TUMBLE(t, ts, INTERVAL '10 seconds')
+             GROUP BY window_end"
+    );
+    let out = waterwheel(&["-c", &sql], "");
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    assert_eq!(
+        stdout(&out),
+        "{\"total\":5}\n{\"total\":9}\n\
+         {\"window_end\":\"2026-01-01T00:00:10Z\",\"n\":1}\n\
+         {\"window_end\":\"2026-01-01T00:00:20Z\",\"n\":1}\n\
+         {\"window_end\":\"2026-01-01T00:00:30Z\",\"n\":1}\n"
+    );
+    let chained = format!(
+        "{tables} CREATE TABLE v (total BIGINT);
+         INSERT INTO v SELECT sum(n) FROM u; INSERT INTO u SELECT a FROM t;
+         INSERT INTO t VALUES (1, NULL), (2, NULL);
+         SELECT * FROM v"
+    );
+    let out = waterwheel(&["-c", &chained], "");
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    assert_eq!(stdout(&out), "{\"total\":3}\n");
+}
+
+#[test]
+fn late_rows_of_files_in_the_wrong_order_are_explained() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, second: i64| {
+        let text = format!("ts,n\n2026-01-01T00:00:{second:02}Z,1\n");
+        std::fs::write(directory.path().join(name), text).expect("a file");
+    };
+    write("app-10.csv", 40);
+    write("app-9.csv", 1);
+    let run = |splits: &str| {
+        let sql = format!(
+            "CREATE SOURCE logs (ts TIMESTAMP, n INT, WATERMARK FOR ts AS ts)
+             WITH (connector = 'file', path = '{}/*.csv', splits = '{splits}');
+             SELECT window_end, sum(n) AS n FROM TUMBLE(logs, ts, INTERVAL '10 seconds') GROUP BY window_end",
+            directory.path().display()
+        );
+        let out = waterwheel(&["-c", &sql], "");
+        (stdout(&out).lines().count(), stderr(&out).contains("splits = 'file'"))
+    };
+    assert_eq!(run("ordered"), (1, true));
+    assert_eq!(run("file"), (2, false));
+}
+
+#[test]
+fn a_query_that_fails_leaves_the_others_of_its_script_running() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = |name: &str| {
+        let path = folder.path().join(format!("{name}.csv"));
+        format!(
+            "CREATE SINK {name} WITH (connector = 'file', path = '{}');\n",
+            path.display()
+        )
+    };
+    let sql = format!(
+        "{CLICKS}{}{}{}INSERT INTO one SELECT usr, ms FROM clicks;\n\
+         INSERT INTO bad SELECT 1000 / (ms - 120) AS x FROM clicks;\n\
+         INSERT INTO worse SELECT CAST(usr AS INT) AS x FROM clicks;\n",
+        sink("one"),
+        sink("bad"),
+        sink("worse")
+    );
+    let out = waterwheel(&["-c", &sql], "");
+    let told = stderr(&out);
+    assert_eq!(out.status.code(), Some(3), "{told}");
+    assert!(told.contains("error: `bad` has failed: division by zero"), "{told}");
+    assert!(told.contains("error: `worse` has failed: "), "{told}");
+    assert!(told.contains("done: intervals="), "{told}");
+    let written = std::fs::read_to_string(folder.path().join("one.csv")).expect("a file");
+    assert_eq!(written.lines().count(), 9, "a header and eight rows: {written}");
+    assert!(!folder.path().join("bad.csv").exists());
+}

@@ -344,3 +344,26 @@ async fn dropping_an_engine_within_a_runtime_stops_its_queries() {
     query.wait().await.expect("no failure");
     assert!(query.stopped());
 }
+
+#[tokio::test]
+async fn a_select_sees_what_running_inserts_have_brought() {
+    let engine = Engine::in_memory();
+    let tables = "CREATE TABLE t (n BIGINT); CREATE TABLE u (n BIGINT); CREATE TABLE v (n BIGINT);
+         INSERT INTO v SELECT n * 10 FROM u; INSERT INTO u SELECT n + 1 FROM t;";
+    engine.execute(tables).await.expect("tables and queries");
+    let mut sum = 0;
+    for n in 1..=20 {
+        engine
+            .execute(&format!("INSERT INTO t VALUES ({n})"))
+            .await
+            .expect("a row");
+        sum += (n + 1) * 10;
+        let total = engine.query("SELECT sum(n) AS total FROM v").await.expect("a query");
+        assert_eq!(numbers(&total.one().await.expect("a row")), [sum], "after {n} rows");
+    }
+    let fed = engine.query("SELECT * FROM u").await.expect("a query");
+    assert_eq!(fed.one().await.expect("rows").num_rows(), 20);
+    engine.execute("DROP TABLE t").await.expect("a table");
+    let late = engine.execute("INSERT INTO t VALUES (21)").await;
+    assert!(late.is_err(), "the table has gone");
+}

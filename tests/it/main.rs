@@ -3,10 +3,14 @@
 mod cli;
 mod connectors;
 mod copy;
+mod docs;
+mod dstream;
 mod errors;
+mod idle;
 mod laws;
 mod library;
 mod nexmark;
 mod parser;
+mod programs;
 mod slt;
 mod tidy;

@@ -15,6 +15,7 @@ use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::Duration;
@@ -61,11 +62,14 @@ pub enum Fate {
     Cut,
 }
 
+/// How long a file of a directory may be quiet before the others go on without it.
+const QUIET_FILE_NS: i64 = 10_000_000_000;
+
 impl FollowSource {
     /// Errors: those of [`FileSource::open`]; `splits = 'ordered'`, for which the last file would have to be known.
     pub fn open(spec: &TableSpec, workers: &Workers) -> Result<Self> {
         let base = FileSource::open(spec, workers)?;
-        if base.is_ordered() {
+        if spec.options.get("splits").is_some_and(|splits| splits == "ordered") {
             return Err(Error::refused(
                 "splits = 'ordered' needs files that are all there: it does not go with follow = true",
             ));
@@ -96,6 +100,11 @@ impl Source for FollowSource {
 
     fn replayable(&self) -> bool {
         false
+    }
+
+    /// Files of a directory come and go: one that is quiet is not to hold back the others for ever.
+    fn idle_timeout_ns(&self) -> Option<i64> {
+        (!Path::new(&self.shared.path).is_file()).then_some(QUIET_FILE_NS)
     }
 
     fn splits(&self) -> Result<Splits> {

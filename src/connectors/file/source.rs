@@ -104,10 +104,6 @@ impl FileSource {
         &self.path
     }
 
-    pub fn is_ordered(&self) -> bool {
-        self.ordered
-    }
-
     /// Whether lines can be read while the file grows.
     pub fn is_plain_text(&self) -> bool {
         !self.format.is_binary() && self.compression == Compression::None
@@ -151,6 +147,10 @@ impl Source for FileSource {
 
     fn replayable(&self) -> bool {
         true
+    }
+
+    fn is_ordered(&self) -> bool {
+        self.ordered && self.files.len() > 1
     }
 
     fn splits(&self) -> Result<Splits> {

@@ -1,12 +1,14 @@
 //! User-defined functions, for the engine and the oracle alike.
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use datafusion::arrow::compute::kernels::cmp::gt;
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, ColumnarValue, ScalarUDF, Volatility, create_udaf, create_udf,
 };
 use std::sync::Arc;
+use waterwheel::Engine;
 
 /// `doubled(x)` and `sum_of_squares(x)`.
 pub fn both() -> (Vec<ScalarUDF>, Vec<AggregateUDF>) {
@@ -33,6 +35,28 @@ pub fn both() -> (Vec<ScalarUDF>, Vec<AggregateUDF>) {
         Arc::new(vec![DataType::Int64]),
     );
     (vec![doubled], vec![squares])
+}
+
+/// Functions over batches: `spread` gives `twice` and `square` of `v`; `positive` whether `v` is more than zero.
+pub fn batches(engine: &Engine) -> waterwheel::error::Result<()> {
+    let columns = |names: &[(&str, DataType)]| -> SchemaRef {
+        let fields = names.iter().map(|(name, t)| Field::new(*name, t.clone(), true));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    };
+    let number = |name| (name, DataType::Int64);
+    let (v, spread) = (columns(&[number("v")]), columns(&[number("twice"), number("square")]));
+    let schema = Arc::clone(&spread);
+    engine.register_batches("spread", Arc::clone(&v), spread, move |batch| {
+        let v = batch.column(0).as_primitive::<Int64Type>();
+        let made: [Int64Array; 2] = [v.unary(|n| n * 2), v.unary(|n| n * n)];
+        RecordBatch::try_new(Arc::clone(&schema), made.map(|c| Arc::new(c) as ArrayRef).to_vec())
+    })?;
+    let positive = columns(&[("yes", DataType::Boolean)]);
+    let schema = Arc::clone(&positive);
+    engine.register_batches("positive", v, positive, move |batch| {
+        let yes = gt(batch.column(0), &Int64Array::new_scalar(0))?;
+        RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(yes)])
+    })
 }
 
 #[derive(Debug, Default)]

@@ -11,10 +11,12 @@ mod batch_cases;
 mod calendar_cases;
 mod chance_cases;
 mod closed_cases;
-mod data;
+pub mod data;
+mod dstream_cases;
 mod faults;
 mod feed;
 pub mod functions;
+mod future_cases;
 mod late_cases;
 mod oracle;
 mod session_cases;
@@ -30,12 +32,14 @@ use futures::StreamExt;
 use oracle::Shown;
 use std::path::Path;
 use waterwheel::error::Result;
-use waterwheel::{Engine, Query, Update};
+use waterwheel::{DStream, Engine, Query, Update};
 
 /// A query and what its answer is measured by.
 #[derive(Debug, Clone)]
 pub struct Case {
     sql: String,
+    /// The query by methods instead of SQL.
+    stream: Option<fn(&Engine) -> Result<DStream>>,
     oracle: String,
     tables: Vec<&'static str>,
     /// Something is known before the input has ended.
@@ -56,6 +60,7 @@ impl Case {
     pub fn new(sql: impl Into<String>, oracle: impl Into<String>) -> Case {
         Case {
             sql: sql.into(),
+            stream: None,
             oracle: oracle.into(),
             tables: vec!["t"],
             prefixes: true,
@@ -64,6 +69,21 @@ impl Case {
             spread: Spread::Minutes,
             unit: None,
             settings: Vec::new(),
+        }
+    }
+
+    /// The same as a D-Stream.
+    pub fn of_stream(stream: fn(&Engine) -> Result<DStream>, oracle: impl Into<String>) -> Case {
+        Case {
+            stream: Some(stream),
+            ..Case::new("(by methods)", oracle)
+        }
+    }
+
+    async fn start(&self, engine: &Engine) -> Result<Query> {
+        match self.stream {
+            Some(stream) => stream(engine)?.query().await,
+            None => engine.query(&self.sql).await,
         }
     }
 
@@ -213,7 +233,7 @@ async fn invariance(case: &Case, tables: &[Table], runs: &[Run], folder: &Path) 
             let engine = feed::engine(*run, folder).await?;
             feed::declare_files(&engine, tables, folder).await?;
             set(case, &engine).await?;
-            let query = engine.query(&case.sql).await?;
+            let query = case.start(&engine).await?;
             drive(&engine, &query, run.faults).await
         };
         let found = found.await.map_err(|e| format!("{run:?}: {e}"))?;
@@ -253,7 +273,7 @@ async fn prefixes(case: &Case, tables: &[Table], cut: usize, folder: &Path) -> R
         handles.push(engine.push_source(table.name).map_err(failed)?);
     }
     set(case, &engine).await.map_err(failed)?;
-    let query = engine.query(&case.sql).await.map_err(failed)?;
+    let query = case.start(&engine).await.map_err(failed)?;
     let mut stream = query.stream();
     for (table, handle) in tables.iter().zip(&handles) {
         // Batches of an odd size, so that cuts fall inside and between them.

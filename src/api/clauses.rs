@@ -1,0 +1,62 @@
+//! The clauses after a query that say how it runs.
+
+use super::late::LateInto;
+use super::planning::{Planned, Planning};
+use crate::error::Diagnostic;
+use crate::plan::compile::QueryPlan;
+use crate::plan::widths::interval_ns;
+use crate::sql::statement::{Clause, ClauseKind, StreamQuery};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+use std::ops::Range;
+
+/// A view has no clauses: they belong to the statement that reads it.
+pub fn refuse_in_view(query: &StreamQuery) -> Planned<()> {
+    let misplaced = query.clauses.iter().filter_map(|clause| {
+        let what = match &clause.kind {
+            ClauseKind::LateRowsInto(_) => "LATE ROWS INTO",
+            ClauseKind::IdleTimeout(_) => "IDLE TIMEOUT",
+            _ => return None,
+        };
+        let message = format!("{what} belongs to a query that runs, not to a view");
+        let wrong = Diagnostic::error("misplaced", message).at(clause.span.clone());
+        Some(wrong.help("write it after the SELECT or INSERT that reads the view"))
+    });
+    let misplaced: Vec<Diagnostic> = misplaced.collect();
+    if misplaced.is_empty() { Ok(()) } else { Err(misplaced) }
+}
+
+impl Planning<'_> {
+    /// Puts the clauses of a query into its plan; gives where its late rows go.
+    pub(super) fn clauses(
+        &mut self,
+        query: &StreamQuery,
+        plan: &mut QueryPlan,
+        span: &Range<usize>,
+    ) -> Planned<Option<LateInto>> {
+        for clause in &query.clauses {
+            if let ClauseKind::IdleTimeout(timeout) = &clause.kind {
+                plan.idle_timeout_ns = Some(self.duration(timeout, clause)?);
+            }
+        }
+        self.late_into(query, plan, span)
+    }
+
+    /// The nanoseconds of an interval; 0 is allowed.
+    fn duration(&self, interval: &ast::Expr, clause: &Clause) -> Planned<i64> {
+        let names = self.names();
+        let planner = SqlToRel::new(&names);
+        let planned = planner.sql_to_expr(interval.clone(), &DFSchema::empty(), &mut PlannerContext::new());
+        let ns = match planned {
+            Ok(Expr::Literal(value, _)) => interval_ns(&value).filter(|ns| *ns >= 0),
+            _ => None,
+        };
+        ns.ok_or_else(|| {
+            let message = "IDLE TIMEOUT takes a duration of fixed length";
+            let wrong = Diagnostic::error("idle_timeout", message).at(clause.span.clone());
+            vec![wrong.help("write: IDLE TIMEOUT INTERVAL '10' SECOND")]
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! Outputs at their own pace: threads that deliver, so that whoever is slow holds back nobody else.
+//!
+//! What an output is given waits in its lane, in the order of intervals, and is prepared and committed there. How much
+//! waits is counted in bytes; the driver takes no more from the sources while that is too much.
+
+use super::output::{Pace, Receiver};
+use crate::error::{Error, Result};
+use datafusion::arrow::array::{Array, RecordBatch};
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver as Inbox, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// Wakes the driver.
+pub type Ring = Arc<dyn Fn() + Send + Sync>;
+
+/// The rows of an interval for one output.
+pub struct Parcel {
+    pub interval: u64,
+    /// The recorded clock of the interval.
+    pub clock_ns: i64,
+    pub rows: Vec<RecordBatch>,
+    /// Those that came too late for its windows.
+    pub late: Vec<RecordBatch>,
+}
+
+/// What an output has come to, by itself.
+#[derive(Debug)]
+pub enum News {
+    /// Its reader wants no more.
+    Enough,
+    Failed(Error),
+}
+
+enum Message {
+    Parcel(Parcel),
+    Finish,
+    Stop(Option<Error>),
+}
+
+/// One output's place in a lane.
+pub struct Ticket {
+    output: usize,
+    to: Sender<(usize, Message)>,
+    progress: Arc<Progress>,
+}
+
+/// What waits for one output, and what has become of it. Shared with its thread.
+#[derive(Default)]
+struct Progress(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Intervals and their bytes, oldest first.
+    waiting: VecDeque<(u64, usize)>,
+    bytes: usize,
+    news: Option<News>,
+    /// Nobody waits for it any more: what still waits is dropped.
+    abandoned: bool,
+}
+
+impl Progress {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn delivered(&self) {
+        let mut state = self.lock();
+        if let Some((_, bytes)) = state.waiting.pop_front() {
+            state.bytes -= bytes;
+        }
+    }
+}
+
+/// The threads of a program's outputs.
+#[derive(Default)]
+pub struct Lanes {
+    threads: Vec<(JoinHandle<()>, Vec<Arc<Progress>>)>,
+}
+
+impl Lanes {
+    /// Starts a thread for each output that may be slow, one for all outputs that must keep their order among
+    /// themselves; gives their tickets, by output. The others stay in `receivers`.
+    ///
+    /// Errors: a thread cannot be started.
+    pub fn start(receivers: &mut BTreeMap<usize, Receiver>, ring: &Ring) -> Result<(Lanes, BTreeMap<usize, Ticket>)> {
+        let mut groups: Vec<(Pace, Vec<usize>)> = Vec::new();
+        for (output, receiver) in receivers.iter() {
+            match receiver.pace() {
+                Pace::AtOnce => {}
+                Pace::Own => groups.push((Pace::Own, vec![*output])),
+                shared => match groups.iter_mut().find(|(pace, _)| *pace == shared) {
+                    Some((_, outputs)) => outputs.push(*output),
+                    None => groups.push((shared, vec![*output])),
+                },
+            }
+        }
+        let mut lanes = Lanes::default();
+        let mut tickets = BTreeMap::new();
+        for (_, outputs) in groups {
+            let (to, inbox) = mpsc::channel();
+            let mut stops = BTreeMap::new();
+            for output in outputs {
+                let progress = Arc::<Progress>::default();
+                if let Some(receiver) = receivers.remove(&output) {
+                    stops.insert(output, (receiver, Arc::clone(&progress)));
+                }
+                let to = to.clone();
+                tickets.insert(output, Ticket { output, to, progress });
+            }
+            let all = stops.values().map(|(_, progress)| Arc::clone(progress)).collect();
+            let ring = Arc::clone(ring);
+            let thread = std::thread::Builder::new()
+                .name("waterwheel-output".to_string())
+                .spawn(move || deliver(stops, &inbox, &ring));
+            let thread = thread.map_err(|e| Error::internal("a thread could not be started").because(e))?;
+            lanes.threads.push((thread, all));
+        }
+        Ok((lanes, tickets))
+    }
+
+    /// Waits until everything is delivered, except for what nobody waits for. The tickets must have been told the end.
+    pub fn join(&mut self) {
+        for (thread, outputs) in self.threads.drain(..) {
+            if outputs.iter().all(|progress| progress.lock().abandoned) {
+                continue;
+            }
+            // A thread catches its panics; one that broke off all the same has nothing more to deliver.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Ticket {
+    pub fn send(&self, parcel: Parcel) {
+        let bytes = parcel.rows.iter().chain(&parcel.late).map(bytes_of).sum();
+        let mut state = self.progress.lock();
+        state.waiting.push_back((parcel.interval, bytes));
+        state.bytes += bytes;
+        drop(state);
+        self.tell(Message::Parcel(parcel));
+    }
+
+    /// Everything has been sent.
+    pub fn finish(&self) {
+        self.tell(Message::Finish);
+    }
+
+    /// What was sent is delivered still.
+    pub fn stop(&self, why: Option<&Error>) {
+        self.tell(Message::Stop(why.map(Error::again)));
+    }
+
+    /// What was sent and is not being delivered is dropped.
+    pub fn abandon(&self, why: Option<&Error>) {
+        let mut state = self.progress.lock();
+        state.abandoned = true;
+        state.waiting.clear();
+        state.bytes = 0;
+        drop(state);
+        self.stop(why);
+    }
+
+    fn tell(&self, message: Message) {
+        // The thread is there until it was told the end.
+        let _ = self.to.send((self.output, message));
+    }
+
+    /// Bytes that wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.progress.lock().bytes
+    }
+
+    /// The oldest interval that is not committed.
+    pub fn oldest(&self) -> Option<u64> {
+        self.progress.lock().waiting.front().map(|(interval, _)| *interval)
+    }
+
+    pub fn news(&self) -> Option<News> {
+        self.progress.lock().news.take()
+    }
+}
+
+type Stops = BTreeMap<usize, (Receiver, Arc<Progress>)>;
+
+/// The work of a lane: what comes is delivered, in order, until every output in it has been told the end.
+fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
+    while !stops.is_empty() {
+        let Ok((output, message)) = inbox.recv() else { return };
+        let Some((receiver, progress)) = stops.get_mut(&output) else {
+            continue;
+        };
+        let ended = match message {
+            Message::Parcel(_) if progress.lock().abandoned => None,
+            Message::Parcel(parcel) => match guarded(|| receiver.give(&parcel)) {
+                Ok(true) => None,
+                Ok(false) => {
+                    receiver.stop(None);
+                    Some(Some(News::Enough))
+                }
+                Err(error) => {
+                    receiver.stop(Some(&error));
+                    Some(Some(News::Failed(error)))
+                }
+            },
+            Message::Finish => Some(guarded(|| receiver.finish()).err().map(News::Failed)),
+            Message::Stop(why) => {
+                receiver.stop(why.as_ref());
+                Some(None)
+            }
+        };
+        match ended {
+            None => progress.delivered(),
+            Some(news) => {
+                let mut state = progress.lock();
+                state.waiting.clear();
+                state.bytes = 0;
+                state.news = news;
+                drop(state);
+                stops.remove(&output);
+            }
+        }
+        ring();
+    }
+}
+
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Error::internal("an output broke off")))
+}
+
+/// The bytes of a batch's own rows: it may be a slice of a larger one.
+pub fn bytes_of(batch: &RecordBatch) -> usize {
+    let own = |column: &Arc<dyn Array>| {
+        let data = column.to_data();
+        data.get_slice_memory_size().unwrap_or(column.get_array_memory_size())
+    };
+    batch.columns().iter().map(own).sum()
+}
