@@ -64,6 +64,15 @@ pub struct Known {
 const LOOK_BACK: usize = 4;
 
 impl<'a> Gather<'a> {
+    /// For about so many rows.
+    pub fn with_capacity(rows: usize) -> Self {
+        Gather {
+            batches: Vec::new(),
+            places: Vec::with_capacity(rows),
+            numbers: Vec::with_capacity(rows),
+        }
+    }
+
     pub fn know(&mut self, rows: &'a Rows) -> Known {
         let same = |batch: &&RecordBatch| std::ptr::eq(*batch, rows.batch.as_ref());
         let newest = self.batches.iter().rev().take(LOOK_BACK).position(same);

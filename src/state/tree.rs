@@ -46,6 +46,9 @@ impl Node {
 /// As many as numbers have bits.
 const LEVELS: usize = 64;
 
+/// How many nodes a window of a thousand panes has on average.
+const NODES_PER_WINDOW: usize = 10;
+
 /// Below this level nodes are taken to hold panes.
 const SMALL_LEVELS: usize = 3;
 
@@ -103,7 +106,7 @@ impl PaneTree {
         panes: &BTreeMap<i64, Pane>,
         merge: Merge<'_>,
     ) -> Result<Vec<Node>> {
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<Node> = Vec::with_capacity(windows.len() * NODES_PER_WINDOW);
         for (window, (start, end)) in windows.iter().enumerate() {
             nodes_of(window, self.number(*start), self.number(*end), &mut nodes);
         }
@@ -165,7 +168,8 @@ impl PaneTree {
     ) -> Result<()> {
         for level in (0..missing.len()).rev() {
             let numbers = &mut missing[level];
-            numbers.sort_unstable();
+            // A few ascending runs, which a stable sort only merges.
+            numbers.sort();
             numbers.dedup();
             if level > 0 {
                 for number in numbers.clone() {
