@@ -260,13 +260,13 @@ pub fn find_window(plan: &LogicalPlan) -> Option<&WindowNode> {
     plan.inputs().into_iter().find_map(find_window)
 }
 
-/// Whether some window of a plan is over event time.
-pub fn has_event_windows(plan: &LogicalPlan) -> bool {
+/// Whether a plan has such a window function.
+pub fn has_windows(plan: &LogicalPlan, is_it: fn(&WindowNode) -> bool) -> bool {
     let own = match plan {
         LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<WindowNode>(),
         _ => None,
     };
-    own.is_some_and(|window| !window.arrival) || plan.inputs().into_iter().any(has_event_windows)
+    own.is_some_and(is_it) || plan.inputs().into_iter().any(|input| has_windows(input, is_it))
 }
 
 /// The plan with its (one) window function replaced.

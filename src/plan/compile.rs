@@ -69,7 +69,7 @@ pub fn compile(queries: &[QueryPlan]) -> Result<Graph> {
     let mut timed = false;
     for query in queries {
         used.add(&query.plan)?;
-        timed |= has_event_windows(&query.plan);
+        timed |= has_windows(&query.plan, |window| !window.arrival);
     }
     let mut builder = Builder {
         graph: Graph {
@@ -109,6 +109,11 @@ impl Builder {
         let tables = stream_tables(&plan);
         let bounded = tables.iter().all(|(_, bounded)| *bounded);
         let mut notes = Vec::new();
+        if has_windows(&plan, |window| window.arrival) {
+            notes.push(
+                "windows of arrival time: another run cuts the stream at other moments, and has another answer".into(),
+            );
+        }
         // Above what is shown later than its rows are read, `now()` is a stage of its own.
         let at_once = class == Class::Stream && !shown_by_session(&plan);
         let (shown, below) = match !at_once && shows_clock(&plan) {

@@ -9,6 +9,7 @@
 
 pub mod arena;
 pub mod held;
+pub mod ordered;
 pub mod panes;
 pub mod rows;
 pub mod sessions;

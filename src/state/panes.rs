@@ -124,7 +124,7 @@ impl PaneStore {
         }
         let pane = self.panes.entry(pane).or_insert(Pane {
             since: interval,
-            entries: Vec::new(),
+            entries: Vec::with_capacity(1),
         });
         pane.since = pane.since.min(interval);
         pane.push(refused, rows, merge)
@@ -182,10 +182,10 @@ impl PaneStore {
             self.settle(ends[0].saturating_sub(1), merge)?;
             let windows: Vec<(i64, i64)> = ends.iter().map(|end| (self.spec.start_of(*end), *end)).collect();
             let Some(tree) = &mut self.tree else { continue };
-            tree.make_for(&windows, &self.panes, merge)?;
-            let mut gather = Gather::default();
+            let nodes = tree.make_for(&windows, &self.panes, merge)?;
+            let mut gather = Gather::with_capacity(nodes.len());
             let doubtful = doubtful_rows(&self.doubtful, &self.panes, &windows, &mut gather);
-            tree.gather(&windows, &mut gather, |gather, start, end| {
+            tree.gather(&nodes, &windows, &mut gather, |gather, start, end| {
                 let of_window = doubtful
                     .iter()
                     .filter(|d| start <= d.pane && d.pane < end && d.refused < end);
@@ -200,17 +200,17 @@ impl PaneStore {
     /// `forget_to` is the watermark less the allowed lateness.
     pub fn shown(&mut self, watermark: i64, forget_to: i64) {
         self.shown_to = self.shown_to.max(watermark);
-        let mut gone = 0;
-        while let Some((pane, _)) = self.panes.first_key_value() {
-            if self.spec.ends(*pane).last > forget_to {
-                break;
-            }
-            self.panes.pop_first();
-            gone += 1;
+        let mut keys = self.panes.keys();
+        let first = keys.find(|pane| self.spec.ends(**pane).last > forget_to).copied();
+        let some_gone = self.panes.keys().next().copied() != first;
+        if some_gone {
+            self.panes = match first {
+                Some(first) => self.panes.split_off(&first),
+                None => BTreeMap::new(),
+            };
         }
-        if let (Some(tree), 1..) = (&mut self.tree, gone) {
-            let first = self.panes.keys().next().copied();
-            tree.forgot(gone, first);
+        if let (Some(tree), true) = (&mut self.tree, some_gone) {
+            tree.forgot(first);
             match first {
                 Some(first) => self.doubtful = self.doubtful.split_off(&first),
                 None => self.doubtful.clear(),

@@ -1,7 +1,7 @@
 //! Rows of a batch that many share, and gathering such rows from many batches into one.
 
-use datafusion::arrow::array::{AsArray, Int64Array, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::{interleave_record_batch, take_record_batch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{interleave, take_record_batch};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::error::ArrowError;
 use std::sync::Arc;
@@ -64,6 +64,15 @@ pub struct Known {
 const LOOK_BACK: usize = 4;
 
 impl<'a> Gather<'a> {
+    /// For about so many rows.
+    pub fn with_capacity(rows: usize) -> Self {
+        Gather {
+            batches: Vec::new(),
+            places: Vec::with_capacity(rows),
+            numbers: Vec::with_capacity(rows),
+        }
+    }
+
     pub fn know(&mut self, rows: &'a Rows) -> Known {
         let same = |batch: &&RecordBatch| std::ptr::eq(*batch, rows.batch.as_ref());
         let newest = self.batches.iter().rev().take(LOOK_BACK).position(same);
@@ -84,6 +93,11 @@ impl<'a> Gather<'a> {
     /// Adds rows, all with one number.
     pub fn add(&mut self, number: i64, rows: Known) {
         let Known { batch, start, len } = rows;
+        if len == 1 {
+            self.places.push((batch, start));
+            self.numbers.push(number);
+            return;
+        }
         self.places.extend((start..start + len).map(|row| (batch, row)));
         self.numbers.resize(self.places.len(), number);
     }
@@ -93,10 +107,13 @@ impl<'a> Gather<'a> {
         if self.places.is_empty() {
             return Ok(None);
         }
-        let rows = interleave_record_batch(&self.batches, &self.places)?;
-        let mut columns = rows.columns().to_vec();
-        columns[0] = Arc::new(Int64Array::from(self.numbers));
-        RecordBatch::try_new(rows.schema(), columns).map(Some)
+        let schema = self.batches[0].schema();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(self.numbers))];
+        for column in 1..schema.fields().len() {
+            let arrays: Vec<&dyn Array> = self.batches.iter().map(|b| b.column(column).as_ref()).collect();
+            columns.push(interleave(&arrays, &self.places)?);
+        }
+        RecordBatch::try_new(schema, columns).map(Some)
     }
 }
 

@@ -5,13 +5,13 @@
 //! or later, or again after a loss, and is the same to the last bit. (Arasu and Widom, "Resource Sharing in Continuous
 //! Sliding-Window Aggregates", VLDB 2004.)
 
+use super::ordered::Ordered;
 use super::panes::{Merge, Pane};
 use super::rows::{Gather, Known, Rows, by_number};
 use crate::dstream::window::WindowSpec;
 use crate::error::{Error, Result};
 use datafusion::arrow::error::ArrowError;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BTreeMap;
 
 /// The tree over the panes of one partition of state.
 #[derive(Debug, Clone)]
@@ -22,23 +22,32 @@ pub struct PaneTree {
     levels: Vec<Level>,
     /// No node holds panes from this one on.
     made_to: i64,
-    /// Panes forgotten since nodes were last looked through.
-    forgotten: usize,
 }
 
-type Level = HashMap<i64, Rows, BuildHasherDefault<Mix>>;
-type Numbers = HashSet<i64, BuildHasherDefault<Mix>>;
+/// The nodes of one level. `None`: made once, and no longer what its panes hold.
+type Level = Ordered<Option<Rows>>;
 
 /// A node of a window: where it stands, and at which edge of the window.
-#[derive(Debug, Clone, Copy, Default)]
-struct Node {
-    level: usize,
+#[derive(Debug, Clone, Copy)]
+pub struct Node {
     number: i64,
+    /// Which of some windows.
+    window: u32,
+    level: u8,
     right: bool,
+}
+
+impl Node {
+    fn level(&self) -> usize {
+        usize::from(self.level)
+    }
 }
 
 /// As many as numbers have bits.
 const LEVELS: usize = 64;
+
+/// How many nodes a window of a thousand panes has on average.
+const NODES_PER_WINDOW: usize = 10;
 
 /// Below this level nodes are taken to hold panes.
 const SMALL_LEVELS: usize = 3;
@@ -50,7 +59,6 @@ impl PaneTree {
             offset: spec.pane_start(0),
             levels: Vec::new(),
             made_to: i64::MIN,
-            forgotten: 0,
         }
     }
 
@@ -71,89 +79,106 @@ impl PaneTree {
             return;
         }
         for (level, nodes) in self.levels.iter_mut().enumerate() {
-            nodes.remove(&(number >> level));
+            if let Some(node) = nodes.get_mut(number >> level) {
+                *node = None;
+            }
         }
     }
 
     /// Panes before `first` are gone. Nodes over them are of no use to any later window.
-    pub fn forgot(&mut self, panes: usize, first: Option<i64>) {
-        self.forgotten += panes;
+    pub fn forgot(&mut self, first: Option<i64>) {
         let Some(first) = first else {
-            self.levels.clear();
-            self.forgotten = 0;
+            self.levels.iter_mut().for_each(Level::clear);
             return;
         };
-        // Looking through all nodes is worth it once a good part of them goes.
-        if self.forgotten * 4 < self.levels.first().map_or(0, Level::len) {
-            return;
-        }
-        self.forgotten = 0;
         let first = self.number(first);
         for (level, nodes) in self.levels.iter_mut().enumerate() {
-            nodes.retain(|number, _| *number << level >= first);
+            // The first node that begins at that pane or behind it.
+            nodes.forget_before(-((-first) >> level));
         }
     }
 
-    /// Makes the nodes of some windows (start and end, ascending), as far as they are missing.
-    pub fn make_for(&mut self, windows: &[(i64, i64)], panes: &BTreeMap<i64, Pane>, merge: Merge<'_>) -> Result<()> {
-        let mut missing: Vec<Numbers> = Vec::new();
+    /// The nodes of some windows (start and end, ascending), window by window and in the order of time; those that are
+    /// missing are made.
+    pub fn make_for(
+        &mut self,
+        windows: &[(i64, i64)],
+        panes: &BTreeMap<i64, Pane>,
+        merge: Merge<'_>,
+    ) -> Result<Vec<Node>> {
+        let mut nodes: Vec<Node> = Vec::with_capacity(windows.len() * NODES_PER_WINDOW);
+        for (window, (start, end)) in windows.iter().enumerate() {
+            nodes_of(window, self.number(*start), self.number(*end), &mut nodes);
+        }
+        let top = nodes.iter().map(Node::level).max().unwrap_or(0);
+        if self.levels.len() <= top {
+            self.levels.resize_with(top + 1, Level::default);
+        }
+        let mut missing: Vec<Vec<i64>> = vec![Vec::new(); top + 1];
         let mut before = Edges::default();
-        for (start, end) in windows {
-            nodes_of(self.number(*start), self.number(*end), &mut |node| {
-                // Windows that follow each other share most of their nodes.
-                if before.put(node, ()).is_some() {
-                    return;
-                }
-                while missing.len() <= node.level {
-                    missing.push(Numbers::default());
-                    self.levels
-                        .resize_with(missing.len().max(self.levels.len()), Level::default);
-                }
-                self.miss(node.level, node.number, panes, &mut missing);
-            });
+        for node in &nodes {
+            // Windows that follow each other share most of their nodes.
+            if before.put(*node, ()).is_none() {
+                self.miss(node.level(), node.number, panes, &mut missing);
+            }
         }
-        self.make_missing(missing, panes, merge)
+        self.make_missing(missing, panes, merge)?;
+        Ok(nodes)
     }
 
-    /// Adds the nodes of each window, which have been made, in the order of time; after each window calls `then`.
+    /// Adds the nodes of each window, which have been made; after each window calls `then`.
     pub fn gather<'a>(
         &'a self,
+        nodes: &[Node],
         windows: &[(i64, i64)],
         gather: &mut Gather<'a>,
         mut then: impl FnMut(&mut Gather<'a>, i64, i64),
     ) {
         let mut before: Edges<Option<Known>> = Edges::default();
-        for (start, end) in windows {
-            nodes_of(self.number(*start), self.number(*end), &mut |node| {
-                let known = match before.get(node) {
+        let mut nodes = nodes.iter().peekable();
+        for (window, (start, end)) in windows.iter().enumerate() {
+            while let Some(node) = nodes.next_if(|node| node.window as usize == window) {
+                let known = match before.get(*node) {
                     Some(known) => known,
                     None => {
-                        let nodes = self.levels.get(node.level);
-                        let rows = nodes.and_then(|nodes| nodes.get(&node.number));
+                        let rows = self.node(node.level(), node.number);
                         let known = rows.map(|rows| gather.know(rows));
-                        before.put(node, known);
+                        before.put(*node, known);
                         known
                     }
                 };
                 if let Some(known) = known {
                     gather.add(*end, known);
                 }
-            });
+            }
             then(gather, *start, *end);
         }
     }
 
+    fn node(&self, level: usize, number: i64) -> Option<&Rows> {
+        self.levels.get(level)?.get(number)?.as_ref()
+    }
+
     /// Makes missing nodes, and those below that they are made of.
-    fn make_missing(&mut self, mut missing: Vec<Numbers>, panes: &BTreeMap<i64, Pane>, merge: Merge<'_>) -> Result<()> {
-        for level in (1..missing.len()).rev() {
-            for number in missing[level].clone() {
-                self.miss(level - 1, number * 2, panes, &mut missing);
-                self.miss(level - 1, number * 2 + 1, panes, &mut missing);
+    fn make_missing(
+        &mut self,
+        mut missing: Vec<Vec<i64>>,
+        panes: &BTreeMap<i64, Pane>,
+        merge: Merge<'_>,
+    ) -> Result<()> {
+        for level in (0..missing.len()).rev() {
+            let numbers = &mut missing[level];
+            // A few ascending runs, which a stable sort only merges.
+            numbers.sort();
+            numbers.dedup();
+            if level > 0 {
+                for number in numbers.clone() {
+                    self.miss(level - 1, number * 2, panes, &mut missing);
+                    self.miss(level - 1, number * 2 + 1, panes, &mut missing);
+                }
             }
         }
         for (level, numbers) in missing.into_iter().enumerate() {
-            let mut numbers: Vec<i64> = numbers.into_iter().collect();
-            numbers.sort_unstable();
             if let Some(last) = numbers.last() {
                 self.made_to = self.made_to.max((last + 1) << level);
             }
@@ -162,8 +187,8 @@ impl PaneTree {
         Ok(())
     }
 
-    fn miss(&self, level: usize, number: i64, panes: &BTreeMap<i64, Pane>, missing: &mut [Numbers]) {
-        if self.levels[level].contains_key(&number) {
+    fn miss(&self, level: usize, number: i64, panes: &BTreeMap<i64, Pane>, missing: &mut [Vec<i64>]) {
+        if self.node(level, number).is_some() {
             return;
         }
         // Whether there are any panes below is asked of large nodes only: looking for a few costs less than asking.
@@ -172,21 +197,26 @@ impl PaneTree {
             panes.range(start..end).next().is_none()
         };
         if level < SMALL_LEVELS || !empty() {
-            missing[level].insert(number);
+            missing[level].push(number);
         }
     }
 
     /// Makes nodes of one level, all at once, of the level below.
     fn make(&mut self, level: usize, numbers: &[i64], panes: &BTreeMap<i64, Pane>, merge: Merge<'_>) -> Result<()> {
-        let (below, here) = self.levels.split_at_mut(level);
-        let below = below.last();
         let (width, offset) = (self.width, self.offset);
+        let (below, here) = self.levels.split_at_mut(level);
+        let (below, Some(here)) = (below.last(), here.first_mut()) else {
+            return Ok(());
+        };
         let mut gather = Gather::default();
         let mut parts: Vec<&Rows> = Vec::new();
         for number in numbers {
             parts.clear();
             match below {
-                Some(below) => parts.extend([number * 2, number * 2 + 1].iter().filter_map(|child| below.get(child))),
+                Some(below) => {
+                    let child = |number: i64| below.get(number).and_then(Option::as_ref);
+                    parts.extend([number * 2, number * 2 + 1].into_iter().filter_map(child));
+                }
                 None => {
                     let start = number.saturating_mul(width).saturating_add(offset);
                     parts.extend(panes.get(&start).into_iter().flat_map(Pane::in_time));
@@ -194,9 +224,7 @@ impl PaneTree {
             }
             match parts[..] {
                 [] => {}
-                [one] => {
-                    here[0].insert(*number, one.clone());
-                }
+                [one] => here.put(*number, Some(one.clone())),
                 _ => parts.iter().for_each(|rows| {
                     let known = gather.know(rows);
                     gather.add(*number, known);
@@ -204,44 +232,45 @@ impl PaneTree {
             }
         }
         if let Some(batch) = gather.finish().map_err(internal)? {
-            here[0].extend(by_number(merge(vec![batch])?).map_err(internal)?);
+            for (number, rows) in by_number(merge(vec![batch])?).map_err(internal)? {
+                here.put(number, Some(rows));
+            }
         }
         Ok(())
     }
 
     /// Rows kept beside those of the panes.
     pub fn num_rows(&self) -> usize {
-        let merged = self.levels.iter().skip(1).flat_map(Level::values);
+        let merged = self.levels.iter().skip(1).flat_map(Level::values).flatten();
         merged.map(Rows::num_rows).sum()
     }
 }
 
 /// The nodes that make up the panes `from..to`, in the order of time: at most two of each level.
-fn nodes_of(from: i64, to: i64, give: &mut impl FnMut(Node)) {
+fn nodes_of(window: usize, from: i64, to: i64, nodes: &mut Vec<Node>) {
     let (mut from, mut to, mut level) = (from, to, 0);
-    let mut behind = [Node::default(); LEVELS];
-    let mut count = 0;
+    let node = |level, number, right| Node {
+        number,
+        window: window as u32,
+        level: level as u8,
+        right,
+    };
+    // Those at the right edge come behind, the largest first.
+    let mut behind = [None; LEVELS];
     while from < to {
         if from & 1 == 1 {
-            give(Node {
-                level,
-                number: from,
-                right: false,
-            });
+            nodes.push(node(level, from, false));
             from += 1;
         }
         if to & 1 == 1 {
             to -= 1;
-            behind[count] = Node {
-                level,
-                number: to,
-                right: true,
-            };
-            count += 1;
+            behind[level] = Some(to);
         }
         (from, to, level) = (from >> 1, to >> 1, level + 1);
     }
-    behind[..count].iter().rev().for_each(|node| give(*node));
+    for level in (0..level).rev() {
+        nodes.extend(behind[level].map(|number| node(level, number, true)));
+    }
 }
 
 /// What was last known of the nodes at the two edges of a window, level by level.
@@ -255,7 +284,7 @@ impl<T: Copy> Default for Edges<T> {
 
 impl<T: Copy> Edges<T> {
     fn get(&self, node: Node) -> Option<T> {
-        let known = self.0[node.level][usize::from(node.right)];
+        let known = self.0[node.level()][usize::from(node.right)];
         known
             .filter(|(number, _)| *number == node.number)
             .map(|(_, known)| known)
@@ -264,38 +293,13 @@ impl<T: Copy> Edges<T> {
     /// Gives what was known of the very same node.
     fn put(&mut self, node: Node, known: T) -> Option<T> {
         let before = self.get(node);
-        self.0[node.level][usize::from(node.right)] = Some((node.number, known));
+        self.0[node.level()][usize::from(node.right)] = Some((node.number, known));
         before
     }
 }
 
 pub fn internal(error: ArrowError) -> Error {
     Error::internal(error.to_string())
-}
-
-/// A hash of numbers that follow each other: one multiplication.
-#[derive(Default)]
-pub struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 ^= self.0 >> 32;
-    }
-
-    fn write_i64(&mut self, number: i64) {
-        self.write_u64(number as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[cfg(test)]
@@ -306,14 +310,13 @@ mod tests {
     fn nodes_cover_each_pane_of_a_window_once_and_in_order() {
         for from in -70..70 {
             for to in from..from + 130 {
-                let mut panes = Vec::new();
-                let mut nodes = 0;
-                nodes_of(from, to, &mut |node| {
-                    nodes += 1;
-                    panes.extend(node.number << node.level..(node.number + 1) << node.level);
-                });
-                assert_eq!(panes, (from..to).collect::<Vec<_>>(), "{from}..{to}");
-                assert!(nodes <= 14, "{nodes} nodes for {from}..{to}");
+                let mut nodes = Vec::new();
+                nodes_of(0, from, to, &mut nodes);
+                let panes = nodes
+                    .iter()
+                    .flat_map(|n| n.number << n.level..(n.number + 1) << n.level);
+                assert_eq!(panes.collect::<Vec<_>>(), (from..to).collect::<Vec<_>>());
+                assert!(nodes.len() <= 14, "{} nodes for {from}..{to}", nodes.len());
             }
         }
     }

@@ -94,7 +94,7 @@ impl Case {
         self
     }
 
-    /// Has an answer only when its input has ended.
+    /// Has an answer only when its input has ended, or is looked at only then.
     pub fn at_end(mut self) -> Case {
         self.prefixes = false;
         self
