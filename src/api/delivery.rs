@@ -149,6 +149,14 @@ impl ToSink {
 }
 
 impl Delivery for ToSink {
+    fn clock(&mut self, clock_ns: i64) {
+        self.sink.clock(clock_ns);
+    }
+
+    fn minds_clock(&self) -> bool {
+        self.sink.minds_clock()
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         match batches.is_empty() {
             true => Ok(()),

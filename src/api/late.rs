@@ -178,6 +178,10 @@ impl Fitted {
 }
 
 impl Delivery for Fitted {
+    fn clock(&mut self, clock_ns: i64) {
+        self.to.clock(clock_ns);
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         let fitted = batches.iter().map(|b| self.fitted(b)).collect::<Result<Vec<_>>>()?;
         self.to.prepare(interval, &fitted)

@@ -9,8 +9,9 @@ use super::query::{Ended, Fate, Query, Running, Unread};
 use crate::config::Settings;
 use crate::connectors::memory::{InsertHandle, MemoryTable};
 use crate::connectors::{Bell, Source, Workers};
+use crate::driver::event_time::{Clockwork, Skew};
 use crate::driver::execute::Tasks;
-use crate::driver::intake::{Clockwork, Intake};
+use crate::driver::intake::Intake;
 use crate::driver::lanes::Ring;
 use crate::driver::late::LateLog;
 use crate::driver::output::{Delivery, Outputs, Receiver};
@@ -278,6 +279,7 @@ impl Build {
                     expr,
                     unit: time.unit,
                     delay_ns: time.delay_ns,
+                    skew: Skew::of(&node.table, &time.column)?,
                 })
             }
         };

@@ -1,8 +1,9 @@
 //! `WITH (…)` against the option table of its connector: unknown keys and wrong values, each with its place.
 
-use crate::dstream::table::{ConnectorSpec, OptionKind};
+use crate::dstream::table::{ConnectorSpec, OptionKind, is_text_list};
 use crate::error::{Diagnostic, nearest};
 use crate::sql::statement::OptionDef;
+use chrono::format::{Item, StrftimeItems};
 use std::collections::BTreeMap;
 
 /// The connector named in WITH, and the other options by name.
@@ -43,16 +44,16 @@ pub fn check<'a>(
     }
     let known: Vec<&str> = match connector {
         Some(spec) => std::iter::once("connector")
-            .chain(spec.options.iter().map(|o| o.name))
+            .chain(spec.all_options().map(|o| o.name))
             .collect(),
         None => {
-            let all = connectors.iter().flat_map(|c| c.options.iter().map(|o| o.name));
+            let all = connectors.iter().flat_map(|c| c.all_options().map(|o| o.name));
             std::iter::once("connector").chain(all).collect()
         }
     };
     let mut options = BTreeMap::new();
     for def in defs.iter().filter(|d| d.key.value != "connector") {
-        let spec = connector.and_then(|c| c.options.iter().find(|o| o.takes(&def.key.value)));
+        let spec = connector.and_then(|c| c.all_options().find(|o| o.takes(&def.key.value)));
         match (connector, spec) {
             (Some(_), Some(spec)) => wrong.extend(value_mistake(def, spec.kind)),
             (None, _) if owner(&def.key.value, connectors).is_some() => wrong.push(homeless(def, connectors)),
@@ -63,7 +64,8 @@ pub fn check<'a>(
             wrong.push(Diagnostic::error("duplicate_option", message).at(def.key.span.clone()));
         }
     }
-    let missing = connector.iter().flat_map(|c| c.options.iter());
+    wrong.extend(connector.iter().flat_map(|spec| misplaced(defs, spec, &options)));
+    let missing = connector.iter().flat_map(|c| c.all_options());
     let missing = missing.filter(|o| o.kind == OptionKind::Path && !options.contains_key(o.name));
     for option in missing {
         let message = format!("connector `{}` needs `{}`", name.unwrap_or_default(), option.name);
@@ -90,8 +92,26 @@ fn homeless(def: &OptionDef, connectors: &[&ConnectorSpec]) -> Diagnostic {
 
 /// The first connector that has such an option.
 fn owner<'a>(key: &str, connectors: &[&'a ConnectorSpec]) -> Option<&'a ConnectorSpec> {
-    let has = |c: &&&ConnectorSpec| c.options.iter().any(|o| o.takes(key));
+    let has = |c: &&&ConnectorSpec| c.all_options().any(|o| o.takes(key));
     connectors.iter().find(has).copied()
+}
+
+/// Options that mean nothing for the format that the table has, as far as its options tell that.
+fn misplaced(defs: &[OptionDef], spec: &ConnectorSpec, options: &BTreeMap<String, String>) -> Vec<Diagnostic> {
+    let Some(format) = (spec.format_of)(options) else {
+        return Vec::new();
+    };
+    let stranger = |def: &OptionDef| {
+        let option = spec.all_options().find(|o| o.takes(&def.key.value))?;
+        let fits = option.of.is_empty() || option.of.contains(&format);
+        let message = format!(
+            "the option `{}` is for {}, and the format here is {format}",
+            option.name,
+            option.of.join(" and ")
+        );
+        (!fits).then(|| Diagnostic::error("misplaced_option", message).at(def.key.span.clone()))
+    };
+    defs.iter().filter_map(stranger).collect()
 }
 
 fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -> Diagnostic {
@@ -102,6 +122,11 @@ fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -
     if connector.is_some() {
         diagnostic = diagnostic.note(format!("the options are: {}", known.join(", ")));
     }
+    let elsewhere = connector.and_then(|c| c.all_options().find(|o| o.elsewhere.contains(&key.as_str())));
+    if let Some(option) = elsewhere {
+        diagnostic.candidates = vec![option.name.to_string()];
+        return diagnostic.help(format!("here it is called `{}`: {}", option.name, option.doc));
+    }
     // The option of a column is suggested for the column that was meant.
     let column = key.split('.').nth(1).unwrap_or("NAME");
     let near: Vec<String> = known.iter().map(|name| name.replace("NAME", column)).collect();
@@ -111,7 +136,11 @@ fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -
 fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
     let value = def.value.as_str();
     let wants = match kind {
-        OptionKind::Text => return None,
+        kind if is_text_list(value) && kind != OptionKind::Texts => {
+            let message = format!("the option `{}` takes one value, not a list", def.key.value);
+            return Some(Diagnostic::error("option_value", message).at(def.value_span.clone()));
+        }
+        OptionKind::Text | OptionKind::Texts => return None,
         OptionKind::Path if value.is_empty() => "a path".to_string(),
         OptionKind::Path => return None,
         OptionKind::Bool if value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false") => return None,
@@ -120,9 +149,15 @@ fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
         OptionKind::Count => "a whole number".to_string(),
         OptionKind::Duration if crate::config::parse_duration_ns(value).is_some() => return None,
         OptionKind::Duration => "a duration such as 5ms or 10 seconds".to_string(),
+        OptionKind::Size if crate::config::parse_size(value).is_some_and(|size| size > 0) => return None,
+        OptionKind::Size => "a size such as 128MB".to_string(),
         OptionKind::Time => return None,
-        OptionKind::Char if value.chars().count() == 1 || value == "\\t" => return None,
-        OptionKind::Char => "one character".to_string(),
+        OptionKind::CharOrNone if value.is_empty() => return None,
+        OptionKind::Char | OptionKind::CharOrNone if is_char(value) => return None,
+        OptionKind::Char => "one ASCII character".to_string(),
+        OptionKind::CharOrNone => "one ASCII character, or '' for none".to_string(),
+        OptionKind::TimeFormat if !StrftimeItems::new(value).any(|item| item == Item::Error) => return None,
+        OptionKind::TimeFormat => "a format such as '%d/%m/%Y %H:%M:%S'".to_string(),
         OptionKind::OneOf(all) if all.contains(&value) => return None,
         OptionKind::OneOf(all) => format!("one of {}", all.join(", ")),
     };
@@ -132,4 +167,9 @@ fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
         OptionKind::OneOf(all) => diagnostic.suggest(value, all.iter().copied()),
         _ => diagnostic,
     })
+}
+
+fn is_char(value: &str) -> bool {
+    let one = matches!(value.as_bytes(), [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r'));
+    one || value == "\\t"
 }

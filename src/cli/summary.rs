@@ -20,6 +20,7 @@ fn total(queries: &[Query]) -> Summary {
         sum.null_time += one.null_time;
         sum.late_in_order += one.late_in_order;
         sum.late_delay_ns = sum.late_delay_ns.max(one.late_delay_ns);
+        sum.jump_ns = sum.jump_ns.max(one.jump_ns);
     }
     sum
 }
@@ -49,7 +50,20 @@ pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
     ));
     text.push_str(&advice(&sum));
     text.push_str(order(&sum));
+    text.push_str(&jump(&sum));
     text
+}
+
+/// A line about an event time that has closed every window up to some day in the future.
+fn jump(sum: &Summary) -> String {
+    if sum.jump_ns == 0 {
+        return String::new();
+    }
+    let days = sum.jump_ns / 86_400_000_000_000;
+    format!(
+        "warning: an event time lies {days} days ahead of the clock, and rows before it may be late now; \
+         max_future_skew = '1 hour' in WITH (…) makes such rows bad records\n"
+    )
 }
 
 /// From so many late rows on, and so many in a hundred, a larger delay is advised.
@@ -115,6 +129,16 @@ mod tests {
         for (ns, text) in cases {
             assert_eq!(round_up(ns), text);
         }
+    }
+
+    #[test]
+    fn a_jump_is_told_in_days() {
+        assert_eq!(jump(&Summary::default()), "");
+        let jumped = Summary {
+            jump_ns: 3 * 86_400_000_000_000 + 5,
+            ..Summary::default()
+        };
+        assert!(jump(&jumped).starts_with("warning: an event time lies 3 days ahead of the clock"));
     }
 
     #[test]

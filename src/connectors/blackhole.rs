@@ -12,6 +12,8 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
     reads: false,
     writes: true,
     options: &[],
+    formats: &[],
+    format_of: |_| None,
 };
 
 /// The line of the registry.

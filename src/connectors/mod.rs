@@ -24,6 +24,8 @@ mod stdout;
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 pub use crate::formats::BadRecord;
+use crate::formats::CsvFormat;
+use crate::formats::table::format_of;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -149,6 +151,14 @@ pub trait SplitReader: Send {
 
 /// A table that is written to, interval by interval: prepare, then commit, in interval order.
 pub trait Sink: Send {
+    /// The recorded clock of the interval that is committed next, in nanoseconds since the epoch.
+    fn clock(&mut self, _clock_ns: i64) {}
+
+    /// Whether it is to be told the clock of intervals without rows too.
+    fn minds_clock(&self) -> bool {
+        false
+    }
+
     /// Takes the rows of an interval; nothing becomes visible yet.
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
 
@@ -188,6 +198,18 @@ pub struct Connector {
 pub struct Fault {
     pub subject: Subject,
     pub diagnostic: Diagnostic,
+}
+
+/// Options of a format that do not go together.
+fn format_faults(table: &TableSpec) -> Vec<Fault> {
+    if format_of(&table.options) != Some("csv") {
+        return Vec::new();
+    }
+    let fault = |error: Error| Fault {
+        subject: Subject::Value("quote".to_string()),
+        diagnostic: Diagnostic::error("option_value", error.message),
+    };
+    CsvFormat::of(table).err().map(fault).into_iter().collect()
 }
 
 /// A part of a declaration.

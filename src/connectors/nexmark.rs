@@ -32,53 +32,46 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     reads: true,
     writes: false,
     options: &[
-        option(
+        OptionSpec::new(
             "type",
             OptionKind::OneOf(&["person", "auction", "bid"]),
             None,
             "Which events; absent: all of them, as event_type and three nullable structs",
         ),
-        option(
+        OptionSpec::new(
             "events",
             OptionKind::Count,
             None,
             "How many events of all kinds; absent: without end",
         ),
-        option(
+        OptionSpec::new(
             "rate",
             OptionKind::Count,
             Some("10000"),
             "Events of all kinds per second of event time",
         ),
-        option(
+        OptionSpec::new(
             "pace",
             OptionKind::OneOf(&["fast", "real"]),
             Some("fast"),
             "fast: as fast as they are read; real: as fast as event time passes",
         ),
-        option(
+        OptionSpec::new(
             "base_time",
             OptionKind::Time,
             Some("2015-07-15T00:00:00Z"),
             "Event time of the first event",
         ),
-        option(
+        OptionSpec::new(
             "out_of_order",
             OptionKind::Count,
             Some("1"),
             "Events are shuffled in groups of so many; not a multiple of 953",
         ),
     ],
+    formats: &[],
+    format_of: |_| None,
 };
-
-const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        doc,
-    }
-}
 
 /// The registry's line.
 pub const CONNECTOR: Connector = Connector {

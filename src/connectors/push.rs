@@ -29,6 +29,8 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     reads: true,
     writes: false,
     options: &[],
+    formats: &[],
+    format_of: |_| None,
 };
 
 /// The registry's line. It opens nothing: a declaration alone has no sender, so the engine opens its [`PushTable`].

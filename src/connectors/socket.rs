@@ -7,13 +7,15 @@
 
 mod listener;
 
-use super::file::{DELIMITER, HEADER, NULL_VALUE, ON_ERROR};
 use super::stdin::Arriving;
 use super::stdout::{self, Written};
-use super::{Bell, Connector, Fault, Next, Offset, Sink, Source, Split, SplitReader, Splits, Subject, Workers};
+use super::{
+    Bell, Connector, Fault, Next, Offset, Sink, Source, Split, SplitReader, Splits, Subject, Workers, format_faults,
+};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::bool_option;
+use crate::formats::table::{READING, format_of};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::io::{self, Read};
@@ -31,40 +33,29 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     reads: true,
     writes: true,
     options: &[
-        option(
+        OptionSpec::new(
             "host",
             OptionKind::Text,
             Some("127.0.0.1"),
             "Name or address to connect to, or to listen at",
         ),
-        option("port", OptionKind::Count, None, "From 1 to 65535"),
-        option(
+        OptionSpec::new("port", OptionKind::Count, None, "From 1 to 65535"),
+        OptionSpec::new(
             "listen",
             OptionKind::Bool,
             Some("false"),
             "Reading: wait for connections, each a split, instead of making one",
         ),
-        option(
+        OptionSpec::new(
             "format",
             OptionKind::OneOf(&["json", "csv", "text"]),
             None,
             "json: one object per line; text (only read): one column, line. Writing: json when absent",
         ),
-        HEADER,
-        DELIMITER,
-        NULL_VALUE,
-        ON_ERROR,
     ],
+    formats: READING,
+    format_of,
 };
-
-const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        doc,
-    }
-}
 
 /// The registry's line.
 pub const CONNECTOR: Connector = Connector {
@@ -85,7 +76,7 @@ fn check(table: &TableSpec) -> Vec<Fault> {
             diagnostic,
         }
     });
-    wrong.into_iter().collect()
+    wrong.into_iter().chain(format_faults(table)).collect()
 }
 
 /// Host and port.
@@ -250,5 +241,5 @@ fn open_sink(table: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Si
         // A reader that goes away is a loss here, not an end.
         quiet: false,
     };
-    stdout::sink(table.options.get("format").map(String::as_str), schema, written)
+    stdout::sink(table, schema, written)
 }

@@ -7,9 +7,11 @@
 use super::{Connector, Sink};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Result};
-use crate::formats::{CsvFormat, Encoder, Format};
+use crate::formats::table::{WRITING, format_of};
+use crate::formats::{Encoder, resolve_format};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,12 +20,14 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     doc: "Rows to standard output, an interval at a time",
     reads: false,
     writes: true,
-    options: &[OptionSpec {
-        name: "format",
-        kind: OptionKind::OneOf(&["json", "csv"]),
-        default: Some("json"),
-        doc: "json: one object per line; csv: with a header",
-    }],
+    options: &[OptionSpec::new(
+        "format",
+        OptionKind::OneOf(&["json", "csv"]),
+        Some("json"),
+        "json: one object per line; csv: with a header",
+    )],
+    formats: WRITING,
+    format_of: format_or_json,
 };
 
 /// The line of the registry.
@@ -43,7 +47,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Sink
         out: Box::new(io::stdout()),
         quiet: true,
     };
-    sink(spec.option(&SPEC, "format"), schema, written)
+    sink(spec, schema, written)
 }
 
 /// Where the bytes of a [`sink`] go.
@@ -55,16 +59,16 @@ pub struct Written {
     pub quiet: bool,
 }
 
-/// Rows as lines of JSON or CSV, written when their interval commits.
-pub fn sink(format: Option<&str>, schema: SchemaRef, written: Written) -> Result<Box<dyn Sink>> {
-    let format = match format {
-        Some("csv") => Format::Csv(CsvFormat {
-            delimiter: b',',
-            header: true,
-            null_value: String::new(),
-        }),
-        _ => Format::Json,
-    };
+/// The format that is named, else JSON.
+fn format_or_json(options: &BTreeMap<String, String>) -> Option<&'static str> {
+    format_of(options).or(Some("json"))
+}
+
+/// Rows as lines of JSON (if no format is named) or CSV, written when their interval commits.
+pub fn sink(spec: &TableSpec, schema: SchemaRef, written: Written) -> Result<Box<dyn Sink>> {
+    let mut named = spec.clone();
+    named.options.entry("format".into()).or_insert_with(|| "json".into());
+    let format = resolve_format(&named)?;
     let encoded = Encoded::default();
     let encoder = Encoder::new(&format, schema, encoded.clone())?;
     Ok(Box::new(Stdout {

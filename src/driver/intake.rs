@@ -1,25 +1,14 @@
 //! Taking rows from the splits of one source: what is there is cut into slices, and watermarks are counted.
 
+use super::event_time::Clockwork;
 use crate::connectors::{BadRecord, Bell, Chunk, Next, Offset, Source, Split, SplitReader};
 use crate::dstream::graph::SourceNode;
 use crate::dstream::record::{ENDED, NO_WATERMARK, Place, SliceRecord, SourceRecord, SplitRecord};
-use crate::dstream::table::unit_ns;
 use crate::error::{Error, Result};
 use crate::operators::Slice;
 use crate::operators::fragment::failed;
-use crate::operators::panes::as_i64;
-use datafusion::arrow::array::{Array, Int64Array, RecordBatch};
-use datafusion::arrow::datatypes::TimeUnit;
-use datafusion::physical_plan::PhysicalExpr;
+use datafusion::arrow::array::{Int64Array, RecordBatch};
 use std::sync::Arc;
-
-/// Event time as the intake reads it.
-pub struct Clockwork {
-    /// Over the source's batch.
-    pub expr: Arc<dyn PhysicalExpr>,
-    pub unit: TimeUnit,
-    pub delay_ns: i64,
-}
 
 /// One source of a running program.
 pub struct Intake {
@@ -54,6 +43,9 @@ struct SplitIntake {
     judged_from_ns: i64,
     /// Since when, on the recorded clock, the source has answered that nothing is there.
     quiet_since_ns: Option<i64>,
+    /// The same after the interval before, and the greatest that was set explicitly.
+    settled_ns: i64,
+    explicit_ns: i64,
     /// Rows taken so far.
     rows: u64,
 }
@@ -86,6 +78,9 @@ pub struct TakenSlice {
     pub batch: RecordBatch,
     pub watermark_before_ns: i64,
     pub watermarks: Option<Arc<Int64Array>>,
+    watermark_after_ns: i64,
+    /// The greatest watermark that was set explicitly before it.
+    explicit_ns: i64,
 }
 
 impl Intake {
@@ -165,6 +160,8 @@ impl Intake {
                     watermark_ns: floor,
                     judged_from_ns: NO_WATERMARK,
                     quiet_since_ns: None,
+                    settled_ns: floor,
+                    explicit_ns: NO_WATERMARK,
                     rows: 0,
                 });
             }
@@ -212,6 +209,7 @@ impl Intake {
                 Ok(Next::Chunk(chunk)) => {
                     if let Some(watermark) = chunk.watermark_ns {
                         split.watermark_ns = split.watermark_ns.max(watermark);
+                        split.explicit_ns = split.explicit_ns.max(watermark);
                     }
                     split.chunk = Some(chunk);
                 }
@@ -263,7 +261,7 @@ impl Intake {
         }
         let before = split.watermark_ns;
         let (after, watermarks) = match &self.time {
-            Some(time) => time.advance(&batch, before, split.judged_from_ns)?,
+            Some(time) => time.advance(&time.times(&batch)?, before, split.judged_from_ns),
             None => (before, None),
         };
         split.watermark_ns = after;
@@ -272,14 +270,15 @@ impl Intake {
         taken.bytes += batch.get_array_memory_size().min(rows * 1024);
         let rows_before = split.rows;
         split.rows += rows as u64;
-        let split = split.split.id;
         taken.slices.push(TakenSlice {
-            split,
+            split: split.split.id,
             from,
             rows_before,
             batch,
             watermark_before_ns: before,
             watermarks,
+            watermark_after_ns: after,
+            explicit_ns: split.explicit_ns,
         });
         Ok(())
     }
@@ -320,6 +319,77 @@ impl Intake {
             ended: s.ended,
             quiet: self.is_quiet(s),
         })
+    }
+
+    /// Judges what was taken by the clock of its interval. Rows of the future move no watermark, and are bad records:
+    /// with `on_error = 'fail'` their split breaks off before the first. Gives how far ahead of the clock the event
+    /// time has jumped, when nothing forbids it.
+    ///
+    /// Errors: an event time cannot be told.
+    pub fn settle(&mut self, taken: &mut Taken, clock_ns: i64) -> Result<Option<i64>> {
+        let Some(time) = &self.time else { return Ok(None) };
+        let Some(skew) = &time.skew else {
+            let mut ahead = None;
+            for slice in &taken.slices {
+                let (before, after) = (slice.watermark_before_ns, slice.watermark_after_ns);
+                ahead = ahead.max(time.jump(&slice.batch, before, after, clock_ns)?);
+            }
+            return Ok(ahead);
+        };
+        let mut kept = Vec::with_capacity(taken.slices.len());
+        for mut slice in std::mem::take(&mut taken.slices) {
+            let Some(split) = self.splits.iter_mut().find(|s| s.split.id == slice.split) else {
+                continue;
+            };
+            if split.broken.is_some() {
+                taken.rows -= slice.batch.num_rows();
+                continue;
+            }
+            let all = time.times(&slice.batch)?;
+            let times = skew.without_future(&all, time.unit, clock_ns);
+            let future = skew.future_rows(&slice.batch, &all, &times, clock_ns);
+            taken.rows -= future.len();
+            if skew.fails
+                && let Some(first) = future.first()
+            {
+                split.broken = Some(Error::data(format!("{}: {}", split.split.name, first.record.message)));
+                (split.chunk, split.ended) = (None, false);
+                taken.rows -= slice.batch.num_rows() - first.row - future.len();
+                slice.batch = slice.batch.slice(0, first.row);
+            } else {
+                taken.bad.extend(future.into_iter().map(|future| future.record));
+            }
+            let rows = slice.batch.num_rows();
+            let before = split.settled_ns.max(slice.explicit_ns);
+            (split.settled_ns, slice.watermarks) = time.advance(&times.slice(0, rows), before, split.judged_from_ns);
+            slice.watermark_before_ns = before;
+            if rows > 0 {
+                kept.push(slice);
+            }
+        }
+        taken.slices = kept;
+        for split in &mut self.splits {
+            split.settled_ns = split.settled_ns.max(split.explicit_ns);
+            split.watermark_ns = split.settled_ns;
+        }
+        Ok(None)
+    }
+
+    /// A slice without its rows of the future, as the recorded clock of its interval tells them.
+    pub fn without_future(&self, slice: Slice, clock_ns: i64) -> Result<Slice> {
+        match &self.time {
+            Some(time) => time.drop_future(slice, clock_ns),
+            None => Ok(slice),
+        }
+    }
+
+    /// Whole rows of a slice, with all columns of the source, without those of the future.
+    pub fn whole_without_future(&self, batch: RecordBatch, clock_ns: i64) -> Result<RecordBatch> {
+        let Some(time) = self.time.as_ref().filter(|time| time.skew.is_some()) else {
+            return Ok(batch);
+        };
+        let read = batch.project(&self.columns).map_err(|e| failed(e.into()))?;
+        time.filter_future(&read, batch, clock_ns)
     }
 
     /// From now on rows of a split behind `judged_from` are judged one by one.
@@ -385,7 +455,7 @@ impl Intake {
     }
 
     /// The rows of a recorded slice again, with their watermarks.
-    pub fn reread(&self, record: &SliceRecord) -> Result<(RecordBatch, Option<Arc<Int64Array>>)> {
+    pub fn reread(&self, record: &SliceRecord, clock_ns: i64) -> Result<(RecordBatch, Option<Arc<Int64Array>>)> {
         let Some(split) = self.split(record.split) else {
             return Err(Error::internal("a recorded split is not there"));
         };
@@ -401,15 +471,23 @@ impl Intake {
             ),
         };
         let batch = datafusion::arrow::compute::concat_batches(&schema, &batches).map_err(|e| failed(e.into()))?;
-        let watermarks = self.watermarks(&batch, record)?;
+        let watermarks = self.watermarks(&batch, record, clock_ns)?;
         Ok((batch, watermarks))
     }
 
     /// The watermark before each row of a recorded slice, if its rows were judged one by one.
-    pub fn watermarks(&self, batch: &RecordBatch, record: &SliceRecord) -> Result<Option<Arc<Int64Array>>> {
+    pub fn watermarks(
+        &self,
+        batch: &RecordBatch,
+        record: &SliceRecord,
+        clock_ns: i64,
+    ) -> Result<Option<Arc<Int64Array>>> {
         match &self.time {
             Some(time) if record.judged => {
-                let times = time.times(batch)?;
+                let mut times = time.times(batch)?;
+                if let Some(skew) = &time.skew {
+                    times = skew.without_future(&times, time.unit, clock_ns);
+                }
                 Ok(Some(time.before_each(&times, record.watermark_before_ns)))
             }
             _ => Ok(None),
@@ -421,60 +499,6 @@ fn offset(place: Place) -> Offset {
     Offset {
         block: place.block,
         row: place.row,
-    }
-}
-
-impl Clockwork {
-    /// The split's watermark after these rows, and before each of them if some row lies behind it: a running maximum
-    /// over all rows, less the delay, in the unit of the column, rounded down (docs/time.md). NULLs do not move it. Rows
-    /// behind `judged_from_ns` count as behind too.
-    fn advance(
-        &self,
-        batch: &RecordBatch,
-        before_ns: i64,
-        judged_from_ns: i64,
-    ) -> Result<(i64, Option<Arc<Int64Array>>)> {
-        let times = self.times(batch)?;
-        let (unit, delay) = (unit_ns(self.unit), self.delay());
-        let (mut watermark, mut behind) = (before_ns, false);
-        let mut step = |ts: i64| {
-            behind |= ts.saturating_mul(unit) < watermark.max(judged_from_ns);
-            watermark = watermark.max(ts.saturating_sub(delay).saturating_mul(unit));
-        };
-        match times.null_count() {
-            0 => times.values().iter().for_each(|ts| step(*ts)),
-            _ => times.iter().flatten().for_each(step),
-        }
-        let each = behind.then(|| self.before_each(&times, before_ns));
-        Ok((watermark, each))
-    }
-
-    fn times(&self, batch: &RecordBatch) -> Result<Int64Array> {
-        let times = self
-            .expr
-            .evaluate(batch)
-            .and_then(|v| v.into_array(batch.num_rows()))
-            .map_err(failed)?;
-        as_i64(&times)
-    }
-
-    /// The declared delay in the unit of the column, rounded up, so that the watermark is rounded down.
-    fn delay(&self) -> i64 {
-        let unit = unit_ns(self.unit);
-        self.delay_ns.div_euclid(unit) + i64::from(self.delay_ns.rem_euclid(unit) != 0)
-    }
-
-    fn before_each(&self, times: &Int64Array, before_ns: i64) -> Arc<Int64Array> {
-        let (unit, delay) = (unit_ns(self.unit), self.delay());
-        let mut running = before_ns;
-        let each = times.iter().map(|ts| {
-            let before = running;
-            if let Some(ts) = ts {
-                running = running.max(ts.saturating_sub(delay).saturating_mul(unit));
-            }
-            before
-        });
-        Arc::new(Int64Array::from_iter_values(each))
     }
 }
 

@@ -18,6 +18,8 @@ pub type Ring = Arc<dyn Fn() + Send + Sync>;
 /// The rows of an interval for one output.
 pub struct Parcel {
     pub interval: u64,
+    /// The recorded clock of the interval.
+    pub clock_ns: i64,
     pub rows: Vec<RecordBatch>,
     /// Those that came too late for its windows.
     pub late: Vec<RecordBatch>,

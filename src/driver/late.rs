@@ -74,6 +74,7 @@ impl LateLog {
                 Some(batch) => batch,
                 None => whole_rows(intake, record)?,
             };
+            let batch = intake.whole_without_future(batch, entry.record.clock_ns)?;
             let rows = late_batch(&batch, &rows, panes)?;
             self.keep(panes, rows.clone());
             late.push(rows);

@@ -6,6 +6,7 @@
 //! Does **not** guarantee: durability (the journal is in memory for now).
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
+pub mod event_time;
 pub mod execute;
 pub mod idle;
 pub mod intake;
@@ -61,7 +62,7 @@ pub struct Program {
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
     /// When the first open window of arrival time ends: there is an interval then, whether or not rows come.
-    pub next_end_ns: Option<i64>,
+    next_end_ns: Option<i64>,
     /// Which queries still run, and which nodes they need.
     live: Live,
     /// How far the sources had been read when intervals ended that some output has not committed: each is to be told when
@@ -133,14 +134,14 @@ impl Program {
     /// with it. `timed`: the clock closes intervals too.
     pub fn gather(&mut self, taken: &mut Vec<Taken>, timed: bool) {
         taken.resize_with(self.intakes.len(), Taken::default);
-        let (rows, bytes) = (
-            self.settings.max_rows_per_interval,
-            self.settings.max_bytes_per_interval,
-        );
         // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
         let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
         let clock = Arc::clone(&self.clock);
         let cut = || by_clock && clock.now_ns() >= cut_ns;
+        let (rows, bytes) = (
+            self.settings.max_rows_per_interval,
+            self.settings.max_bytes_per_interval,
+        );
         let mut failed = Vec::new();
         for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
             let took = intake.discover().and_then(|()| intake.take(taken, rows, bytes, &cut));
@@ -148,6 +149,23 @@ impl Program {
                 failed.push((index, error));
             }
         }
+        self.fail_sources(failed);
+    }
+
+    /// Judges what was taken by the clock of its interval.
+    fn settle(&mut self, taken: &mut [Taken]) {
+        let mut failed = Vec::new();
+        for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
+            match intake.settle(taken, self.clock_ns) {
+                Ok(Some(ahead_ns)) => self.metrics.jumped(ahead_ns),
+                Ok(None) => {}
+                Err(error) => failed.push((index, error)),
+            }
+        }
+        self.fail_sources(failed);
+    }
+
+    fn fail_sources(&mut self, failed: Vec<(usize, Error)>) {
         for (index, error) in failed {
             if let Some(node) = self.graph.sources.get(index).copied() {
                 self.fail(node, error);
@@ -229,15 +247,15 @@ impl Program {
         let constants = self.next == 0 && self.graph.has_constants();
         let next = self.next_cut_ns();
         let due = match came || constants || self.intakes.iter().any(Intake::would_advance) || self.fell_quiet() {
-            true => next,
+            true => Some(next),
             // Nothing comes: the next thing to happen is that somebody has been quiet for long enough, or that a window
             // of arrival time ends.
             false => {
                 let quiet = self.idleness.next_deadline().map(|deadline| deadline.max(next));
-                quiet.into_iter().chain(self.next_end_ns).min()?
+                quiet.into_iter().chain(self.next_end_ns).min()
             }
         };
-        let wait = due.saturating_sub(self.clock.now_ns());
+        let wait = due?.saturating_sub(self.clock.now_ns());
         Some(Duration::from_nanos(wait.max(0) as u64))
     }
 
@@ -282,15 +300,17 @@ impl Program {
     }
 
     /// Runs one interval over what was taken.
-    pub fn interval(&mut self, taken: Vec<Taken>) -> Result<Turn> {
+    pub fn interval(&mut self, mut taken: Vec<Taken>) -> Result<Turn> {
         let t = self.next;
         let watch = Stopwatch::start();
+        self.clock_ns = self.clock_ns.max(self.clock.now_ns());
+        self.settle(&mut taken);
         let rows: usize = taken.iter().map(|t| t.rows).sum();
         let entry = self.freeze(t, taken)?;
         self.run_nodes(&entry, rows <= SMALL_INTERVAL_ROWS);
         let given = self.fill_outputs(&entry);
         self.count_late(&entry);
-        self.outputs.deliver(t);
+        self.outputs.deliver(t, self.clock_ns);
         self.finish_ended();
         self.next += 1;
         self.tell_sources();
@@ -334,9 +354,8 @@ impl Program {
         rows
     }
 
-    /// Closes the interval: slices, partitions, watermarks and the clock go into its record.
+    /// Closes the interval: slices, partitions, watermarks and the clock, which was read once, go into its record.
     fn freeze(&mut self, t: u64, taken: Vec<Taken>) -> Result<Arc<Entry>> {
-        self.clock_ns = self.clock_ns.max(self.clock.now_ns());
         let rows: usize = taken.iter().map(|t| t.rows).max().unwrap_or(0);
         let partitions = if rows <= SMALL_INTERVAL_ROWS {
             1
@@ -368,8 +387,9 @@ impl Program {
             }));
             for (partition, mut slices) in dealt.into_iter().enumerate() {
                 for slice in &mut slices {
-                    let batch = slice.batch.clone();
-                    slice.batch = Tasks::placed(&self.graph, *node, batch, &source.slices[slice.record])?;
+                    let mut whole = slice.clone();
+                    whole.batch = Tasks::placed(&self.graph, *node, whole.batch, &source.slices[slice.record])?;
+                    *slice = intake.without_future(whole, self.clock_ns)?;
                 }
                 let batch = Batch {
                     data: Dataset::Slices(slices),

@@ -16,6 +16,14 @@ pub trait Delivery: Send {
     /// Takes the rows of an interval (none when there are none); nothing becomes visible yet.
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()>;
 
+    /// The recorded clock of the interval that is committed next.
+    fn clock(&mut self, _clock_ns: i64) {}
+
+    /// Whether it is to be told the clock of intervals without rows too.
+    fn minds_clock(&self) -> bool {
+        false
+    }
+
     /// Makes them visible. False when the reader wants no more.
     fn commit(&mut self, interval: u64) -> Result<bool>;
 
@@ -60,8 +68,10 @@ impl Receiver {
         if let Some(late) = &mut self.late {
             late.prepare(parcel.interval, &parcel.late)?;
         }
+        self.rows.clock(parcel.clock_ns);
         let more = self.rows.commit(parcel.interval)?;
         if let Some(late) = &mut self.late {
+            late.clock(parcel.clock_ns);
             // Whoever wants no late rows may want the others still.
             late.commit(parcel.interval)?;
         }
@@ -78,6 +88,10 @@ impl Receiver {
         if let Some(late) = &mut self.late {
             late.stop(why);
         }
+    }
+
+    fn minds_clock(&self) -> bool {
+        self.rows.minds_clock() || self.late.as_ref().is_some_and(|late| late.minds_clock())
     }
 
     /// That of the slower of the two.
@@ -107,6 +121,8 @@ struct Delivered {
     /// Late rows of the interval that runs.
     late: Vec<RecordBatch>,
     takes_late: bool,
+    /// Intervals without rows are delivered too.
+    minds_clock: bool,
     /// Rows that OFFSET still leaves out, and that LIMIT still lets through.
     skip: usize,
     left: Option<usize>,
@@ -129,14 +145,15 @@ impl Outputs {
         ring: Option<&Ring>,
         on_failure: OnFailure,
     ) -> Result<Self> {
-        let takes_late: Vec<bool> = receivers.iter().map(|r| r.late.is_some()).collect();
+        let traits = |r: &Receiver| (r.late.is_some(), r.minds_clock());
+        let traits: Vec<(bool, bool)> = receivers.iter().map(traits).collect();
         let mut receivers: BTreeMap<usize, Receiver> = receivers.into_iter().enumerate().collect();
         let (lanes, mut tickets) = match ring {
             Some(ring) => Lanes::start(&mut receivers, ring)?,
             None => Default::default(),
         };
         let mut all = Vec::new();
-        for (index, (output, takes_late)) in outputs.iter().zip(takes_late).enumerate() {
+        for (index, (output, (takes_late, minds_clock))) in outputs.iter().zip(traits).enumerate() {
             let lane = tickets.remove(&index).map(Way::Lane);
             let Some(way) = lane.or_else(|| receivers.remove(&index).map(Way::AtOnce)) else {
                 return Err(Error::internal("an output has no receiver"));
@@ -146,6 +163,7 @@ impl Outputs {
                 rows: Vec::new(),
                 late: Vec::new(),
                 takes_late,
+                minds_clock,
                 skip: output.skip,
                 left: output.fetch,
                 done: false,
@@ -207,7 +225,7 @@ impl Outputs {
     }
 
     /// Delivers the interval everywhere: prepared, then committed, now or at the pace of the output.
-    pub fn deliver(&mut self, interval: u64) {
+    pub fn deliver(&mut self, interval: u64, clock_ns: i64) {
         for index in 0..self.all.len() {
             let delivered = &mut self.all[index];
             if delivered.done {
@@ -215,13 +233,14 @@ impl Outputs {
             }
             let parcel = Parcel {
                 interval,
+                clock_ns,
                 rows: std::mem::take(&mut delivered.rows),
                 late: std::mem::take(&mut delivered.late),
             };
             let more = match &mut delivered.way {
                 Way::AtOnce(receiver) => receiver.give(&parcel),
                 Way::Lane(ticket) => {
-                    if !parcel.rows.is_empty() || !parcel.late.is_empty() {
+                    if delivered.minds_clock || !parcel.rows.is_empty() || !parcel.late.is_empty() {
                         ticket.send(parcel);
                     }
                     Ok(true)

@@ -186,6 +186,7 @@ impl Program {
             .position(|s| *s == node)
             .ok_or_else(|| missing("a source"))?;
         let (intake, record) = (&self.intakes[index], &entry.record.sources[index]);
+        let clock_ns = entry.record.clock_ns;
         let mut slices = Vec::new();
         for (number, slice) in record
             .slices
@@ -194,14 +195,15 @@ impl Program {
             .filter(|(_, s)| s.partition == partition)
         {
             let (batch, watermarks) = match entry.kept.get(index).and_then(|k| k.as_ref()?.get(number)) {
-                Some(batch) => (batch.clone(), intake.watermarks(batch, slice)?),
-                None => intake.reread(slice)?,
+                Some(batch) => (batch.clone(), intake.watermarks(batch, slice, clock_ns)?),
+                None => intake.reread(slice, clock_ns)?,
             };
-            slices.push(Slice {
+            let whole = Slice {
                 batch: Tasks::placed(&self.graph, node, batch, slice)?,
                 watermarks,
                 record: number,
-            });
+            };
+            slices.push(intake.without_future(whole, clock_ns)?);
         }
         self.metrics.recomputed(1);
         Ok(Arc::new(Batch {

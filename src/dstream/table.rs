@@ -85,7 +85,7 @@ impl TableSpec {
 
     /// The option's value, or the default that the connector's table gives.
     pub fn option<'a>(&'a self, spec: &ConnectorSpec, name: &str) -> Option<&'a str> {
-        let default = || spec.options.iter().find(|o| o.name == name)?.default;
+        let default = || spec.all_options().find(|o| o.name == name)?.default;
         self.options.get(name).map(String::as_str).or_else(default)
     }
 }
@@ -108,8 +108,44 @@ pub struct ConnectorSpec {
     pub doc: &'static str,
     pub reads: bool,
     pub writes: bool,
+    /// Its own options.
     pub options: &'static [OptionSpec],
+    /// The options of the formats that it reads and writes.
+    pub formats: &'static [OptionSpec],
+    /// The format that some options mean, by its name, if they tell.
+    pub format_of: fn(&BTreeMap<String, String>) -> Option<&'static str>,
 }
+
+impl ConnectorSpec {
+    /// Every option that it takes.
+    pub fn all_options(&self) -> impl Iterator<Item = &'static OptionSpec> + use<> {
+        let sources = if self.reads { SOURCES } else { &[] };
+        self.options.iter().chain(self.formats).chain(sources)
+    }
+}
+
+/// What every table that can be read takes.
+pub static SOURCES: &[OptionSpec] = &[
+    OptionSpec::new(
+        "on_error",
+        OptionKind::OneOf(&["fail", "skip", "dead_letter"]),
+        Some("fail"),
+        "What a bad record does: end the query, be left out and counted, or go to dead_letters('table')",
+    )
+    .elsewhere(&[
+        "ignore_errors",
+        "ignore-parse-errors",
+        "csv.ignore-parse-errors",
+        "json.ignore-parse-errors",
+        "mode",
+    ]),
+    OptionSpec::new(
+        "max_future_skew",
+        OptionKind::Duration,
+        None,
+        "A row whose event time lies further ahead of the clock than this is a bad record",
+    ),
+];
 
 /// One option of `WITH (…)`.
 #[derive(Debug, Clone, Copy)]
@@ -119,9 +155,42 @@ pub struct OptionSpec {
     pub kind: OptionKind,
     pub default: Option<&'static str>,
     pub doc: &'static str,
+    /// The formats for which it means something; none: all.
+    pub of: &'static [&'static str],
+    /// What other systems call it: whoever writes that is told the name.
+    pub elsewhere: &'static [&'static str],
 }
 
 impl OptionSpec {
+    pub const fn new(
+        name: &'static str,
+        kind: OptionKind,
+        default: Option<&'static str>,
+        doc: &'static str,
+    ) -> OptionSpec {
+        OptionSpec {
+            name,
+            kind,
+            default,
+            doc,
+            of: &[],
+            elsewhere: &[],
+        }
+    }
+
+    /// The same for some formats only.
+    pub const fn of(self, formats: &'static [&'static str]) -> OptionSpec {
+        OptionSpec { of: formats, ..self }
+    }
+
+    /// The same with what other systems call it.
+    pub const fn elsewhere(self, names: &'static [&'static str]) -> OptionSpec {
+        OptionSpec {
+            elsewhere: names,
+            ..self
+        }
+    }
+
     /// Whether a key of WITH means this option. `NAME` in its name stands for a column: `fields.NAME.min`.
     pub fn takes(&self, key: &str) -> bool {
         let Some((before, after)) = self.name.split_once("NAME") else {
@@ -143,9 +212,39 @@ pub enum OptionKind {
     Count,
     /// `5ms`, `10 seconds`.
     Duration,
+    /// Bytes: `1000000`, `128MB`.
+    Size,
     /// RFC 3339.
     Time,
-    /// Exactly one character.
+    /// One ASCII character that is no line end, or `\t`.
     Char,
+    /// The same, or empty text for none.
+    CharOrNone,
+    /// One text, or a list of texts: `['', 'NA']`, kept as [`text_list`] reads it.
+    Texts,
+    /// How a time is written, in the letters of `strftime`.
+    TimeFormat,
     OneOf(&'static [&'static str]),
+}
+
+/// What stands before each text of a list that is kept as one text. No key on a keyboard makes it.
+const LIST_MARK: char = '\u{1e}';
+
+/// Several texts as the value of one option.
+pub fn join_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let marked = texts.into_iter().map(|text| format!("{LIST_MARK}{text}"));
+    marked.collect()
+}
+
+/// Whether an option's value is several texts.
+pub fn is_text_list(value: &str) -> bool {
+    value.starts_with(LIST_MARK)
+}
+
+/// The texts of an option's value: those of a list, or the one that it is.
+pub fn text_list(value: &str) -> Vec<String> {
+    match value.strip_prefix(LIST_MARK) {
+        Some(list) => list.split(LIST_MARK).map(str::to_string).collect(),
+        None => vec![value.to_string()],
+    }
 }

@@ -1,7 +1,7 @@
 //! Blocks: runs of whole records of about 1 MiB, cut by the bytes alone.
 
 use super::BOM;
-use super::records::{Rule, Scan, count_lines, last_end};
+use super::records::{Rule, Scan, count_lines, is_blank, last_end};
 use super::words::thousands;
 use std::io::{self, Read};
 
@@ -49,11 +49,21 @@ impl Pending {
     }
 
     /// Leaves out a byte order mark at the beginning of the stream.
-    pub fn skip_mark(&mut self) {
-        if self.offset == 0 && self.bytes.starts_with(BOM) {
+    ///
+    /// Errors: it is that of UTF-16 or UTF-32, which nobody here reads.
+    pub fn skip_mark(&mut self) -> io::Result<()> {
+        if self.offset > 0 {
+            return Ok(());
+        }
+        if self.bytes.starts_with(b"\xff\xfe") || self.bytes.starts_with(b"\xfe\xff") {
+            let message = "the text is UTF-16 and not UTF-8: convert it first, as in `iconv -f UTF-16 -t UTF-8`";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        if self.bytes.starts_with(BOM) {
             self.bytes.drain(..BOM.len());
             self.offset = BOM.len() as u64;
         }
+        Ok(())
     }
 
     /// Gives out the first `end` bytes.
@@ -108,21 +118,27 @@ impl BlockReader {
         self
     }
 
-    /// Takes the first record off the stream, as for a CSV header. `None`: the stream is empty.
+    /// Takes the first record off the stream, as for a CSV header; blank ones and comments before it are passed over.
+    /// `None`: the stream is empty.
     ///
     /// Errors: the stream cannot be read.
     pub fn take_record(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.fill(self.block_bytes);
-        self.pending.skip_mark();
-        let mut scan = Scan::new(self.rule);
-        let end = match self.first_end(&mut scan)? {
-            Some(end) => end,
-            None => self.pending.bytes.len(),
-        };
-        if end == 0 {
-            return self.failed.take().map_or(Ok(None), Err);
+        self.pending.skip_mark()?;
+        loop {
+            let mut scan = Scan::new(self.rule);
+            let end = match self.first_end(&mut scan)? {
+                Some(end) => end,
+                None => self.pending.bytes.len(),
+            };
+            if end == 0 {
+                return self.failed.take().map_or(Ok(None), Err);
+            }
+            let record = self.pending.cut(end).bytes;
+            if !is_blank(self.rule, &record) {
+                return Ok(Some(record));
+            }
         }
-        Ok(Some(self.pending.cut(end).bytes))
     }
 
     /// The next block; `None` at the end of the stream.
@@ -131,7 +147,7 @@ impl BlockReader {
     /// longer than 256 MiB.
     pub fn next_block(&mut self) -> io::Result<Option<Block>> {
         self.fill(self.block_bytes);
-        self.pending.skip_mark();
+        self.pending.skip_mark()?;
         let window = self.block_bytes.min(self.pending.bytes.len());
         if self.input.is_none() && self.failed.is_none() && window == self.pending.bytes.len() {
             return Ok((window > 0).then(|| self.pending.cut(window)));
@@ -175,7 +191,8 @@ impl BlockReader {
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
-            self.fill((self.pending.bytes.len() * 2).min(MAX_RECORD_BYTES));
+            let more = (self.pending.bytes.len() * 2).max(self.block_bytes);
+            self.fill(more.min(MAX_RECORD_BYTES));
         }
     }
 

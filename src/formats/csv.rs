@@ -1,6 +1,6 @@
 //! CSV records to columns.
 
-use super::records::{Rule, count_fields, count_lines};
+use super::records::{Rule, count_fields, count_lines, fit_fields};
 use super::{CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, Scalar, StringArray};
@@ -16,13 +16,20 @@ use std::sync::Arc;
 pub struct CsvCodec {
     /// The file's columns, in the file's order: those that are not wanted are text.
     file: SchemaRef,
-    /// The wanted columns as places in `file`, in the table's order.
-    columns: Vec<usize>,
-    /// Their names in the table.
-    names: Vec<String>,
+    /// The wanted columns, in the table's order.
+    columns: Vec<Wish>,
     format: CsvFormat,
-    /// The types of `columns` when `null_value` is set: the file is then decoded as text first.
-    cast_to: Option<Vec<DataType>>,
+}
+
+/// A column that is wanted.
+#[derive(Clone)]
+struct Wish {
+    /// Its place in the file.
+    place: usize,
+    name: String,
+    to: DataType,
+    /// It is decoded as text first, as its NULLs or times have a form of their own.
+    by_text: bool,
 }
 
 impl CsvCodec {
@@ -39,28 +46,25 @@ impl CsvCodec {
             Some(header) => header_places(format, &wanted.schema, header, source)?,
             None => (0..wanted.schema.fields().len()).map(Some).collect(),
         };
-        let types = wanted
-            .columns
-            .iter()
-            .map(|&i| wanted.schema.field(i).data_type().clone())
-            .collect();
-        let cast_to: Option<Vec<DataType>> = (!format.null_value.is_empty()).then_some(types);
-        let file_field = |(at, place): (usize, &Option<usize>)| match place {
-            Some(i) if cast_to.is_none() => wanted.schema.field(*i).clone().with_nullable(true),
+        let by_text = |field: &Field| !format.nulls_are_empty() || format.times.of(field.data_type()).is_some();
+        let file_field = |(at, place): (usize, &Option<usize>)| match place.map(|i| wanted.schema.field(i)) {
+            Some(field) if !by_text(field) => field.clone().with_nullable(true),
             _ => Field::new(format!("column_{}", at + 1), DataType::Utf8, true),
         };
         let fields: Vec<Field> = places.iter().enumerate().map(file_field).collect();
-        let place_of = |i: &usize| places.iter().position(|p| p.as_ref() == Some(i));
+        let wish = |i: &usize| {
+            let field = wanted.schema.field(*i);
+            Some(Wish {
+                place: places.iter().position(|p| p.as_ref() == Some(i))?,
+                name: field.name().clone(),
+                to: field.data_type().clone(),
+                by_text: by_text(field),
+            })
+        };
         Ok(CsvCodec {
             file: Arc::new(Schema::new(fields)),
-            columns: wanted.columns.iter().filter_map(place_of).collect(),
-            names: wanted
-                .columns
-                .iter()
-                .map(|&i| wanted.schema.field(i).name().clone())
-                .collect(),
+            columns: wanted.columns.iter().filter_map(wish).collect(),
             format: format.clone(),
-            cast_to,
         })
     }
 
@@ -68,31 +72,51 @@ impl CsvCodec {
         self.format.rule()
     }
 
-    /// The columns and the number of rows; empty lines are left out.
+    /// The columns and the number of rows; empty lines and comments are left out.
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
-        let batch = read(&self.format, self.file.clone(), self.columns.clone(), bytes)?;
-        let rows = batch.num_rows();
-        let Some(types) = &self.cast_to else {
-            return Ok((batch.columns().to_vec(), rows));
-        };
-        let null = Scalar::new(StringArray::from(vec![self.format.null_value.as_str()]));
-        let typed = batch
-            .columns()
-            .iter()
-            .zip(types)
-            .map(|(text, to)| self.cast(text, &null, to));
-        Ok((typed.collect::<Result<_, ArrowError>>()?, rows))
+        if !self.format.ragged {
+            return self.decode_fields(bytes);
+        }
+        // Where an empty field is no NULL, the decoder's own padding would be empty text.
+        match self.decode_fields(bytes) {
+            Ok(decoded) if self.format.nulls_are_empty() => Ok(decoded),
+            _ => {
+                let (quoting, width) = (self.format.quoting(), self.file.fields().len());
+                self.decode_fields(&fit_fields(&quoting, bytes, width, &self.format.quoted_null()))
+            }
+        }
     }
 
-    /// Text to the column's type, `null_value` being NULL. An empty field is empty text, and NULL in any other type.
-    fn cast(&self, text: &ArrayRef, null: &Scalar<StringArray>, to: &DataType) -> Result<ArrayRef, ArrowError> {
-        let empty = Scalar::new(StringArray::from(vec![""]));
-        let text = if to == &DataType::Utf8 {
-            zip(&is_null(text)?, &empty, text)?
-        } else {
-            text.clone()
-        };
-        let text = nullif(&text, &eq(&text, null)?)?;
+    fn decode_fields(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+        let places = self.columns.iter().map(|wish| wish.place).collect();
+        let batch = read(&self.format, self.file.clone(), places, bytes)?;
+        let typed = batch.columns().iter().zip(&self.columns).map(|(column, wish)| {
+            if wish.by_text {
+                self.typed(column, &wish.to)
+            } else {
+                Ok(column.clone())
+            }
+        });
+        Ok((typed.collect::<Result<_, ArrowError>>()?, batch.num_rows()))
+    }
+
+    /// Text to the column's type, NULL where it says so. If an empty field is not said to be NULL, it is empty text,
+    /// and NULL in any other type.
+    fn typed(&self, text: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+        let mut text = text.clone();
+        if !self.format.nulls_are_empty() {
+            if to == &DataType::Utf8 {
+                let empty = Scalar::new(StringArray::from(vec![""]));
+                text = zip(&is_null(&text)?, &empty, &text)?;
+            }
+            for null in &self.format.null_values {
+                let null = Scalar::new(StringArray::from(vec![null.as_str()]));
+                text = nullif(&text, &eq(&text, &null)?)?;
+            }
+        }
+        if self.format.times.of(to).is_some() {
+            return self.format.times.read(&text, to);
+        }
         let options = CastOptions {
             safe: false,
             ..CastOptions::default()
@@ -104,33 +128,29 @@ impl CsvCodec {
     pub fn explain(&self, record: &[u8], required: &[usize]) -> String {
         let expected = self.file.fields().len();
         let values = match fields(&self.format, record) {
-            Ok(values) if values.len() == expected => values,
+            Ok(values) if values.len() == expected || self.format.ragged => values,
             Ok(values) => return format!("{} fields where {expected} belong", values.len()),
             Err(_) => return "not a CSV record: a quote does not end".into(),
         };
-        for (i, &place) in self.columns.iter().enumerate() {
+        for (i, wish) in self.columns.iter().enumerate() {
             let alone = CsvCodec {
                 file: self.file.clone(),
-                columns: vec![place],
-                names: Vec::new(),
+                columns: vec![wish.clone()],
                 format: self.format.clone(),
-                cast_to: self.cast_to.as_ref().map(|types| vec![types[i].clone()]),
             };
-            let to = self
-                .cast_to
-                .as_ref()
-                .map_or(self.file.field(place).data_type(), |types| &types[i]);
             match alone.decode(record) {
                 Ok((columns, _)) if required.contains(&i) && columns.iter().any(|c| c.null_count() > 0) => {
-                    return format!("column `{}` may not be NULL", self.names[i]);
+                    return format!("column `{}` may not be NULL", wish.name);
                 }
                 Ok(_) => {}
                 Err(_) => {
+                    let value = values.get(wish.place).map_or("", String::as_str);
+                    let form = self.format.times.of(&wish.to);
+                    let form = form.map_or(String::new(), |form| format!(" as in '{}'", form.text));
                     return format!(
-                        "column `{}`: \"{}\" is no {}",
-                        self.names[i],
-                        values[place],
-                        type_name(to)
+                        "column `{}`: \"{value}\" is no {}{form}",
+                        wish.name,
+                        type_name(&wish.to)
                     );
                 }
             }
@@ -143,7 +163,7 @@ impl CsvCodec {
 ///
 /// Errors: it is not UTF-8, or holds no whole record.
 pub fn fields(format: &CsvFormat, record: &[u8]) -> Result<Vec<String>, ArrowError> {
-    let count = count_fields(format.delimiter, record);
+    let count = count_fields(&format.quoting(), record);
     let text = |i: usize| Field::new(i.to_string(), DataType::Utf8, true);
     let schema = Arc::new(Schema::new((0..count).map(text).collect::<Vec<_>>()));
     let batch = read(format, schema, (0..count).collect(), record)?;
@@ -163,7 +183,7 @@ fn read(format: &CsvFormat, file: SchemaRef, columns: Vec<usize>, bytes: &[u8]) 
     let rows = count_lines(bytes) + 1;
     let projected = Arc::new(file.project(&columns)?);
     let mut decoder = ReaderBuilder::new(file)
-        .with_delimiter(format.delimiter)
+        .with_format(format.reader())
         .with_projection(columns)
         .with_batch_size(rows)
         .build_decoder();

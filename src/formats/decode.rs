@@ -87,7 +87,7 @@ impl RowDecoder {
     ) -> Result<Self> {
         let source = source.into();
         let codec = match format {
-            Format::Json => Codec::Json(JsonCodec::new(wanted.projected())?),
+            Format::Json(json) => Codec::Json(JsonCodec::new(wanted.projected(), json)?),
             Format::Csv(csv) => Codec::Csv(CsvCodec::new(csv, wanted, header, &source)?),
             Format::Text => {
                 lines::check_columns(&wanted.schema)?;

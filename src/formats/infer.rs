@@ -1,13 +1,13 @@
 //! The columns of a table that was declared without any, from the first records of its data.
 
 use super::blocks::BlockReader;
+use super::csv::fields;
 use super::json_text;
 use super::records::{is_blank, line_length, records};
 use super::{CsvFormat, Format};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
 use datafusion::arrow::json::ReaderBuilder;
 use datafusion::arrow::json::reader::infer_json_schema;
@@ -150,9 +150,14 @@ fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaR
                 .copied()
         })
         .collect();
-    let (schema, _) = csv::reader::Format::default()
+    let sample = if format.nulls_are_empty() {
+        sample
+    } else {
+        without_nulls(format, &sample)
+    };
+    let (schema, _) = format
+        .reader()
         .with_header(format.header)
-        .with_delimiter(format.delimiter)
         .with_truncated_rows(true)
         .infer_schema(sample.as_slice(), Some(SAMPLE_RECORDS))
         .map_err(|e| Error::data(format!("{source}: its columns cannot be told: declare them")).because(e))?;
@@ -164,5 +169,55 @@ fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaR
         };
         Field::new(field.name().trim(), data_type, true)
     });
-    Ok(Arc::new(Schema::new(settled.collect::<Vec<_>>())))
+    let mut settled: Vec<Field> = settled.collect();
+    own_times(format, &sample, &mut settled);
+    Ok(Arc::new(Schema::new(settled)))
+}
+
+/// The records of a sample with empty fields where the format says NULL.
+fn without_nulls(format: &CsvFormat, sample: &[u8]) -> Vec<u8> {
+    let mut cleared = Vec::with_capacity(sample.len());
+    for range in records(format.rule(), sample, 0) {
+        let record = &sample[range];
+        let Ok(found) = fields(format, record) else {
+            cleared.extend_from_slice(record);
+            continue;
+        };
+        for (at, field) in found.iter().enumerate() {
+            if at > 0 {
+                cleared.push(format.delimiter);
+            }
+            if !format.null_values.contains(field) {
+                cleared.extend(format.quoted(field));
+            }
+        }
+        cleared.push(b'\n');
+    }
+    cleared
+}
+
+/// Makes times of the text columns whose values all have the format that was given for times.
+fn own_times(format: &CsvFormat, sample: &[u8], columns: &mut [Field]) {
+    let rows: Vec<Vec<String>> = records(format.rule(), sample, 0)
+        .into_iter()
+        .skip(usize::from(format.header))
+        .filter_map(|range| fields(format, &sample[range]).ok())
+        .collect();
+    let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+    for (at, column) in columns.iter_mut().enumerate() {
+        let values = || {
+            rows.iter()
+                .filter_map(|row| row.get(at))
+                .filter(|value| !value.is_empty())
+        };
+        for data_type in [&millis, &DataType::Date32] {
+            let Some(own) = format.times.of(data_type).filter(|_| values().next().is_some()) else {
+                continue;
+            };
+            if values().all(|value| own.fits(value, data_type)) {
+                *column = column.clone().with_data_type(data_type.clone());
+                break;
+            }
+        }
+    }
 }

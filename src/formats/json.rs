@@ -2,7 +2,7 @@
 
 use super::json_text;
 use super::records::{Rule, count_lines, is_blank, line_length};
-use super::{shorten, type_name};
+use super::{JsonFormat, shorten, type_name};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct JsonCodec {
     /// The wanted columns, all nullable: what may not be NULL is for the caller to check.
     schema: SchemaRef,
+    /// The same as they are decoded: text where times have a form of their own.
+    decoded: SchemaRef,
+    format: JsonFormat,
     /// Columns declared as text, in which an object or array counts as its JSON text.
     text_columns: Vec<String>,
     /// Such an object was seen: the next block tries that first. Changes the way, never the rows.
@@ -24,7 +27,7 @@ pub struct JsonCodec {
 
 impl JsonCodec {
     /// Errors: a column has a type that JSON cannot hold.
-    pub fn new(projected: SchemaRef) -> Result<Self> {
+    pub fn new(projected: SchemaRef, format: &JsonFormat) -> Result<Self> {
         let fields: Vec<Field> = projected
             .fields()
             .iter()
@@ -37,25 +40,42 @@ impl JsonCodec {
             })?;
         }
         let is_text = |f: &&Field| f.data_type() == &DataType::Utf8;
+        let decoded = |f: &Field| match format.times.of(f.data_type()) {
+            Some(_) => f.clone().with_data_type(DataType::Utf8),
+            None => f.clone(),
+        };
         Ok(JsonCodec {
             text_columns: fields.iter().filter(is_text).map(|f| f.name().clone()).collect(),
+            decoded: Arc::new(Schema::new(fields.iter().map(decoded).collect::<Vec<_>>())),
             schema: Arc::new(Schema::new(fields)),
+            format: format.clone(),
             nested_text: AtomicBool::new(false),
         })
     }
 
     /// The columns and the number of rows; blank lines are left out.
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+        let (columns, rows) = self.decode_objects(bytes)?;
+        let typed = columns.into_iter().zip(self.schema.fields()).map(|(column, field)| {
+            match self.format.times.of(field.data_type()) {
+                Some(_) => self.format.times.read(&column, field.data_type()),
+                None => Ok(column),
+            }
+        });
+        Ok((typed.collect::<Result<_, _>>()?, rows))
+    }
+
+    fn decode_objects(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
         let nested = self.nested_text.load(Ordering::Relaxed);
         if !nested {
-            match decode_lines(&self.schema, bytes) {
+            match decode_lines(&self.decoded, bytes) {
                 Ok(rows) => return Ok(rows),
                 Err(error) if self.text_columns.is_empty() => return Err(error),
                 Err(_) => {}
             }
         }
         let quoted = json_text::quote_nested(bytes, &self.text_columns);
-        let rows = decode_lines(&self.schema, quoted.as_deref().unwrap_or(bytes))?;
+        let rows = decode_lines(&self.decoded, quoted.as_deref().unwrap_or(bytes))?;
         self.nested_text.store(quoted.is_some(), Ordering::Relaxed);
         Ok(rows)
     }
@@ -76,7 +96,7 @@ impl JsonCodec {
             let name = field.name();
             let value = found.iter().rev().find(|f| &text[f.key.clone()] == name.as_bytes());
             let only = Schema::new(vec![field.as_ref().clone()]);
-            let alone = JsonCodec::new(Arc::new(only)).map(|codec| codec.decode(record));
+            let alone = JsonCodec::new(Arc::new(only), &self.format).map(|codec| codec.decode(record));
             match (alone, value) {
                 (Ok(Ok((columns, _))), _) if required.contains(&i) && columns.iter().any(|c| c.null_count() > 0) => {
                     return format!("column `{name}` may not be NULL");
@@ -84,7 +104,9 @@ impl JsonCodec {
                 (Ok(Ok(_)), _) => {}
                 (_, Some(value)) => {
                     let shown = shorten(&text[value.value.clone()]);
-                    return format!("column `{name}`: {shown} is no {}", type_name(field.data_type()));
+                    let form = self.format.times.of(field.data_type());
+                    let form = form.map_or(String::new(), |form| format!(" as in '{}'", form.text));
+                    return format!("column `{name}`: {shown} is no {}{form}", type_name(field.data_type()));
                 }
                 (_, None) => return format!("column `{name}` cannot be read"),
             }

@@ -8,6 +8,7 @@
 pub mod arrow;
 mod blocks;
 mod csv;
+mod csv_write;
 mod decode;
 mod infer;
 mod json;
@@ -16,8 +17,10 @@ mod lines;
 mod options;
 pub mod parquet;
 mod records;
+pub mod table;
 #[cfg(test)]
 mod tests;
+mod times;
 mod typed;
 mod words;
 mod write;
@@ -25,8 +28,11 @@ mod write;
 pub use blocks::{Block, BlockReader, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};
-pub use options::{Compression, CsvFormat, Format, OnError, bool_option, resolve_compression, resolve_format};
-pub use records::{Rule, Scan, count_lines, last_end};
+pub use options::{
+    Compression, CsvFormat, Format, JsonFormat, OnError, bool_option, resolve_compression, resolve_format,
+};
+pub use records::{NO_QUOTE, Rule, Scan, count_lines, is_blank, last_end};
+pub use times::{TimeFormat, TimeFormats};
 pub use words::{shorten, thousands, type_name};
 pub use write::Encoder;
 
@@ -44,7 +50,9 @@ pub const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Errors: what is wrong with the lines.
 pub fn json_batch(schema: &SchemaRef, bytes: &[u8]) -> Result<RecordBatch> {
     let wrong = |e: ArrowError| Error::data(format!("the JSON lines do not fit the columns: {}", plain(&e))).because(e);
-    let (columns, rows) = json::JsonCodec::new(Arc::clone(schema))?.decode(bytes).map_err(wrong)?;
+    let (columns, rows) = json::JsonCodec::new(Arc::clone(schema), &JsonFormat::default())?
+        .decode(bytes)
+        .map_err(wrong)?;
     decode::batch_of(schema, columns, rows).map_err(wrong)
 }
 

@@ -1,14 +1,20 @@
 //! The options of `WITH (…)` that say how bytes are to be understood.
 
-use super::records::Rule;
-use crate::dstream::table::TableSpec;
+use super::records::{NO_QUOTE, Quoting, Rule};
+use super::table::{format_of, suffix};
+use super::times::{TimeFormat, TimeFormats};
+use crate::dstream::table::{TableSpec, text_list};
 use crate::error::{Error, Result, nearest};
+use datafusion::arrow::csv;
+
+/// What is wrong with a value that no time can be written in.
+const NO_TIME_FORMAT: &str = "a % stands before no letter of strftime; a percent sign is written %%";
 
 /// How rows stand in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object per line.
-    Json,
+    Json(JsonFormat),
     Csv(CsvFormat),
     /// One column, the line.
     Text,
@@ -17,14 +23,44 @@ pub enum Format {
     Arrow,
 }
 
+/// The variant of JSON lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JsonFormat {
+    pub times: TimeFormats,
+}
+
 /// The variant of CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvFormat {
     /// The first record holds the names of the columns.
     pub header: bool,
     pub delimiter: u8,
-    /// A field with this text is NULL.
-    pub null_value: String,
+    /// [`NO_QUOTE`]: nothing is quoted.
+    pub quote: u8,
+    /// `None`: a quote within quotes is doubled.
+    pub escape: Option<u8>,
+    /// Lines that begin with it are passed over.
+    pub comment: Option<u8>,
+    /// A field with one of these texts is NULL; the first is written. At least one.
+    pub null_values: Vec<String>,
+    /// Records may have fewer and more fields than there are columns.
+    pub ragged: bool,
+    pub times: TimeFormats,
+}
+
+impl Default for CsvFormat {
+    fn default() -> Self {
+        CsvFormat {
+            header: true,
+            delimiter: b',',
+            quote: b'"',
+            escape: None,
+            comment: None,
+            null_values: vec![String::new()],
+            ragged: false,
+            times: TimeFormats::default(),
+        }
+    }
 }
 
 impl Format {
@@ -33,6 +69,17 @@ impl Format {
         match self {
             Format::Csv(csv) => csv.rule(),
             _ => Rule::Lines,
+        }
+    }
+
+    /// The value of the option `format`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Format::Json(_) => "json",
+            Format::Csv(_) => "csv",
+            Format::Text => "text",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
         }
     }
 
@@ -48,11 +95,133 @@ impl Format {
 }
 
 impl CsvFormat {
+    /// Errors: an option has a value that it cannot have, or two do not go together.
+    pub fn of(spec: &TableSpec) -> Result<CsvFormat> {
+        let tabs = suffix(text(spec, "path").unwrap_or("")) == "tsv";
+        let byte = |name: &str| text(spec, name).map(|value| (byte_of(value), value));
+        let csv = CsvFormat {
+            header: bool_option(spec, "header", true)?,
+            delimiter: match byte("delimiter") {
+                None if tabs => b'\t',
+                None => b',',
+                Some((Some(byte), _)) => byte,
+                Some(_) => return Err(Error::refused("the delimiter of a CSV file is one ASCII character")),
+            },
+            quote: match byte("quote") {
+                None => b'"',
+                Some((_, "")) => NO_QUOTE,
+                Some((Some(byte), _)) => byte,
+                Some(_) => {
+                    return Err(Error::refused(
+                        "the quote of a CSV file is one ASCII character, or none",
+                    ));
+                }
+            },
+            escape: byte("escape").and_then(|(byte, _)| byte),
+            comment: byte("comment").and_then(|(byte, _)| byte),
+            null_values: text_list(text(spec, "null_value").unwrap_or("")),
+            ragged: bool_option(spec, "ragged", false)?,
+            times: TimeFormats::of_table(spec)?,
+        };
+        csv.consistent()
+    }
+
+    /// Each of the special characters means one thing. The quote as its own escape is a doubled quote.
+    fn consistent(mut self) -> Result<CsvFormat> {
+        self.escape = self.escape.filter(|escape| *escape != self.quote);
+        let special = [
+            ("delimiter", Some(self.delimiter)),
+            ("quote", Some(self.quote)),
+            ("escape", self.escape),
+            ("comment", self.comment),
+        ];
+        for (at, (name, byte)) in special.iter().enumerate() {
+            let same = special[..at].iter().find(|(_, other)| byte.is_some() && other == byte);
+            if let (Some((other, _)), Some(byte)) = (same, byte) {
+                let shown = char::from(*byte).escape_default();
+                return Err(Error::refused(format!(
+                    "'{shown}' cannot be the {other} and the {name} of a CSV at once: set {name} to another character"
+                )));
+            }
+        }
+        Ok(self)
+    }
+
     /// What separates records.
     pub fn rule(&self) -> Rule {
-        Rule::Quoted {
+        Rule::Quoted(self.quoting())
+    }
+
+    /// What its bytes mean.
+    pub fn quoting(&self) -> Quoting {
+        Quoting {
             delimiter: self.delimiter,
+            quote: self.quote,
+            escape: self.escape,
+            comment: self.comment,
         }
+    }
+
+    /// An empty field is NULL, and no other.
+    pub fn nulls_are_empty(&self) -> bool {
+        self.null_values.iter().all(String::is_empty)
+    }
+
+    /// NULL as a field.
+    pub fn quoted_null(&self) -> Vec<u8> {
+        self.quoted(self.null_values.first().map_or("", String::as_str))
+    }
+
+    /// A text as a field that is read as this text.
+    pub fn quoted(&self, text: &str) -> Vec<u8> {
+        if text.is_empty() || self.quote == NO_QUOTE {
+            return text.as_bytes().to_vec();
+        }
+        let mut field = vec![self.quote];
+        for byte in text.bytes() {
+            if byte == self.quote || Some(byte) == self.escape {
+                field.push(self.escape.unwrap_or(self.quote));
+            }
+            field.push(byte);
+        }
+        field.push(self.quote);
+        field
+    }
+
+    /// The same for Arrow's reader.
+    pub fn reader(&self) -> csv::reader::Format {
+        let format = csv::reader::Format::default()
+            .with_delimiter(self.delimiter)
+            .with_quote(self.quote)
+            .with_truncated_rows(self.ragged);
+        let format = self.escape.map_or(format.clone(), |escape| format.with_escape(escape));
+        self.comment
+            .map_or(format.clone(), |comment| format.with_comment(comment))
+    }
+}
+
+impl TimeFormats {
+    /// Errors: an option is no format of times.
+    fn of_table(spec: &TableSpec) -> Result<TimeFormats> {
+        let format = |name: &str| {
+            let read = |value: &str| {
+                TimeFormat::new(value).ok_or_else(|| Error::refused(format!("{name} = '{value}': {NO_TIME_FORMAT}")))
+            };
+            text(spec, name).map(read).transpose()
+        };
+        Ok(TimeFormats {
+            timestamp: format("timestamp_format")?,
+            date: format("date_format")?,
+        })
+    }
+}
+
+/// The one byte that a value stands for.
+fn byte_of(value: &str) -> Option<u8> {
+    match value.as_bytes() {
+        b"\\t" => Some(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Some(*byte),
+        _ => None,
     }
 }
 
@@ -88,36 +257,21 @@ impl OnError {
 ///
 /// Errors: no format is named and the suffix tells none; an option has a value that it cannot have.
 pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
-    let path = text(spec, "path").unwrap_or("");
-    let bare = [".gz", ".zst"]
-        .iter()
-        .find_map(|suffix| path.strip_suffix(suffix))
-        .unwrap_or(path);
-    let known = ["json", "csv", "text", "parquet", "arrow"];
-    let named = match text(spec, "format") {
-        Some(name) => name,
-        None => match suffix(bare) {
-            "json" | "jsonl" | "ndjson" => "json",
-            "csv" | "tsv" => "csv",
-            "log" | "txt" => "text",
-            "parquet" => "parquet",
-            "arrow" | "ipc" | "feather" => "arrow",
-            _ => {
-                let subject = if path.is_empty() { spec.name.as_str() } else { path };
-                let message = format!(
-                    "the format of `{subject}` is not known: say format = 'json', 'csv', 'text', 'parquet' or 'arrow'"
-                );
-                return Err(Error::refused(message));
-            }
-        },
-    };
-    match named {
-        "json" => Ok(Format::Json),
-        "text" => Ok(Format::Text),
-        "parquet" => Ok(Format::Parquet),
-        "arrow" => Ok(Format::Arrow),
-        "csv" => csv_format(spec, if suffix(bare) == "tsv" { b'\t' } else { b',' }),
-        other => Err(unknown("format", other, &known)),
+    match format_of(&spec.options) {
+        Some("json") => Ok(Format::Json(JsonFormat {
+            times: TimeFormats::of_table(spec)?,
+        })),
+        Some("csv") => CsvFormat::of(spec).map(Format::Csv),
+        Some("text") => Ok(Format::Text),
+        Some("parquet") => Ok(Format::Parquet),
+        Some(_) => Ok(Format::Arrow),
+        None => Err(match (text(spec, "format"), text(spec, "path")) {
+            (Some(other), _) => unknown("format", other, &["json", "csv", "text", "parquet", "arrow"]),
+            (None, path) => Error::refused(format!(
+                "the format of `{}` is not known: say format = 'json', 'csv', 'text', 'parquet' or 'arrow'",
+                path.unwrap_or(&spec.name)
+            )),
+        }),
     }
 }
 
@@ -145,30 +299,8 @@ pub fn bool_option(spec: &TableSpec, name: &str, default: bool) -> Result<bool> 
     }
 }
 
-fn csv_format(spec: &TableSpec, delimiter: u8) -> Result<Format> {
-    let delimiter = match text(spec, "delimiter") {
-        None => delimiter,
-        Some("\\t") => b'\t',
-        Some(other) => match other.as_bytes() {
-            [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => *byte,
-            _ => return Err(Error::refused("the delimiter of a CSV file is one ASCII character")),
-        },
-    };
-    Ok(Format::Csv(CsvFormat {
-        header: bool_option(spec, "header", true)?,
-        delimiter,
-        null_value: text(spec, "null_value").unwrap_or("").to_string(),
-    }))
-}
-
 fn text<'a>(spec: &'a TableSpec, name: &str) -> Option<&'a str> {
     spec.options.get(name).map(String::as_str)
-}
-
-/// What follows the last dot of the last part of a path.
-fn suffix(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').map_or("", |(_, suffix)| suffix)
 }
 
 fn unknown(option: &str, value: &str, known: &[&str]) -> Error {

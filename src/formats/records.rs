@@ -1,4 +1,4 @@
-//! Where a record of a text ends.
+//! Where a record of a text ends, and its fields.
 
 use std::io::BufRead;
 use std::ops::Range;
@@ -8,21 +8,24 @@ use std::ops::Range;
 pub enum Rule {
     /// Every line feed.
     Lines,
-    /// Line feeds outside double quotes. A quote counts as one only where a field begins.
-    Quoted { delimiter: u8 },
+    /// Line ends outside quotes.
+    Quoted(Quoting),
 }
 
-impl State {
-    fn after(self, byte: u8, delimiter: u8) -> State {
-        match (self, byte) {
-            (State::InQuotes, b'"') => State::AfterQuote,
-            (State::InQuotes, _) | (State::AfterQuote | State::FieldStart, b'"') => State::InQuotes,
-            (_, b'\n' | b'\r') => State::FieldStart,
-            (_, byte) if byte == delimiter => State::FieldStart,
-            _ => State::Plain,
-        }
-    }
+/// What the bytes of a CSV mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quoting {
+    pub delimiter: u8,
+    /// Counts only where a field begins. [`NO_QUOTE`]: nothing is quoted.
+    pub quote: u8,
+    /// Takes the meaning from the next byte, within quotes.
+    pub escape: Option<u8>,
+    /// A line that begins with it is no record.
+    pub comment: Option<u8>,
 }
+
+/// A byte that stands in no text of UTF-8.
+pub const NO_QUOTE: u8 = 0xff;
 
 /// A scan for record ends that goes on where it stopped when more bytes have come.
 #[derive(Debug)]
@@ -34,11 +37,32 @@ pub struct Scan {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    RecordStart,
     FieldStart,
     Plain,
     InQuotes,
+    /// After an escape inside quotes.
+    Escaped,
     /// After a quote inside quotes: the end of them, or the first half of a doubled one.
     AfterQuote,
+    InComment,
+}
+
+impl State {
+    fn after(self, byte: u8, is: &Quoting) -> State {
+        match (self, byte) {
+            (State::InQuotes, _) if byte == is.quote => State::AfterQuote,
+            (State::InQuotes, _) if Some(byte) == is.escape => State::Escaped,
+            (State::InQuotes | State::Escaped, _) => State::InQuotes,
+            (State::InComment, b'\n') => State::RecordStart,
+            (State::InComment, _) => State::InComment,
+            (State::RecordStart, _) if Some(byte) == is.comment => State::InComment,
+            (State::AfterQuote | State::FieldStart | State::RecordStart, _) if byte == is.quote => State::InQuotes,
+            (_, b'\n' | b'\r') => State::RecordStart,
+            (_, byte) if byte == is.delimiter => State::FieldStart,
+            _ => State::Plain,
+        }
+    }
 }
 
 impl Scan {
@@ -46,23 +70,29 @@ impl Scan {
     pub fn new(rule: Rule) -> Self {
         Scan {
             rule,
-            state: State::FieldStart,
+            state: State::RecordStart,
             at: 0,
         }
     }
 
-    /// The place after the next record's line feed, if it is within `bytes` (which begin where the scan began).
+    /// The place after the next record's line end, if it is within `bytes` (which begin where the scan began). A
+    /// carriage return alone ends a record too, but only what follows tells that it is alone.
     pub fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let Rule::Quoted { delimiter } = self.rule else {
+        let Rule::Quoted(quoting) = self.rule else {
             let rest = &bytes[self.at..];
             self.at += line_length(rest);
             return (self.at > 0 && !rest.is_empty() && bytes[self.at - 1] == b'\n').then_some(self.at);
         };
         while let Some(&byte) = bytes.get(self.at) {
+            let next = self.state.after(byte, &quoting);
+            let ends = next == State::RecordStart;
+            let more = bytes.get(self.at + 1);
+            if ends && byte == b'\r' && more.is_none() {
+                return None;
+            }
+            self.state = next;
             self.at += 1;
-            let outside = self.state != State::InQuotes;
-            self.state = self.state.after(byte, delimiter);
-            if outside && byte == b'\n' {
+            if ends && (byte == b'\n' || more != Some(&b'\n')) {
                 return Some(self.at);
             }
         }
@@ -72,8 +102,15 @@ impl Scan {
 
 /// The place after the last whole record of `bytes`.
 pub fn last_end(rule: Rule, bytes: &[u8]) -> Option<usize> {
-    if rule == Rule::Lines || !bytes.contains(&b'"') {
-        return bytes.iter().rposition(|&b| b == b'\n').map(|at| at + 1);
+    let line_feed = || bytes.iter().rposition(|&b| b == b'\n').map(|at| at + 1);
+    let Rule::Quoted(quoting) = rule else {
+        return line_feed();
+    };
+    if !bytes.contains(&quoting.quote) {
+        let end = line_feed();
+        if !bytes[end.unwrap_or(0)..].contains(&b'\r') {
+            return end;
+        }
     }
     let mut scan = Scan::new(rule);
     let mut last = None;
@@ -100,14 +137,47 @@ pub fn records(rule: Rule, bytes: &[u8], start: usize) -> Vec<Range<usize>> {
 }
 
 /// How many fields a CSV record has.
-pub fn count_fields(delimiter: u8, record: &[u8]) -> usize {
-    let mut state = State::FieldStart;
+pub fn count_fields(quoting: &Quoting, record: &[u8]) -> usize {
+    let mut state = State::RecordStart;
     let mut delimiters = 0;
     for &byte in record {
-        delimiters += usize::from(state != State::InQuotes && byte == delimiter);
-        state = state.after(byte, delimiter);
+        state = state.after(byte, quoting);
+        delimiters += usize::from(state == State::FieldStart);
     }
     delimiters + 1
+}
+
+/// The records with `width` fields each: what they have too much is left out, and what they lack is `missing`.
+pub fn fit_fields(quoting: &Quoting, records: &[u8], width: usize, missing: &[u8]) -> Vec<u8> {
+    let mut fitted = Vec::with_capacity(records.len());
+    let mut state = State::RecordStart;
+    let mut fields = 1;
+    let pad = |fitted: &mut Vec<u8>, state: State, fields: usize| {
+        if matches!(state, State::RecordStart | State::InComment) {
+            return;
+        }
+        for _ in fields..width {
+            fitted.push(quoting.delimiter);
+            fitted.extend_from_slice(missing);
+        }
+    };
+    for &byte in records {
+        let before = state;
+        state = before.after(byte, quoting);
+        match state {
+            State::FieldStart => fields += 1,
+            State::RecordStart => {
+                pad(&mut fitted, before, fields);
+                fields = 1;
+            }
+            _ => {}
+        }
+        if fields <= width {
+            fitted.push(byte);
+        }
+    }
+    pad(&mut fitted, state, fields);
+    fitted
 }
 
 /// How many bytes the first line has, its line feed included.
@@ -117,15 +187,23 @@ pub fn line_length(bytes: &[u8]) -> usize {
     rest.skip_until(b'\n').unwrap_or(bytes.len())
 }
 
-/// How many line feeds there are.
+/// How many lines end here: at line feeds, and at carriage returns that stand alone.
 pub fn count_lines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|&&b| b == b'\n').count()
+    let line_feeds = bytes.iter().filter(|&&b| b == b'\n').count();
+    if !bytes.contains(&b'\r') {
+        return line_feeds;
+    }
+    let pairs = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
+    line_feeds + bytes.iter().filter(|&&b| b == b'\r').count() - pairs
 }
 
-/// Whether a record holds nothing. In CSV spaces are a value.
+/// Whether a record holds nothing. In CSV spaces are a value, and a comment is nothing.
 pub fn is_blank(rule: Rule, record: &[u8]) -> bool {
     match rule {
         Rule::Lines => record.iter().all(u8::is_ascii_whitespace),
-        Rule::Quoted { .. } => record.iter().all(|b| matches!(b, b'\r' | b'\n')),
+        Rule::Quoted(quoting) => {
+            let comment = quoting.comment.is_some() && record.first().copied() == quoting.comment;
+            comment || record.iter().all(|b| matches!(b, b'\r' | b'\n'))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Text in, rows out: what each format makes of good, odd and broken bytes.
 
 use super::*;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::util::display::array_value_to_string;
 use proptest::prelude::*;
@@ -26,11 +26,7 @@ fn wanted(schema: &SchemaRef) -> Wanted {
 }
 
 fn csv() -> Format {
-    Format::Csv(CsvFormat {
-        header: true,
-        delimiter: b',',
-        null_value: String::new(),
-    })
+    Format::Csv(CsvFormat::default())
 }
 
 /// Rows as `a|b|c`.
@@ -93,7 +89,7 @@ fn broken_json_lines_keep_their_neighbours() {
     let columns = schema(&[("a", DataType::Int32), ("s", DataType::Utf8)]);
     let text = "{\"a\": 1, \"s\": \"x\"}\n{\"a\": 2, \"s\": \n{\"a\": \"three\"}\n\n[4]\n{\"a\":5}{\"a\":6}\n{\"a\": 7, \"z\": {}}\r\n  \nnull\n{\"s\": true, \"a\": \"8\"}";
     assert_eq!(
-        skip(&Format::Json, &columns, text),
+        skip(&Format::Json(JsonFormat::default()), &columns, text),
         [
             "1|x",
             "7|",
@@ -112,7 +108,7 @@ fn fail_gives_the_rows_before_then_the_place() {
     let columns = schema(&[("a", DataType::Int32)]);
     let text = format!("{}oops\n{{\"a\":9}}\n", "{\"a\":1}\n".repeat(200));
     let got = read(
-        &Format::Json,
+        &Format::Json(JsonFormat::default()),
         &wanted(&columns),
         OnError::Fail,
         text.as_bytes(),
@@ -132,7 +128,13 @@ fn bytes_that_are_not_utf8_are_a_bad_record() {
         ["a", "c", bad]
     );
     let json = b"{\"line\":\"a\"}\n{\"line\":\"\xff\"}\n";
-    let got = read(&Format::Json, &wanted(&line), OnError::DeadLetter, json, 99);
+    let got = read(
+        &Format::Json(JsonFormat::default()),
+        &wanted(&line),
+        OnError::DeadLetter,
+        json,
+        99,
+    );
     assert_eq!(got, ["a", "2@13 byte 10 of the line is not UTF-8"]);
     let got = read(&csv(), &wanted(&line), OnError::Skip, b"line\na\n\xff\nb\n", 99);
     assert_eq!(got, ["a", "b", "3@7 byte 1 of the line is not UTF-8"]);
@@ -150,7 +152,7 @@ fn json_times_and_nested_text() {
 {"t": 1704103200000, "p": [ ]}
 "#;
     assert_eq!(
-        skip(&Format::Json, &columns, text),
+        skip(&Format::Json(JsonFormat::default()), &columns, text),
         [
             r#"2024-01-01T08:00:01|{"k": ["a\"b", 1]}"#,
             "2024-01-01T10:00:01.500|{}",
@@ -168,7 +170,7 @@ fn null_in_a_required_column_is_a_bad_record() {
         ..wanted(&columns)
     };
     let text = b"{\"id\":\"a\"}\n{\"n\":1}\n{\"id\":\"b\"}\n";
-    let got = read(&Format::Json, &keyed, OnError::Skip, text, 99);
+    let got = read(&Format::Json(JsonFormat::default()), &keyed, OnError::Skip, text, 99);
     assert_eq!(got, ["a|", "b|", "2@11 column `id` may not be NULL"]);
 }
 
@@ -204,7 +206,8 @@ fn csv_null_value_and_missing_column() {
     let format = Format::Csv(CsvFormat {
         header: false,
         delimiter: b';',
-        null_value: "NA".into(),
+        null_values: vec!["NA".into()],
+        ..CsvFormat::default()
     });
     assert_eq!(skip(&format, &columns, "1;NA\nNA;\n;x\n"), ["1|", "|", "|x"]);
     let error = RowDecoder::new(&csv(), &wanted(&columns), Some(b"aa,b\n"), OnError::Fail, "x.csv")
@@ -219,6 +222,134 @@ fn csv_null_value_and_missing_column() {
 }
 
 #[test]
+fn ragged_records_are_filled_and_cut() {
+    let columns = schema(&[("a", DataType::Utf8), ("b", DataType::Int32), ("c", DataType::Utf8)]);
+    let text = "1,2\n3,4,x,5,6\n\n7\n\"y\nz\",8,\"q,r\",9\r\n,,";
+    for nulls in [vec![""], vec!["NA"], vec!["-", "N\"A"]] {
+        let ragged = Format::Csv(CsvFormat {
+            header: false,
+            ragged: true,
+            null_values: nulls.iter().map(|null| null.to_string()).collect(),
+            ..CsvFormat::default()
+        });
+        let got = read(&ragged, &wanted(&columns), OnError::Fail, text.as_bytes(), 1 << 20);
+        assert_eq!(got, ["1|2|", "3|4|x", "7||", "y\nz|8|q,r", "||"], "{nulls:?}");
+        assert_eq!(read(&ragged, &wanted(&columns), OnError::Fail, text.as_bytes(), 1), got);
+    }
+}
+
+#[test]
+fn times_have_the_format_that_was_given() {
+    let format = |text: &str| TimeFormat::new(text).unwrap();
+    let times = |timestamp: &str, date: &str| TimeFormats {
+        timestamp: Some(format(timestamp)),
+        date: Some(format(date)),
+    };
+    let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+    let columns = schema(&[("t", millis.clone()), ("d", DataType::Date32)]);
+    let csv = |timestamp: &str, date: &str| {
+        Format::Csv(CsvFormat {
+            header: false,
+            times: times(timestamp, date),
+            ..CsvFormat::default()
+        })
+    };
+    for (timestamp, date, text, expected) in [
+        (
+            "%d/%m/%Y %H:%M:%S%.f",
+            "%d.%m.%y",
+            "05/02/2024 10:20:30.25,06.02.24\n,\n",
+            "2024-02-05T10:20:30.250|2024-02-06",
+        ),
+        (
+            "%d/%m/%Y",
+            "%j %Y",
+            "05/02/2024,060 2024\n,\n",
+            "2024-02-05T00:00:00|2024-02-29",
+        ),
+        (
+            "%Y%m%d %H",
+            "%Y-%m-%d",
+            "20240205 07,2024-02-06\n,\n",
+            "2024-02-05T07:00:00|2024-02-06",
+        ),
+        (
+            "%s",
+            "%F",
+            "1707128430,2024-02-06\n,\n",
+            "2024-02-05T10:20:30|2024-02-06",
+        ),
+        (
+            "%F %R %z",
+            "%F",
+            "2024-02-05 10:20 +0200,2024-02-06\n,\n",
+            "2024-02-05T08:20:00|2024-02-06",
+        ),
+    ] {
+        assert_eq!(
+            skip(&csv(timestamp, date), &columns, text),
+            [expected, "|"],
+            "{timestamp}"
+        );
+    }
+    let wrong = skip(&csv("%d/%m/%Y", "%F"), &columns, "2024-02-05,2024-02-06\n");
+    assert_eq!(
+        wrong,
+        ["1@0 column `t`: \"2024-02-05\" is no TIMESTAMP(3) as in '%d/%m/%Y'"]
+    );
+    let json = Format::Json(JsonFormat {
+        times: times("%d/%m/%Y %H:%M", "%s"),
+    });
+    let text = "{\"t\":\"05/02/2024 10:20\"}\n{\"t\":null,\"d\":86400}\n{\"t\":\"5\"}\n";
+    let bad = "3@46 column `t`: \"5\" is no TIMESTAMP(3) as in '%d/%m/%Y %H:%M'";
+    assert_eq!(
+        skip(&json, &columns, text),
+        ["2024-02-05T10:20:00|", "|1970-01-02", bad]
+    );
+    // A time without zone is one of the column's.
+    let zoned = schema(&[("t", DataType::Timestamp(TimeUnit::Millisecond, Some("+02:00".into())))]);
+    let zoned = skip(&csv("%F %R", "%F"), &zoned, "2024-02-05 10:20\n");
+    assert_eq!(zoned, ["2024-02-05T10:20:00+02:00"]);
+    let naive = schema(&[("t", millis)]);
+    let refused = Encoder::new(&csv("%F %z", "%F"), naive, Vec::new()).err().unwrap();
+    assert!(refused.message.contains("asks for a time zone"), "{refused}");
+}
+
+#[test]
+fn utf_16_is_refused_and_carriage_returns_end_records() {
+    for mark in [b"\xff\xfea\0", b"\xfe\xff\0a"] {
+        let mut blocks = BlockReader::new(Box::new(Cursor::new(mark.to_vec())), Rule::Lines);
+        assert!(blocks.next_block().unwrap_err().to_string().contains("UTF-16"));
+    }
+    let columns = schema(&[("a", DataType::Int32), ("b", DataType::Utf8)]);
+    let old = "a,b\r1,x\r\r2,\"y\rz\"\rq,u\r3,w";
+    assert_eq!(
+        skip(&csv(), &columns, old),
+        ["1|x", "2|y\rz", "3|w", "6@17 column `a`: \"q\" is no INT"]
+    );
+}
+
+#[test]
+fn without_quotes_what_cannot_be_told_is_not_written() {
+    let bare = Format::Csv(CsvFormat {
+        quote: NO_QUOTE,
+        ..CsvFormat::default()
+    });
+    let columns = schema(&[("s", DataType::Utf8)]);
+    let batch =
+        |text: &str| RecordBatch::try_new(columns.clone(), vec![Arc::new(StringArray::from(vec![text]))]).unwrap();
+    let mut encoder = Encoder::new(&bare, columns.clone(), Vec::new()).unwrap();
+    encoder.write(&batch("a \"quoted\" word")).unwrap();
+    let error = encoder.write(&batch("a,b")).unwrap_err();
+    assert!(
+        error.message.contains("column `s`: \"a,b\" holds the delimiter"),
+        "{error}"
+    );
+    let written = String::from_utf8(encoder.finish().unwrap()).unwrap();
+    assert_eq!(skip(&bare, &columns, &written), ["a \"quoted\" word"]);
+}
+
+#[test]
 fn no_columns_still_count() {
     let columns = schema(&[("a", DataType::Int32)]);
     let none = Wanted {
@@ -230,7 +361,7 @@ fn no_columns_still_count() {
         ..none.clone()
     };
     for (format, wanted, text) in [
-        (Format::Json, &none, "{\"a\":1}\n\n{}\n"),
+        (Format::Json(JsonFormat::default()), &none, "{\"a\":1}\n\n{}\n"),
         (csv(), &none, "a\n1\n2\n"),
         (Format::Text, &line, "1\n2"),
     ] {
@@ -307,7 +438,7 @@ fn columns_are_inferred() {
     };
     let json = "{\"z\": 1, \"t\": \"2024-01-01T10:00:00Z\", \"o\": {\"b\": [1.5], \"a\": null}}\nbroken\n{\"y\": true, \"z\": 2.5, \"d\": \"2024\"}\n";
     assert_eq!(
-        infer(&Format::Json, json),
+        infer(&Format::Json(JsonFormat::default()), json),
         [
             "z DOUBLE",
             "t TIMESTAMP(3)",
@@ -342,7 +473,7 @@ fn written_json_and_csv() {
         String::from_utf8(encoder.finish().unwrap()).unwrap()
     };
     assert_eq!(
-        write(&Format::Json),
+        write(&Format::Json(JsonFormat::default())),
         "{\"t\":\"2024-01-01T10:00:01.500Z\",\"f\":null,\"s\":\"a,\\\"b\"}\n{\"t\":null,\"f\":1.5,\"s\":null}\n"
     );
     assert_eq!(write(&csv()), "t,f,s\n2024-01-01T10:00:01.500,NaN,\"a,\"\"b\"\n,1.5,\n");
@@ -361,13 +492,80 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Texts that mean something to a CSV, and some that do not.
+fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
+    let piece = prop::sample::select(vec![
+        "a", "b c", "", ",", ";", "\"", "'", "\\", "\n", "\r\n", "\r", "#", "NA", "é", "#x", "\\N",
+    ]);
+    let text = prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat());
+    // An empty text is NULL where NULL is written as one.
+    let text = text.prop_map(|text| {
+        if text.is_empty() || text == "NIL" {
+            "x".to_string()
+        } else {
+            text
+        }
+    });
+    prop::collection::vec(prop::option::weighted(0.8, text), 1..20)
+}
+
+fn variants() -> impl Strategy<Value = CsvFormat> {
+    let (delimiters, quotes) = (
+        prop::sample::select(b",;".to_vec()),
+        prop::sample::select(b"\"'".to_vec()),
+    );
+    let escapes = prop::sample::select(vec![None, Some(b'\\')]);
+    let comments = prop::sample::select(vec![None, Some(b'#')]);
+    let nulls = prop::sample::select(vec!["", "NIL"]);
+    (
+        delimiters,
+        quotes,
+        escapes,
+        comments,
+        nulls,
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(delimiter, quote, escape, comment, null, header, ragged)| CsvFormat {
+            header,
+            delimiter,
+            quote,
+            escape,
+            comment,
+            null_values: vec![null.to_string()],
+            ragged,
+            ..CsvFormat::default()
+        })
+}
+
 proptest! {
+    #[test]
+    fn what_is_written_as_csv_is_read_again(texts in texts(), csv in variants()) {
+        let columns = schema(&[("a", DataType::Utf8), ("n", DataType::Int64), ("b", DataType::Utf8)]);
+        let strings = |skip: usize| Arc::new(texts.iter().cycle().skip(skip).take(texts.len()).cloned().collect::<StringArray>());
+        let numbers: Int64Array = (0..texts.len() as i64).map(|n| (n % 3 > 0).then_some(n)).collect();
+        let batch = RecordBatch::try_new(columns.clone(), vec![strings(0), Arc::new(numbers), strings(1)]).unwrap();
+        let format = Format::Csv(csv);
+        let mut encoder = Encoder::new(&format, columns.clone(), Vec::new()).unwrap();
+        encoder.write(&batch).unwrap();
+        let bytes = encoder.finish().unwrap();
+        for block_bytes in [1, 7, 1 << 20] {
+            prop_assert_eq!(read(&format, &wanted(&columns), OnError::Fail, &bytes, block_bytes), rows(&batch));
+        }
+    }
+
     #[test]
     fn broken_text_never_panics_and_lines_do_not_depend_on_blocks(text in nearly()) {
         let columns = wanted(&schema(&[("a", DataType::Int32), ("s", DataType::Utf8)]));
         let line = wanted(&schema(&[("line", DataType::Utf8)]));
-        let no_header = Format::Csv(CsvFormat { header: false, delimiter: b',', null_value: "x".into() });
-        for (format, wanted) in [(Format::Json, &columns), (no_header, &columns), (Format::Text, &line)] {
+        let no_header = Format::Csv(CsvFormat { header: false, null_values: vec!["x".into()], ..CsvFormat::default() });
+        let odd = Format::Csv(CsvFormat { header: false, quote: b'[', escape: Some(b'\\'), comment: Some(b'{'), ragged: true, ..CsvFormat::default() });
+        for (format, wanted) in [
+            (Format::Json(JsonFormat::default()), &columns),
+            (no_header, &columns),
+            (odd, &columns),
+            (Format::Text, &line),
+        ] {
             let sorted = |block_bytes| {
                 let mut found = read(&format, wanted, OnError::Skip, &text, block_bytes);
                 found.sort();

@@ -1,10 +1,10 @@
 //! Rows to bytes.
 
-use super::Format;
+use super::csv_write::CsvWriter;
+use super::{Format, TimeFormats, type_name};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::csv;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::arrow::json;
@@ -18,7 +18,7 @@ const RFC_3339_ZONE: &str = "%Y-%m-%dT%H:%M:%S%.f%:z";
 
 /// Writes batches in one of the formats.
 pub enum Encoder<W: Write + Send> {
-    Csv(Box<csv::Writer<W>>),
+    Csv(Box<CsvWriter<W>>),
     /// One object per line: NULL, NaN and the infinities are `null`.
     Json(json::Writer<W, LineDelimited>),
     Parquet(Box<ArrowWriter<W>>),
@@ -31,21 +31,26 @@ impl<W: Write + Send> Encoder<W> {
     /// Errors: the format cannot be written; the bytes cannot be.
     pub fn new(format: &Format, schema: SchemaRef, output: W) -> Result<Self> {
         match format {
-            Format::Json => {
-                let builder = json::WriterBuilder::new()
+            Format::Json(format) => {
+                check_times(&format.times, &schema)?;
+                let mut builder = json::WriterBuilder::new()
                     .with_explicit_nulls(true)
                     .with_timestamp_format(RFC_3339.into())
                     .with_timestamp_tz_format(RFC_3339_ZONE.into());
+                if let Some(own) = &format.times.timestamp {
+                    builder = builder
+                        .with_timestamp_format(own.text.clone())
+                        .with_timestamp_tz_format(own.text.clone());
+                }
+                if let Some(own) = &format.times.date {
+                    builder = builder.with_date_format(own.text.clone());
+                }
                 Ok(Encoder::Json(builder.build(output)))
             }
-            Format::Csv(csv) => {
-                let mut writer = csv::WriterBuilder::new()
-                    .with_header(csv.header)
-                    .with_delimiter(csv.delimiter)
-                    .with_null(csv.null_value.clone())
-                    .build(output);
-                // A result without rows still has its header.
-                writer.write(&RecordBatch::new_empty(schema)).map_err(refused)?;
+            Format::Csv(format) => {
+                check_times(&format.times, &schema)?;
+                let mut writer = CsvWriter::new(format, output)?;
+                writer.begin(schema).map_err(refused)?;
                 Ok(Encoder::Csv(Box::new(writer)))
             }
             Format::Parquet => {
@@ -76,6 +81,14 @@ impl<W: Write + Send> Encoder<W> {
         }
     }
 
+    /// What has been taken and waits to be written, in bytes.
+    pub fn waiting_bytes(&self) -> usize {
+        match self {
+            Encoder::Parquet(writer) => writer.in_progress_size(),
+            _ => 0,
+        }
+    }
+
     /// Ends the file and gives the output back.
     ///
     /// Errors: the bytes cannot be written.
@@ -94,11 +107,34 @@ impl<W: Write + Send> Encoder<W> {
     }
 }
 
+/// Refuses a format that asks of a column what it does not hold.
+fn check_times(times: &TimeFormats, schema: &SchemaRef) -> Result<()> {
+    for field in schema.fields() {
+        let own = times.of(field.data_type());
+        let (zone, time) = match field.data_type() {
+            DataType::Timestamp(_, zone) => (zone.is_some(), true),
+            _ => (false, false),
+        };
+        let Some(own) = own.filter(|own| !own.can_write(time, zone)) else {
+            continue;
+        };
+        let lacks = if time { "a time zone" } else { "a time of day" };
+        return Err(Error::refused(format!(
+            "column `{}` is {} and cannot be written as '{}', which asks for {lacks}",
+            field.name(),
+            type_name(field.data_type()),
+            own.text
+        )));
+    }
+    Ok(())
+}
+
 /// An error while writing text: of the disk, or of a type that the format has no form for.
 fn refused(error: ArrowError) -> Error {
     match &error {
         ArrowError::IoError(_, io) => Error::connector(format!("the output cannot be written: {io}")).because(error),
         ArrowError::ExternalError(_) => Error::connector("the output cannot be written").because(error),
+        ArrowError::InvalidArgumentError(message) => Error::data(message.clone()),
         _ => Error::refused("a column has a type that this format cannot hold: CAST it to STRING, or write 'parquet'")
             .because(error),
     }

@@ -39,6 +39,7 @@ pub struct Metrics {
     journal: AtomicU64,
     late_delay_ns: AtomicU64,
     late_in_order: AtomicU64,
+    jump_ns: AtomicU64,
 }
 
 /// What `done: …` says.
@@ -67,6 +68,8 @@ pub struct Summary {
     pub late_delay_ns: u64,
     /// Late rows of files that are read in the order of their names, as one split.
     pub late_in_order: u64,
+    /// How far ahead of the clock event time has jumped from the present, in nanoseconds; 0 when it has not.
+    pub jump_ns: u64,
 }
 
 impl Metrics {
@@ -91,6 +94,11 @@ impl Metrics {
     /// Some rows were late that come from files read as one split.
     pub fn late_in_order(&self, rows: u64) {
         self.late_in_order.fetch_add(rows, Relaxed);
+    }
+
+    /// Event time has jumped so far ahead of the clock.
+    pub fn jumped(&self, ahead_ns: i64) {
+        self.jump_ns.fetch_max(ahead_ns.max(0) as u64, Relaxed);
     }
 
     pub fn bad(&self, count: u64) {
@@ -121,6 +129,7 @@ impl Metrics {
             busy_us: self.busy_us.load(Relaxed),
             late_delay_ns: self.late_delay_ns.load(Relaxed),
             late_in_order: self.late_in_order.load(Relaxed),
+            jump_ns: self.jump_ns.load(Relaxed),
         }
     }
 }

@@ -169,7 +169,11 @@ impl Builder {
         if let Some(id) = self.source_ids.get(&table.spec.name) {
             return Ok(*id);
         }
-        let event_time = if self.timed { event_time(&table.spec) } else { None };
+        let event_time = if self.reads_time(table) {
+            event_time(&table.spec)
+        } else {
+            None
+        };
         let columns = self.used_columns(table);
         let id = self.graph.nodes.len();
         let physical = table.spec.physical_schema();
@@ -198,6 +202,11 @@ impl Builder {
         Ok(id)
     }
 
+    /// Some operator uses time, or rows of the future are to be found.
+    fn reads_time(&self, table: &TableScanned) -> bool {
+        self.timed || table.spec.options.contains_key("max_future_skew")
+    }
+
     /// Used physical columns of a table; with time in the program, those of its event time as well.
     fn used_columns(&self, table: &TableScanned) -> Vec<usize> {
         if self.timed && !table.replayable {
@@ -205,7 +214,7 @@ impl Builder {
             return (0..table.spec.physical_schema().fields().len()).collect();
         }
         let mut used = self.used.columns.get(&table.spec.name).cloned().unwrap_or_default();
-        if self.timed
+        if self.reads_time(table)
             && let Some(watermark) = table.spec.watermark
         {
             used.extend(physical_columns(table, watermark.column));

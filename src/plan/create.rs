@@ -95,6 +95,20 @@ impl Creation<'_> {
             .watermark
             .as_ref()
             .and_then(|def| self.watermark(def, &columns, &mut wrong));
+        if let Some(def) = create.options.iter().find(|def| def.key.value == "max_future_skew") {
+            let fault = match (create.external, &create.watermark) {
+                (true, _) => {
+                    Some("an EXTERNAL TABLE is read once and has no clock: max_future_skew means nothing here")
+                }
+                (false, None) => Some("max_future_skew is about event time, and the table declares none"),
+                (false, Some(_)) => None,
+            };
+            let fault = fault.map(|message| Diagnostic::error("misplaced_option", message).at(def.key.span.clone()));
+            wrong.extend(fault.map(|fault| match create.external {
+                true => fault,
+                false => fault.help("declare it: WATERMARK FOR column AS column - INTERVAL '5' SECOND"),
+            }));
+        }
         match wrong.is_empty() {
             false => Err(wrong),
             true => {

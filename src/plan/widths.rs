@@ -392,7 +392,7 @@ fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a.abs() } else { gcd(b, a % b) }
 }
 
-fn unit_name(unit: TimeUnit) -> &'static str {
+pub fn unit_name(unit: TimeUnit) -> &'static str {
     match unit {
         TimeUnit::Second => "whole seconds",
         TimeUnit::Millisecond => "milliseconds",

@@ -198,7 +198,7 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
     windowed(input, &time, &partition, window, &call.name)
 }
 
-/// The relation of a window function. Sessions are made per `partition`, columns of the input.
+/// The relation of a window function over a time of its input; sessions are made per `partition`.
 pub(super) fn windowed(
     input: LogicalPlan,
     time: &Time,

@@ -3,6 +3,7 @@
 use super::Parsed;
 use super::cursor::Cursor;
 use super::statement::{Name, OptionDef};
+use crate::dstream::table::join_texts;
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::ops::Range;
@@ -63,9 +64,25 @@ fn key_part(cursor: &mut Cursor) -> Parsed<String> {
     Ok(part)
 }
 
-/// A string, a number, `true` or `false`.
+/// A string, a number, `true`, `false`, or a list of strings in brackets.
 pub(super) fn value(cursor: &mut Cursor, key: Name) -> Parsed<OptionDef> {
     let start = cursor.at;
+    if cursor.eat(&Token::LBracket) {
+        let texts = cursor.list(|c| match c.peek(0) {
+            Some(Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text)) => {
+                let text = text.clone();
+                c.at += 1;
+                Ok(text)
+            }
+            _ => Err(c.expected("a string in quotes")),
+        })?;
+        cursor.expect(&Token::RBracket)?;
+        return Ok(OptionDef {
+            key,
+            value: join_texts(texts.iter().map(String::as_str)),
+            value_span: cursor.span_from(start),
+        });
+    }
     let negative = cursor.eat(&Token::Minus);
     let value = match cursor.peek(0) {
         Some(Token::Number(number, _)) if negative => format!("-{number}"),

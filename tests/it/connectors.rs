@@ -309,3 +309,122 @@ fn rows_are_dealt_out_to_folders() {
     assert_eq!(read("m=20/s=b%2Fc"), "n\n2\n");
     assert_eq!(std::fs::read_dir(out.join("s=a")).expect("a folder").count(), 0);
 }
+
+/// Sums over the parts of a folder, and how many there are.
+fn parts_of(folder: &Path, format: &str) -> (Vec<String>, String) {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let sums = rows(&format!(
+        "CREATE TABLE again (n BIGINT, t STRING, at TIMESTAMP(3)) WITH (connector = 'file', path = '{}', format = '{format}');
+         SELECT count(*), count(DISTINCT n), sum(n), count(t) FROM again",
+        shown(folder)
+    ));
+    (names, sums)
+}
+
+#[test]
+fn parts_roll_by_rows_and_bytes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let sums = "count(*), count(DISTINCT n), sum(n), count(t)";
+    let expected = rows(&format!("{MADE} SELECT {sums} FROM made"));
+    for (number, (format, options, parts)) in [
+        ("csv", "max_rows_per_file = 3000", 7..=7),
+        ("json", "max_rows_per_file = 20000", 1..=1),
+        ("json", "max_rows_per_file = 100000", 1..=1),
+        ("csv", "max_file_bytes = 200000", 3..=8),
+        ("parquet", "max_file_bytes = 100000", 3..=10),
+        ("csv", "max_file_bytes = 1, compression = 'gzip'", 20..=40),
+        ("arrow", "max_rows_per_file = 7000, roll_interval = '1 day'", 3..=3),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = dir.path().join(number.to_string());
+        rows(&format!(
+            "{MADE} SET max_rows_per_interval = 1000;
+             CREATE SINK out WITH (connector = 'file', path = '{}', format = '{format}', {options});
+             INSERT INTO out SELECT * FROM made;",
+            shown(&out)
+        ));
+        if options.contains("gzip") {
+            assert_eq!(rows(&format!("SELECT {sums} FROM '{}/*.gz'", shown(&out))), expected);
+            continue;
+        }
+        let (names, found) = parts_of(&out, format);
+        assert_eq!(found, expected, "{format}: {options}");
+        assert!(parts.contains(&names.len()), "{format}: {options}: {names:?}");
+        assert!(names[0].starts_with("part-000000000000."), "{names:?}");
+    }
+}
+
+#[test]
+fn an_interval_of_many_rows_makes_several_parts_and_folders_roll_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    rows(&format!(
+        "{MADE} CREATE SINK out WITH (connector = 'file', path = '{}', format = 'csv', partition_by = 'odd',
+           max_rows_per_file = 4000);
+         INSERT INTO out SELECT n, t, at, n % 2 AS odd FROM made;",
+        shown(&out)
+    ));
+    for odd in [0, 1] {
+        let (names, sums) = parts_of(&out.join(format!("odd={odd}")), "csv");
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(sums.starts_with("10000,10000,"), "{sums}");
+    }
+}
+
+/// Rolled by the recorded clock, and stopped with a part open: what was committed is there.
+#[test]
+fn parts_roll_by_age_on_the_clock_of_intervals() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    runtime.expect("a runtime").block_on(async {
+        let clock = waterwheel::ManualClock::at_ns(0);
+        let engine = waterwheel::Engine::manual_at(&clock);
+        let sql = format!(
+            "CREATE SOURCE t (n BIGINT, t STRING, at TIMESTAMP(3)) WITH (connector = 'push');
+             CREATE SINK out WITH (connector = 'file', path = '{}', format = 'json', roll_interval = '10s');",
+            shown(&out)
+        );
+        engine.execute(&sql).await.expect("declarations");
+        let mut script = engine.script("INSERT INTO out SELECT * FROM t").expect("a script");
+        let Some(Ok(waterwheel::Outcome::Started(query))) = script.next().await else {
+            panic!("the INSERT starts");
+        };
+        let handle = engine.push_source("t").expect("a handle");
+        let seen = || {
+            std::fs::read_dir(&out).expect("a folder").filter(|e| {
+                let name = e.as_ref().expect("an entry").file_name();
+                name.to_string_lossy().starts_with("part-")
+            })
+        };
+        // The clock stands at 4, 8, 12, … when an interval is committed.
+        let mut counts = Vec::new();
+        for n in 0..8 {
+            handle
+                .send_json(format!("{{\"n\":{n}}}\n").as_bytes())
+                .await
+                .expect("sent");
+            clock.advance(std::time::Duration::from_secs(4));
+            engine.step().await.expect("a step");
+            counts.push(seen().count());
+        }
+        // The first part holds 4, 8 and 12; at 16 it is 12 seconds old.
+        assert_eq!(counts, [0, 0, 0, 1, 1, 1, 2, 2]);
+        query.cancel();
+        assert!(query.wait().await.is_ok());
+        let (names, sums) = parts_of(&out, "json");
+        let expected = [
+            "part-000000000000.jsonl",
+            "part-000000000003.jsonl",
+            "part-000000000006.jsonl",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(sums, "8,8,28,0\n");
+    });
+}

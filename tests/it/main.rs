@@ -3,6 +3,7 @@
 mod cli;
 mod connectors;
 mod copy;
+mod docs;
 mod dstream;
 mod errors;
 mod idle;

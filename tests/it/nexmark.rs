@@ -12,7 +12,7 @@ use waterwheel::metrics::Summary;
 const FOLDER: &str = "queries/nexmark";
 
 /// What each query is in plain SQL: no window functions, and the whole input at once.
-const ORACLES: [(&str, &str); 11] = [
+const ORACLES: [(&str, &str); 13] = [
     ("q0", "SELECT auction, bidder, price, date_time, extra FROM bid"),
     (
         "q1",
@@ -47,6 +47,27 @@ const ORACLES: [(&str, &str); 11] = [
          FROM (SELECT DISTINCT id, name, date_bin(INTERVAL '10 seconds', date_time) AS window_start FROM person) AS p
          JOIN (SELECT DISTINCT seller, date_bin(INTERVAL '10 seconds', date_time) AS window_start FROM auction) AS a
          ON p.id = a.seller AND p.window_start = a.window_start",
+    ),
+    (
+        "q10",
+        "SELECT auction, bidder, price, date_time, extra, to_char(date_time, '%Y-%m-%d') AS dt,
+           to_char(date_time, '%H:%M') AS hm
+         FROM bid",
+    ),
+    (
+        "q11",
+        "WITH opened AS (
+           SELECT bidder, date_time,
+             CASE WHEN date_time < lag(date_time) OVER (PARTITION BY bidder ORDER BY date_time) + INTERVAL '10 seconds'
+               THEN 0 ELSE 1 END AS opens
+           FROM bid
+         ),
+         numbered AS (
+           SELECT bidder, date_time, sum(opens) OVER (PARTITION BY bidder ORDER BY date_time) AS number FROM opened
+         )
+         SELECT bidder, count(*) AS bid_count, min(date_time) AS window_start,
+           max(date_time) + INTERVAL '10 seconds' AS window_end
+         FROM numbered GROUP BY bidder, number",
     ),
     (
         "q12",
@@ -174,6 +195,66 @@ fn a_million_events_give_the_batch_answers() {
                 .expect("an answer");
             compare(name, &answer, &expected);
         }
+    });
+}
+
+/// q10 as the file has it, but for where it writes: the files hold each bid once, in the folder of its minute.
+#[test]
+fn q10_writes_every_bid_once() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("out").display().to_string();
+        let text = std::fs::read_to_string(format!("{FOLDER}/q10.sql")).expect("q10");
+        let engine = Engine::in_memory();
+        let text = text.replace("'nexmark_q10'", &format!("'{out}'"));
+        let mut script = engine.script(&text).expect("q10");
+        while let Some(outcome) = script.next().await {
+            if let waterwheel::Outcome::Started(query) = outcome.expect("a statement of q10") {
+                query.wait().await.expect("an end");
+            }
+        }
+        let days = std::fs::read_dir(&out).expect("folders of days");
+        let minutes: Vec<_> = days
+            .flat_map(|day| std::fs::read_dir(day.expect("a day").path()).expect("folders of minutes"))
+            .map(|minute| minute.expect("a minute").path())
+            .collect();
+        assert_eq!(minutes.len(), 2, "{minutes:?}");
+        let mut written = Vec::new();
+        for minute in minutes {
+            let parts = std::fs::read_dir(&minute).expect("parts").count();
+            let name = minute
+                .strip_prefix(&out)
+                .expect("a folder of out")
+                .display()
+                .to_string();
+            assert!(parts > 1, "{name}: {parts}");
+            let table = format!(
+                "CREATE TABLE part (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), extra VARCHAR)
+                 WITH (connector = 'file', path = '{}', format = 'csv');",
+                minute.display()
+            );
+            let all = "SELECT *, to_char(date_time, '%Y-%m-%d') AS dt, to_char(date_time, '%H:%M') AS hm FROM part";
+            let reader = Engine::in_memory();
+            let query = reader.query(&format!("{table} {all}")).await.expect("a query");
+            let rows = query.one().await.expect("rows");
+            let folder = |row: usize| {
+                let text = |column: &str| {
+                    let column = rows.column_by_name(column).expect("a column");
+                    datafusion::arrow::util::display::array_value_to_string(column, row).expect("text")
+                };
+                format!("dt={}/hm={}", text("dt"), text("hm").replace(':', "%3A"))
+            };
+            assert!((0..rows.num_rows()).all(|row| folder(row) == name), "{name}");
+            written.push(rows);
+        }
+        let whole = Text::of("q10");
+        let (expected, _) = whole.run(&whole.select).await;
+        let written = concat_batches(&written[0].schema(), &written).expect("one schema");
+        compare("q10", &written, &[expected]);
     });
 }
 

@@ -5,7 +5,7 @@ use super::{Format, Style};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use waterwheel::error::Result;
-use waterwheel::formats::{CsvFormat, Encoder, Format as FileFormat};
+use waterwheel::formats::{CsvFormat, Encoder, Format as FileFormat, JsonFormat};
 
 /// One result in one of the formats of files.
 pub struct Encoded {
@@ -22,12 +22,13 @@ impl Encoded {
         let csv = |delimiter| CsvFormat {
             header: style.header,
             delimiter,
-            null_value: style.null.clone().unwrap_or_default(),
+            null_values: vec![style.null.clone().unwrap_or_default()],
+            ..CsvFormat::default()
         };
         let format = match style.format {
             Format::Csv => FileFormat::Csv(csv(b',')),
             Format::Tsv => FileFormat::Csv(csv(b'\t')),
-            _ => FileFormat::Json,
+            _ => FileFormat::Json(JsonFormat::default()),
         };
         let mut encoded = Encoded {
             schema,
@@ -44,7 +45,7 @@ impl Encoded {
                 });
                 out.bytes(&Encoder::new(&headed, encoded.schema.clone(), Vec::new())?.finish()?);
             }
-            FileFormat::Json if encoded.array => out.text("["),
+            FileFormat::Json(_) if encoded.array => out.text("["),
             _ => {}
         }
         Ok(encoded)

@@ -32,78 +32,71 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     reads: true,
     writes: false,
     options: &[
-        option("rows", OptionKind::Count, None, "How many; absent: without end"),
-        option(
+        OptionSpec::new("rows", OptionKind::Count, None, "How many; absent: without end"),
+        OptionSpec::new(
             "rate",
             OptionKind::Count,
             None,
             "Rows per second of the wall clock; absent: as fast as they are read",
         ),
-        option(
+        OptionSpec::new(
             "seed",
             OptionKind::Count,
             Some("42"),
             "Another seed, other random values",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.kind",
             OptionKind::OneOf(&["random", "sequence"]),
             Some("random"),
             "How the values of column NAME are made",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.min",
             OptionKind::Text,
             None,
             "Random: the least value; absent: 0, times 2024-01-01",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.max",
             OptionKind::Text,
             None,
             "Random: the greatest value; absent: what the type holds, 1 for FLOAT and DOUBLE, times the end of 2024",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.length",
             OptionKind::Count,
             Some("16"),
             "Random STRING: how many letters",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.start",
             OptionKind::Text,
             None,
             "Sequence: the first value; absent: 0, times 2024-01-01",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.end",
             OptionKind::Text,
             None,
             "Sequence: the last value, with which the rows end; absent: begins again when the type is full",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.step",
             OptionKind::Text,
             None,
             "Sequence: from one value to the next; absent: 1, TIMESTAMP 1 second, DATE 1 day",
         ),
-        option(
+        OptionSpec::new(
             "fields.NAME.null_rate",
             OptionKind::Text,
             Some("0"),
             "The share of NULLs, from 0 to 1",
         ),
     ],
+    formats: &[],
+    format_of: |_| None,
 };
-
-const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        doc,
-    }
-}
 
 /// The registry's line.
 pub const CONNECTOR: Connector = Connector {

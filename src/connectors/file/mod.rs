@@ -10,7 +10,9 @@ mod bytes;
 mod follow;
 mod groups;
 mod partition;
+mod parts;
 mod paths;
+mod roll;
 mod sink;
 mod source;
 mod tail;
@@ -18,9 +20,10 @@ mod tail;
 mod tests;
 mod text;
 
-use super::{Connector, Fault, Sink, Source, Subject, Workers};
+use super::{Connector, Fault, Sink, Source, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
+use crate::formats::table::{READING, format_of};
 use crate::formats::{BlockReader, Format, arrow, bool_option, infer_text, parquet};
 use bytes::ParquetBytes;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -32,80 +35,71 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
     reads: true,
     writes: true,
     options: &[
-        option(
+        OptionSpec::new(
             "path",
             OptionKind::Path,
             None,
             "A file, a directory or a glob; relative to the current directory",
         ),
-        FORMAT,
-        option(
+        OptionSpec::new(
+            "format",
+            OptionKind::OneOf(&["json", "csv", "text", "parquet", "arrow"]),
+            None,
+            "How rows are written; by default the suffix of the path tells. json: one object per line; text: one \
+             column, line",
+        ),
+        OptionSpec::new(
             "compression",
             OptionKind::OneOf(&["auto", "none", "gzip", "zstd"]),
             Some("auto"),
             "How the bytes are packed; auto goes by the suffix (.gz, .zst)",
         ),
-        HEADER,
-        DELIMITER,
-        NULL_VALUE,
-        ON_ERROR,
-        option(
+        OptionSpec::new(
             "splits",
             OptionKind::OneOf(&["file", "ordered"]),
             Some("file"),
             "file: each file has its own order; ordered: the files are one sequence, by name",
         ),
-        option(
+        OptionSpec::new(
             "follow",
             OptionKind::Bool,
             Some("false"),
             "Go on reading as files grow and others appear; packed files, Parquet and Arrow must appear complete",
         ),
-        option(
+        OptionSpec::new(
             "partition_by",
             OptionKind::Text,
             None,
             "Writing: columns whose values make folders, as in 'year, city'; they leave the files",
         ),
-        option(
+        OptionSpec::new(
+            "max_rows_per_file",
+            OptionKind::Count,
+            None,
+            "Writing to a directory: a part with so many rows is full; parts then go on over intervals",
+        ),
+        OptionSpec::new(
+            "max_file_bytes",
+            OptionKind::Size,
+            None,
+            "Writing to a directory: a part of about so many bytes is full; parts then go on over intervals",
+        ),
+        OptionSpec::new(
+            "roll_interval",
+            OptionKind::Duration,
+            None,
+            "Writing to a directory: a part so old is full; parts then go on over intervals",
+        ),
+        OptionSpec::new(
             "overwrite",
             OptionKind::Bool,
             Some("false"),
             "Writing: replace output that is already there",
         ),
     ],
+    formats: READING,
+    format_of,
 };
-
-pub(super) const FORMAT: OptionSpec = option(
-    "format",
-    OptionKind::OneOf(&["json", "csv", "text", "parquet", "arrow"]),
-    None,
-    "How rows are written; by default the suffix of the path tells. json: one object per line; text: one column, line",
-);
-pub(super) const HEADER: OptionSpec = option(
-    "header",
-    OptionKind::Bool,
-    Some("true"),
-    "CSV: the first record holds the names of the columns",
-);
-pub(super) const DELIMITER: OptionSpec = option(
-    "delimiter",
-    OptionKind::Char,
-    Some(","),
-    "CSV: what stands between fields",
-);
-pub(super) const NULL_VALUE: OptionSpec = option(
-    "null_value",
-    OptionKind::Text,
-    Some(""),
-    "CSV: a field with this text is NULL",
-);
-pub(super) const ON_ERROR: OptionSpec = option(
-    "on_error",
-    OptionKind::OneOf(&["fail", "skip", "dead_letter"]),
-    Some("fail"),
-    "What a record that cannot be read does: end the query, be left out and counted, or go to dead_letters('table')",
-);
 
 /// The line of the registry.
 pub const CONNECTOR: Connector = Connector {
@@ -116,15 +110,6 @@ pub const CONNECTOR: Connector = Connector {
     check: Some(check),
     ends: |table| !follows(table),
 };
-
-const fn option(name: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        doc,
-    }
-}
 
 fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
     Ok(match bool_option(spec, "follow", false)? {
@@ -138,15 +123,17 @@ fn follows(table: &TableSpec) -> bool {
 }
 
 fn check(table: &TableSpec) -> Vec<Fault> {
+    let mut faults = format_faults(table);
     if !(follows(table) && table.is_static) {
-        return Vec::new();
+        return faults;
     }
     let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";
     let diagnostic = Diagnostic::error("option_value", message).help("write CREATE SOURCE to read files as a stream");
-    vec![Fault {
+    faults.push(Fault {
         subject: Subject::Value("follow".to_string()),
         diagnostic,
-    }]
+    });
+    faults
 }
 
 fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {

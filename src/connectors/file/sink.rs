@@ -1,6 +1,8 @@
-//! Writing files that appear whole: one file at the end of a bounded query, or a directory of one part per interval.
+//! Writing files that appear whole: one file at the end of a bounded query, or a directory of parts.
 
 use super::partition::Partitioning;
+use super::parts::PartSink;
+use super::roll::{Limits, RollingSink};
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
@@ -12,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A path with a suffix is one file, any other a directory of parts.
 ///
@@ -38,14 +42,26 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
         ));
     }
     let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
+    let limits = Limits::of(spec)?;
     if !is_file {
-        return Ok(Box::new(PartSink::open(target, writing, partitioning, overwrite)?));
+        let parts = PartSink::open(target, writing, partitioning, overwrite)?;
+        return Ok(match limits {
+            Some(limits) => Box::new(RollingSink::new(parts, limits)),
+            None => Box::new(parts),
+        });
+    }
+    if limits.is_some() {
+        return Err(Error::refused(format!(
+            "{path} is one file, which never is full: write to a directory, as in path = '{}', format = '{}'",
+            target.with_extension("").display(),
+            writing.format.name()
+        )));
     }
     if !columns.trim().is_empty() {
         return Err(Error::refused(format!(
             "{path} is one file, and partition_by makes folders: write to a directory, as in path = '{}', format = '{}'",
             target.with_extension("").display(),
-            writing.format_name()
+            writing.format.name()
         )));
     }
     if !bounded {
@@ -54,7 +70,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
             "{path} would be one file, which is complete when the input ends, and this input does not end: write to \
              a directory, as in path = '{}', format = '{}'",
             directory.display(),
-            writing.format_name()
+            writing.format.name()
         )));
     }
     if target.exists() && !overwrite {
@@ -63,7 +79,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
     Ok(Box::new(FileSink::open(target, writing)?))
 }
 
-fn already_there(path: &Path) -> Error {
+pub fn already_there(path: &Path) -> Error {
     Error::refused(format!(
         "{} is already there: overwrite = true replaces it",
         path.display()
@@ -71,40 +87,34 @@ fn already_there(path: &Path) -> Error {
 }
 
 /// How rows become bytes here.
-struct Writing {
-    format: Format,
+pub struct Writing {
+    pub format: Format,
     compression: Compression,
-    schema: SchemaRef,
+    pub schema: SchemaRef,
 }
 
 impl Writing {
-    fn format_name(&self) -> &'static str {
-        match self.format {
-            Format::Json => "json",
-            Format::Csv(_) => "csv",
-            Format::Text => "text",
-            Format::Parquet => "parquet",
-            Format::Arrow => "arrow",
-        }
-    }
-
-    fn suffix(&self) -> String {
+    pub fn suffix(&self) -> String {
         let packed = match self.compression {
             _ if self.format.is_binary() => "",
             Compression::None => "",
             Compression::Gzip => ".gz",
             Compression::Zstd => ".zst",
         };
-        let name = if self.format == Format::Json {
-            "jsonl"
-        } else {
-            self.format_name()
+        let name = match self.format {
+            Format::Json(_) => "jsonl",
+            _ => self.format.name(),
         };
         format!("{name}{packed}")
     }
 
-    fn create(&self, path: &Path) -> Result<Encoder<Packed>> {
-        let file = BufWriter::new(File::create(path).map_err(|e| unwritable(path, e))?);
+    pub fn create(&self, path: &Path) -> Result<Growing> {
+        let bytes = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            file: File::create(path).map_err(|e| unwritable(path, e))?,
+            bytes: bytes.clone(),
+        };
+        let file = BufWriter::new(counted);
         let packed = match self.compression {
             _ if self.format.is_binary() => Packed::Plain(file),
             Compression::None => Packed::Plain(file),
@@ -114,26 +124,76 @@ impl Writing {
                 Packed::Zstd(zstd::Encoder::new(file, level).map_err(|e| unwritable(path, e))?)
             }
         };
-        Encoder::new(&self.format, self.schema.clone(), packed)
+        Ok(Growing {
+            encoder: Encoder::new(&self.format, self.schema.clone(), packed)?,
+            path: path.to_path_buf(),
+            bytes,
+        })
+    }
+}
+
+/// A file that is being written.
+pub struct Growing {
+    encoder: Encoder<Packed>,
+    path: PathBuf,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Growing {
+    /// Errors: a value has no form in the format, or the disk takes no more.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.encoder.write(batch)
+    }
+
+    /// How long the file is, about: what waits to be written is counted as it is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) + self.encoder.waiting_bytes() as u64
+    }
+
+    /// Writes what is left and waits until it is on disk.
+    pub fn finish(self) -> Result<()> {
+        let packed = self.encoder.finish()?;
+        packed.finish().map_err(|e| unwritable(&self.path, e))
     }
 }
 
 /// A file, packed or not.
 enum Packed {
-    Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
-    Zstd(zstd::Encoder<'static, BufWriter<File>>),
+    Plain(BufWriter<Counted>),
+    Gzip(GzEncoder<BufWriter<Counted>>),
+    Zstd(zstd::Encoder<'static, BufWriter<Counted>>),
+}
+
+/// A file that counts what is written to it.
+struct Counted {
+    file: File,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl Packed {
-    /// Writes what is left and waits until it is on disk.
     fn finish(self) -> io::Result<()> {
-        let file = match self {
+        let counted = match self {
             Packed::Plain(file) => file,
             Packed::Gzip(packed) => packed.finish()?,
             Packed::Zstd(packed) => packed.finish()?,
         };
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        counted
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .file
+            .sync_all()
     }
 }
 
@@ -160,7 +220,7 @@ struct FileSink {
     target: PathBuf,
     staged: PathBuf,
     /// `None` once it is in its place.
-    encoder: Option<Encoder<Packed>>,
+    file: Option<Growing>,
     /// What was prepared and not committed.
     prepared: BTreeMap<u64, Vec<RecordBatch>>,
 }
@@ -176,7 +236,7 @@ impl FileSink {
             fs::create_dir_all(directory).map_err(|e| unwritable(directory, e))?;
         }
         Ok(FileSink {
-            encoder: Some(writing.create(&staged)?),
+            file: Some(writing.create(&staged)?),
             target: target.to_path_buf(),
             staged,
             prepared: BTreeMap::new(),
@@ -194,7 +254,7 @@ impl Sink for FileSink {
 
     fn commit(&mut self, interval: u64) -> Result<()> {
         let batches = self.prepared.remove(&interval).unwrap_or_default();
-        let Some(encoder) = &mut self.encoder else {
+        let Some(file) = &mut self.file else {
             return Err(Error::internal(format!(
                 "{} was finished before its input",
                 self.target.display()
@@ -202,7 +262,7 @@ impl Sink for FileSink {
         };
         batches
             .iter()
-            .try_for_each(|batch| encoder.write(batch))
+            .try_for_each(|batch| file.write(batch))
             .map_err(|e| within(&self.target, e))
     }
 
@@ -212,18 +272,17 @@ impl Sink for FileSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let Some(encoder) = self.encoder.take() else {
+        let Some(file) = self.file.take() else {
             return Ok(());
         };
-        let packed = encoder.finish().map_err(|e| within(&self.target, e))?;
-        packed.finish().map_err(|e| unwritable(&self.staged, e))?;
+        file.finish().map_err(|e| within(&self.target, e))?;
         publish(&self.staged, &self.target)
     }
 }
 
 impl Drop for FileSink {
     fn drop(&mut self) {
-        if self.encoder.take().is_some() {
+        if self.file.take().is_some() {
             // The query did not end well and nobody could act on a failure here: the file is hidden and overwritten
             // by the next run.
             fs::remove_file(&self.staged).ok();
@@ -231,107 +290,8 @@ impl Drop for FileSink {
     }
 }
 
-/// A directory of one file per interval that has rows, or of folders of such files.
-struct PartSink {
-    directory: PathBuf,
-    writing: Writing,
-    partitioning: Partitioning,
-    /// Parts of an earlier run, to be removed when the first new one is published.
-    replaced: Vec<PathBuf>,
-    /// Staged files by interval, with their place.
-    prepared: BTreeMap<u64, Vec<(PathBuf, PathBuf)>>,
-}
-
-impl PartSink {
-    fn open(directory: &Path, writing: Writing, partitioning: Partitioning, overwrite: bool) -> Result<Self> {
-        fs::create_dir_all(directory).map_err(|e| unwritable(directory, e))?;
-        let replaced = parts(directory).map_err(|e| unwritable(directory, e))?;
-        if !replaced.is_empty() && !overwrite {
-            return Err(already_there(&replaced[0]));
-        }
-        Ok(PartSink {
-            directory: directory.to_path_buf(),
-            writing,
-            partitioning,
-            replaced,
-            prepared: BTreeMap::new(),
-        })
-    }
-
-    /// Writes the rows of one folder beside their place.
-    fn stage(&self, interval: u64, folder: &str, batches: &[RecordBatch]) -> Result<(PathBuf, PathBuf)> {
-        let name = format!("part-{interval:012}.{}", self.writing.suffix());
-        let directory = self.directory.join(folder);
-        fs::create_dir_all(&directory).map_err(|e| unwritable(&directory, e))?;
-        let target = directory.join(&name);
-        let staged = directory.join(format!(".{name}.unfinished"));
-        let mut encoder = self.writing.create(&staged)?;
-        batches
-            .iter()
-            .try_for_each(|batch| encoder.write(batch))
-            .map_err(|e| within(&target, e))?;
-        let packed = encoder.finish().map_err(|e| within(&target, e))?;
-        packed.finish().map_err(|e| unwritable(&staged, e))?;
-        Ok((staged, target))
-    }
-
-    fn remove_replaced(&mut self) -> Result<()> {
-        for part in self.replaced.drain(..) {
-            fs::remove_file(&part).map_err(|e| unwritable(&part, e))?;
-        }
-        Ok(())
-    }
-}
-
-impl Sink for PartSink {
-    fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
-        if batches.iter().all(|b| b.num_rows() == 0) {
-            return Ok(());
-        }
-        for (folder, batches) in self.partitioning.deal(batches)? {
-            let staged = self.stage(interval, &folder, &batches)?;
-            self.prepared.entry(interval).or_default().push(staged);
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, interval: u64) -> Result<()> {
-        self.remove_replaced()?;
-        let prepared = self.prepared.remove(&interval).unwrap_or_default();
-        prepared.iter().try_for_each(|(staged, target)| publish(staged, target))
-    }
-
-    fn abort(&mut self) -> Result<()> {
-        for (staged, _) in std::mem::take(&mut self.prepared).into_values().flatten() {
-            fs::remove_file(&staged).map_err(|e| unwritable(&staged, e))?;
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.remove_replaced()
-    }
-}
-
-/// The parts that an earlier run left in a directory and its folders, by name.
-fn parts(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("part-") {
-            found.push(entry.path());
-        } else if name.contains('=') && entry.file_type()?.is_dir() {
-            found.extend(parts(&entry.path())?);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 /// Puts a staged file, which is on disk already, into its place, and the news of it on disk.
-fn publish(staged: &Path, target: &Path) -> Result<()> {
+pub fn publish(staged: &Path, target: &Path) -> Result<()> {
     fs::rename(staged, target).map_err(|e| unwritable(target, e))?;
     let directory = target
         .parent()
@@ -345,11 +305,11 @@ fn publish(staged: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-fn unwritable(path: &Path, error: io::Error) -> Error {
+pub fn unwritable(path: &Path, error: io::Error) -> Error {
     Error::connector(format!("{}: {error}", path.display())).because(error)
 }
 
-fn within(path: &Path, mut error: Error) -> Error {
+pub fn within(path: &Path, mut error: Error) -> Error {
     error.message = format!("{}: {}", path.display(), error.message);
     error
 }

@@ -4,7 +4,7 @@ use super::follow::Fate;
 use super::source::Reading;
 use crate::connectors::{Bell, Chunk, Next, Offset, SplitReader};
 use crate::error::{Error, Result};
-use crate::formats::{Decoded, MAX_RECORD_BYTES, Pending, RowDecoder, Scan, last_end};
+use crate::formats::{Decoded, MAX_RECORD_BYTES, Pending, RowDecoder, Scan, is_blank, last_end};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -103,7 +103,8 @@ impl Tail {
 
     /// Hands the whole records over; `last`: all there is. True at the end.
     fn give(&mut self, last: bool) -> Result<bool> {
-        self.pending.skip_mark();
+        let unreadable = |e: std::io::Error| Error::connector(format!("{}: {e}", self.name)).because(e);
+        self.pending.skip_mark().map_err(unreadable)?;
         if self.decoder.is_none() && !self.begin(last)? {
             return Ok(last);
         }
@@ -139,10 +140,14 @@ impl Tail {
     /// Makes the decoder, from the header if there is one. False while that is not whole.
     fn begin(&mut self, last: bool) -> Result<bool> {
         let mut header = None;
-        if self.reading.format.has_header() {
-            let end = Scan::new(self.reading.format.rule()).next_end(&self.pending.bytes);
+        let rule = self.reading.format.rule();
+        while self.reading.format.has_header() && header.is_none() {
+            let end = Scan::new(rule).next_end(&self.pending.bytes);
             match end.or(last.then_some(self.pending.bytes.len())) {
-                Some(end) if end > 0 => header = Some(self.pending.cut(end).bytes),
+                Some(end) if end > 0 => {
+                    let record = self.pending.cut(end).bytes;
+                    header = Some(record).filter(|record| !is_blank(rule, record));
+                }
                 _ => return Ok(false),
             }
         }

@@ -1,7 +1,7 @@
 //! A stream cut into blocks of the whole records that have arrived.
 
 use super::input::{Input, read_some};
-use crate::formats::{Block, Format, MAX_RECORD_BYTES, Pending, Rule, Scan, last_end};
+use crate::formats::{Block, Format, MAX_RECORD_BYTES, Pending, Rule, Scan, is_blank, last_end};
 use std::io;
 
 /// Cuts a stream into blocks of the whole records that have arrived.
@@ -28,23 +28,31 @@ impl Arrivals {
         }
     }
 
-    /// The first record, for a CSV header; `None` when the stream is empty.
+    /// The first record that is not blank, for a CSV header; `None` when the stream is empty.
     pub fn take_record(&mut self) -> io::Result<Option<Block>> {
         loop {
-            if let Some(end) = Scan::new(self.rule).next_end(&self.pending.bytes) {
-                return Ok(Some(self.cut(end)));
+            self.pending.skip_mark()?;
+            let block = match Scan::new(self.rule).next_end(&self.pending.bytes) {
+                Some(end) => self.cut(end),
+                None if self.input.ended => return Ok(self.rest()),
+                None => {
+                    self.wait()?;
+                    continue;
+                }
+            };
+            if !is_blank(self.rule, &block.bytes) {
+                return Ok(Some(block));
             }
-            if self.input.ended {
-                return Ok(self.rest());
-            }
-            self.wait()?;
         }
     }
 
     /// Waits for the next whole records; at the end of the stream the last one may lack its line feed.
     pub fn next_block(&mut self) -> io::Result<Option<Block>> {
         loop {
-            let fresh = self.pending.bytes[self.scanned..].contains(&b'\n');
+            self.pending.skip_mark()?;
+            // A carriage return ends a record when something else follows it.
+            let fresh = &self.pending.bytes[self.scanned.saturating_sub(1)..];
+            let fresh = fresh.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
             if let Some(end) = last_end(self.rule, &self.pending.bytes).filter(|_| fresh) {
                 return Ok(Some(self.cut(end)));
             }
@@ -64,7 +72,6 @@ impl Arrivals {
 
     fn wait(&mut self) -> io::Result<()> {
         self.input.ended = !read_some(&mut self.input.read, &mut self.pending.bytes)?;
-        self.pending.skip_mark();
         Ok(())
     }
 

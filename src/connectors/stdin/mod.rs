@@ -11,10 +11,10 @@ mod tests;
 
 pub use input::Sniffed;
 
-use super::file::{DELIMITER, FORMAT, HEADER, NULL_VALUE, ON_ERROR};
-use super::{Bell, Chunk, Connector, Next, Offset, Source, Split, SplitReader, Splits, Workers};
-use crate::dstream::table::{ConnectorSpec, TableSpec};
+use super::{Bell, Chunk, Connector, Next, Offset, Source, Split, SplitReader, Splits, Workers, format_faults};
+use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Result};
+use crate::formats::table::{READING, format_of};
 use crate::formats::{Decoded, Format, OnError, RowDecoder, Wanted, resolve_format};
 use arrivals::Arrivals;
 use datafusion::arrow::array::RecordBatch;
@@ -32,7 +32,14 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
     doc: "Standard input: JSON lines, CSV or text lines, as they arrive",
     reads: true,
     writes: false,
-    options: &[FORMAT, HEADER, DELIMITER, NULL_VALUE, ON_ERROR],
+    options: &[OptionSpec::new(
+        "format",
+        OptionKind::OneOf(&["json", "csv", "text"]),
+        None,
+        "json: one object per line; text: one column, line",
+    )],
+    formats: READING,
+    format_of,
 };
 
 /// The line of the registry.
@@ -41,7 +48,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: None,
-    check: None,
+    check: Some(format_faults),
     ends: |_| true,
 };
 

@@ -54,11 +54,7 @@ fn sniffing_loses_nothing() {
 #[test]
 fn rows_appear_as_their_lines_arrive() {
     let (send, mut input) = pipe();
-    let format = Format::Csv(CsvFormat {
-        header: true,
-        delimiter: b',',
-        null_value: String::new(),
-    });
+    let format = Format::Csv(CsvFormat::default());
     send.send(b"a,b\n1,\"x".to_vec()).unwrap();
     send.send(b"\"\n".to_vec()).unwrap();
     let schema = input.columns(&format).unwrap();

@@ -6,8 +6,8 @@ use datafusion::parquet::arrow::ArrowWriter;
 use std::fmt::Write as _;
 use std::fs::{File, create_dir_all, write};
 use std::path::Path;
-use waterwheel::Engine;
 use waterwheel::error::Result;
+use waterwheel::{Engine, EngineBuilder, ManualClock};
 
 /// How an engine is to run.
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +71,21 @@ pub fn json(rows: &[Row]) -> String {
 
 /// An engine without timer that knows the functions and the static table.
 pub async fn engine(run: Run, folder: &Path) -> Result<Engine> {
-    let engine = Engine::builder()
+    with_tools(builder(run)?.manual().build(), folder).await
+}
+
+/// The same with a clock that a test moves.
+pub async fn engine_at(run: Run, folder: &Path, clock: &ManualClock) -> Result<Engine> {
+    with_tools(builder(run)?.manual_at(clock).build(), folder).await
+}
+
+fn builder(run: Run) -> Result<EngineBuilder> {
+    Engine::builder()
         .set("max_rows_per_interval", &run.cut.to_string())?
-        .set("parallelism", &run.parallelism.to_string())?
-        .manual()
-        .build();
+        .set("parallelism", &run.parallelism.to_string())
+}
+
+async fn with_tools(engine: Engine, folder: &Path) -> Result<Engine> {
     let (scalars, aggregates) = functions::both();
     scalars.into_iter().try_for_each(|f| engine.register_udf(f))?;
     aggregates.into_iter().try_for_each(|f| engine.register_udaf(f))?;

@@ -16,6 +16,7 @@ mod dstream_cases;
 mod faults;
 mod feed;
 pub mod functions;
+mod future_cases;
 mod late_cases;
 mod oracle;
 mod session_cases;

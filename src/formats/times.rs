@@ -1,0 +1,172 @@
+//! `timestamp_format` and `date_format`: times in a form of the user's own, in the letters of `strftime`.
+
+use chrono::format::{Fixed, Item, Parsed, StrftimeItems, parse};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use datafusion::arrow::array::{ArrayRef, AsArray, Date32Array, PrimitiveArray, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    ArrowTimestampType, DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use datafusion::arrow::error::ArrowError;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// How the times of a text stand there; absent: ISO 8601.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimeFormats {
+    pub timestamp: Option<TimeFormat>,
+    pub date: Option<TimeFormat>,
+}
+
+/// One form, such as `%d/%m/%Y %H:%M`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeFormat {
+    pub text: String,
+    items: Vec<Item<'static>>,
+}
+
+impl TimeFormat {
+    /// `None`: there is a letter that means nothing.
+    pub fn new(text: &str) -> Option<TimeFormat> {
+        Some(TimeFormat {
+            items: StrftimeItems::new(text).parse_to_owned().ok()?,
+            text: text.to_string(),
+        })
+    }
+
+    /// Whether a distance from UTC is part of it.
+    pub fn has_offset(&self) -> bool {
+        let is_offset = |item: &Item| {
+            let Item::Fixed(fixed) = item else { return false };
+            matches!(
+                fixed,
+                Fixed::TimezoneOffset
+                    | Fixed::TimezoneOffsetZ
+                    | Fixed::TimezoneOffsetColon
+                    | Fixed::TimezoneOffsetColonZ
+                    | Fixed::TimezoneOffsetDoubleColon
+                    | Fixed::TimezoneOffsetTripleColon
+                    | Fixed::RFC2822
+                    | Fixed::RFC3339
+            )
+        };
+        // The permissive form has no public name.
+        self.text.contains("%#z") || self.items.iter().any(is_offset)
+    }
+
+    /// Whether what has a time of day, and a zone, holds all that it asks for.
+    pub fn can_write(&self, time: bool, zone: bool) -> bool {
+        let epoch = NaiveDate::default();
+        let items = self.items.iter();
+        let mut shown = String::new();
+        let written = match (time, zone) {
+            (false, _) => write!(shown, "{}", epoch.format_with_items(items)),
+            (true, false) => write!(shown, "{}", epoch.and_time(NaiveTime::MIN).format_with_items(items)),
+            (true, true) => write!(
+                shown,
+                "{}",
+                epoch.and_time(NaiveTime::MIN).and_utc().format_with_items(items)
+            ),
+        };
+        written.is_ok()
+    }
+
+    /// Whether a text is a time in it.
+    pub fn fits(&self, text: &str, data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Date32 => self.days(text).is_some(),
+            _ => self.instant(text).is_some(),
+        }
+    }
+
+    fn parsed(&self, text: &str) -> Option<Parsed> {
+        let mut parsed = Parsed::new();
+        parse(&mut parsed, text, self.items.iter()).ok()?;
+        Some(parsed)
+    }
+
+    /// UTC, if the text tells how far it is from it, else the time that it tells. What it does not tell is 0.
+    fn instant(&self, text: &str) -> Option<DateTime<Utc>> {
+        let mut parsed = self.parsed(text)?;
+        if parsed.timestamp().is_none() {
+            if parsed.hour_mod_12().is_none() {
+                parsed.set_hour(0).ok()?;
+            }
+            if parsed.minute().is_none() {
+                parsed.set_minute(0).ok()?;
+            }
+        }
+        match parsed.offset() {
+            Some(_) => Some(parsed.to_datetime().ok()?.to_utc()),
+            None => Some(parsed.to_naive_datetime_with_offset(0).ok()?.and_utc()),
+        }
+    }
+
+    fn days(&self, text: &str) -> Option<i32> {
+        let parsed = self.parsed(text)?;
+        let by_seconds = |_| parsed.to_naive_datetime_with_offset(0).map(|time| time.date());
+        let date = parsed.to_naive_date().or_else(by_seconds).ok()?;
+        let days = date.signed_duration_since(NaiveDate::default()).num_days();
+        i32::try_from(days).ok()
+    }
+}
+
+impl TimeFormats {
+    /// The form that columns of a type have.
+    pub fn of(&self, data_type: &DataType) -> Option<&TimeFormat> {
+        match data_type {
+            DataType::Timestamp(_, _) => self.timestamp.as_ref(),
+            DataType::Date32 => self.date.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Text to a column of a type that has a form.
+    ///
+    /// Errors: some text is no such time.
+    pub fn read(&self, text: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+        let (Some(format), Some(text)) = (self.of(to), text.as_string_opt::<i32>()) else {
+            return cast(text, to);
+        };
+        let DataType::Timestamp(unit, zone) = to else {
+            let days = text
+                .iter()
+                .map(|text| text.map(|t| format.days(t).ok_or_else(wrong)).transpose());
+            return Ok(Arc::new(days.collect::<Result<Date32Array, ArrowError>>()?));
+        };
+        let times: ArrayRef = match unit {
+            TimeUnit::Second => stamps::<TimestampSecondType>(format, text)?,
+            TimeUnit::Millisecond => stamps::<TimestampMillisecondType>(format, text)?,
+            TimeUnit::Microsecond => stamps::<TimestampMicrosecondType>(format, text)?,
+            TimeUnit::Nanosecond => stamps::<TimestampNanosecondType>(format, text)?,
+        };
+        if zone.is_some() && format.has_offset() {
+            // The instant is known; the zone only says how it is shown.
+            let utc = cast(&times, &DataType::Timestamp(*unit, Some("+00:00".into())))?;
+            return cast(&utc, to);
+        }
+        // A time without its distance from UTC is one of the column's zone.
+        cast(&times, to)
+    }
+}
+
+fn stamps<T: ArrowTimestampType>(format: &TimeFormat, text: &StringArray) -> Result<ArrayRef, ArrowError> {
+    let stamp = |text: &str| {
+        let instant = format.instant(text)?;
+        match T::UNIT {
+            TimeUnit::Second => Some(instant.timestamp()),
+            TimeUnit::Millisecond => Some(instant.timestamp_millis()),
+            TimeUnit::Microsecond => Some(instant.timestamp_micros()),
+            TimeUnit::Nanosecond => instant.timestamp_nanos_opt(),
+        }
+    };
+    let stamps = text
+        .iter()
+        .map(|text| text.map(|t| stamp(t).ok_or_else(wrong)).transpose());
+    Ok(Arc::new(stamps.collect::<Result<PrimitiveArray<T>, ArrowError>>()?))
+}
+
+fn wrong() -> ArrowError {
+    ArrowError::ParseError("a time that does not have its format".into())
+}
