@@ -7,19 +7,20 @@
 //! Streaming Computation at Scale", SOSP 2013, §3.)
 
 use super::engine::Engine;
-use crate::dstream::nodes::{CLOCK_FUNCTION, WINDOW_END, WINDOW_START, WINDOW_TIME};
+use crate::dstream::nodes::{CLOCK_FUNCTION, WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode};
 use crate::error::{Diagnostic, Error, Kind, Result};
 use crate::operators::batch_function::BatchFunction;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Facts, Tag, facts};
+use crate::plan::inverse;
 use crate::plan::session::Names;
 use crate::plan::window_over::{Arrival, over_time};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, JoinType, TableReference};
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::planner::ContextProvider;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, ident};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,6 +173,29 @@ impl DStream {
         aggregates: impl IntoIterator<Item = Expr>,
     ) -> Result<DStream> {
         self.window(span)?.reduce(keys, aggregates)
+    }
+
+    /// The same, each window made from the one before it: what enters is added, what leaves is taken away, so that a window
+    /// costs what its groups and the panes at its ends cost, however long it is. For aggregates with an exact inverse:
+    /// `count`, and `sum` of integers and decimals. (`reduceByWindow` with an inverse, SOSP 2013, §3.1.1.)
+    ///
+    /// Errors: those of [`DStream::reduce_by_window`]; an aggregate has no exact inverse.
+    pub fn reduce_by_window_with_inverse(
+        self,
+        span: impl Into<Span>,
+        keys: impl IntoIterator<Item = Expr>,
+        aggregates: impl IntoIterator<Item = Expr>,
+    ) -> Result<DStream> {
+        let windows = self.window(span)?.over(with_inverse)?;
+        let aggregates: Vec<Expr> = aggregates.into_iter().collect();
+        let reduced = windows.reduce(keys, aggregates)?;
+        let LogicalPlan::Aggregate(aggregate) = &reduced.plan else {
+            return Err(Error::internal("a reduction that is no aggregate"));
+        };
+        for expr in &aggregate.aggr_expr {
+            inverse::check(expr, &aggregate.input).map_err(|e| told(&e))?;
+        }
+        Ok(reduced)
     }
 
     /// The aggregates of each window and key of a stream that has windows already, e.g. of two that are joined.
@@ -335,6 +359,26 @@ fn of_rows(method: &str, exprs: &[Expr]) -> Result<()> {
         ))),
         false => Ok(()),
     }
+}
+
+/// A window function whose aggregates are made from those of the window before.
+fn with_inverse(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let marked = plan.transform_down(|node| {
+        let LogicalPlan::Extension(extension) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let Some(window) = extension.node.as_any().downcast_ref::<WindowNode>() else {
+            return Ok(Transformed::no(node));
+        };
+        let window = WindowNode {
+            inverse: true,
+            label: format!("{}, with inverse", window.label),
+            ..window.clone()
+        };
+        let node = LogicalPlan::Extension(Extension { node: Arc::new(window) });
+        Ok(Transformed::new(node, true, TreeNodeRecursion::Stop))
+    })?;
+    Ok(marked.data)
 }
 
 /// The windows of a relation, if it has any.

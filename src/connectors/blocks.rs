@@ -1,13 +1,16 @@
 //! Generated rows: blocks made ahead of their use on several threads and given in order, and made again when asked.
 //!
-//! Owns: how blocks are handed to `prefetch`, one block a lane. Guarantees: what `prefetch` does (order, a bound on
-//! what waits, a bell, no standstill). Depends on `prefetch`. Start reading at [`MakeBlock`].
+//! Owns: [`Made`], the source of made blocks, and how they are handed to `prefetch`, one block a lane. Guarantees: what `prefetch` does (order, a bound on
+//! what waits, a bell, no standstill). Depends on `prefetch` and `pace`. Start reading at [`MakeBlock`].
 
+use super::pace::Paced;
 use super::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
-use super::{Bell, Chunk, Next, Offset, SplitReader, Workers};
+use super::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Makes the blocks of a generator. Each is a pure function of its number, so any can be made alone.
 pub trait MakeBlock: Send + Sync {
@@ -18,10 +21,69 @@ pub trait MakeBlock: Send + Sync {
     fn due_ms(&self, block: u64) -> Vec<u64>;
 }
 
+/// A source whose rows are made: one split, its blocks numbered by their first row, or event.
+pub struct Made<M> {
+    pub name: &'static str,
+    pub schema: SchemaRef,
+    pub maker: Arc<M>,
+    /// Where the sequence ends, if it does: the number of the first row, or event, that there is not.
+    pub end: Option<u64>,
+    pub block_size: u64,
+    /// Rows come when they are due, by the clock of the wall.
+    pub real_pace: bool,
+    pub workers: Workers,
+}
+
+impl<M: MakeBlock + 'static> Source for Made<M> {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn bounded(&self) -> bool {
+        self.end.is_some()
+    }
+
+    fn replayable(&self) -> bool {
+        true
+    }
+
+    fn splits(&self) -> Result<Splits> {
+        Ok(Splits::one(self.name))
+    }
+
+    fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
+        let maker: Arc<dyn MakeBlock> = Arc::clone(&self.maker) as _;
+        let numbers = (0..self.end.unwrap_or(u64::MAX)).step_by(self.block_size as usize);
+        let ahead = Ahead::new(
+            Arc::clone(&maker),
+            Box::new(numbers),
+            columns,
+            &self.workers,
+            bell.clone(),
+        );
+        match self.real_pace {
+            false => Ok(Box::new(ahead)),
+            // The one clock of such a source.
+            true => Ok(Box::new(Paced::new(ahead, maker, Instant::now(), bell)?)),
+        }
+    }
+
+    fn reread(
+        &self,
+        _split: &Split,
+        from: Offset,
+        to: Offset,
+        rows: usize,
+        columns: &[usize],
+    ) -> Result<Vec<RecordBatch>> {
+        make_again(self.maker.as_ref(), (from, to), rows, columns, self.block_size)
+    }
+}
+
 /// The rows from `from` on, `rows` of them. Blocks are numbered by their first row, or event: `block_size` apart.
 ///
 /// Errors: the blocks up to `to` hold fewer rows, which is a mistake of ours.
-pub fn make_again(
+fn make_again(
     maker: &dyn MakeBlock,
     (from, to): (Offset, Offset),
     rows: usize,

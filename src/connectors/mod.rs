@@ -125,15 +125,18 @@ pub trait Source: Send + Sync {
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>>;
 
     /// The rows of [from, to) again, as [`Source::open`] gave them, possibly cut into other batches.
-    /// `rows` is how many there are.
+    /// `rows` is how many there are. Of a source that is not replayable nobody asks this.
     fn reread(
         &self,
         split: &Split,
-        from: Offset,
-        to: Offset,
-        rows: usize,
-        columns: &[usize],
-    ) -> Result<Vec<RecordBatch>>;
+        _from: Offset,
+        _to: Offset,
+        _rows: usize,
+        _columns: &[usize],
+    ) -> Result<Vec<RecordBatch>> {
+        let message = format!("{} cannot be read again: whoever read its rows keeps them", split.name);
+        Err(Error::internal(message))
+    }
 }
 
 /// The answer of [`Source::splits`].
@@ -141,6 +144,17 @@ pub trait Source: Send + Sync {
 pub struct Splits {
     pub known: Vec<Split>,
     pub more: bool,
+}
+
+impl Splits {
+    /// The one split of a source that never has another.
+    pub fn one(name: impl Into<String>) -> Splits {
+        let name = name.into();
+        Splits {
+            known: vec![Split { id: 0, name }],
+            more: false,
+        }
+    }
 }
 
 /// Reads one split from its beginning to its end, in order, once.

@@ -6,25 +6,22 @@
 //! for are not built.
 //! Does **not** guarantee: event times finer than the generator's arithmetic, which is in 32-bit floats: from about
 //! 16 million events on neighbours share a time, in steps of 8 ms at a thousand million events.
-//! Depends on the crate `nexmark` for the events, on `dstream` and the ground. Start reading at [`Nexmark`].
+//! Depends on the crate `nexmark` for the events, on `dstream` and the ground. Start reading at [`made`].
 
 mod columns;
 mod sequence;
 #[cfg(test)]
 mod tests;
 
-use super::blocks::{Ahead, MakeBlock, make_again};
-use super::pace::Paced;
-use super::{Bell, Chunk, Connector, Offset, Source, Split, SplitReader, Splits, Workers};
+use super::blocks::{Made, MakeBlock};
+use super::{Chunk, Connector, Offset, Source, Workers};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Kind, Result};
 use columns::Table;
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::arrow::datatypes::SchemaRef;
 use sequence::{CHUNK_EVENTS, Sequence, Shape};
 use std::sync::Arc;
-use std::time::Instant;
 
 static SPEC: ConnectorSpec = ConnectorSpec {
     name: "nexmark",
@@ -88,85 +85,36 @@ fn infer(table: &TableSpec) -> Result<SchemaRef> {
 }
 
 fn open(table: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
-    Ok(Arc::new(Nexmark::new(table, workers)?))
+    Ok(Arc::new(made(table, workers)?))
 }
 
-/// A source over the one sequence of events. It has one split; a block is [`CHUNK_EVENTS`] events, numbered by its
-/// first event, and a row is counted within its block after the filter by type. So any block can be made again alone.
-pub struct Nexmark {
-    maker: Arc<Maker>,
-    workers: Workers,
-    real_pace: bool,
-}
-
-impl Nexmark {
-    /// Errors: an option's value is out of its range; a declared column is not one of the type's, or has another type.
-    pub fn new(table: &TableSpec, workers: &Workers) -> Result<Self> {
-        let kind = Table::of_type(table.option(&SPEC, "type"))?;
-        let shape = Shape {
-            events: count(table, "events")?,
-            rate: at_least_one(table, "rate")?,
-            base_time_ms: base_time_ms(table)?,
-            group: at_least_one(table, "out_of_order")?,
-            filter: kind.filter(),
-        };
-        Ok(Nexmark {
-            maker: Arc::new(Maker {
-                sequence: Sequence::new(shape)?,
-                columns: columns::Declared::new(kind, table)?,
-            }),
-            workers: workers.clone(),
-            real_pace: table.option(&SPEC, "pace") == Some("real"),
-        })
-    }
-}
-
-impl Source for Nexmark {
-    fn schema(&self) -> SchemaRef {
-        self.maker.columns.schema()
-    }
-
-    fn bounded(&self) -> bool {
-        self.maker.sequence.bounded()
-    }
-
-    fn replayable(&self) -> bool {
-        true
-    }
-
-    fn splits(&self) -> Result<Splits> {
-        let split = Split {
-            id: 0,
-            name: "nexmark".to_string(),
-        };
-        Ok(Splits {
-            known: vec![split],
-            more: false,
-        })
-    }
-
-    fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let maker: Arc<dyn MakeBlock> = Arc::clone(&self.maker) as _;
-        let numbers = self.maker.sequence.blocks();
-        let ahead = Ahead::new(Arc::clone(&maker), numbers, columns, &self.workers, bell.clone());
-        if !self.real_pace {
-            return Ok(Box::new(ahead));
-        }
-        // The one clock of this connector: `pace = 'real'` means the time of the wall.
-        let opened = Instant::now();
-        Ok(Box::new(Paced::new(ahead, maker, opened, bell)?))
-    }
-
-    fn reread(
-        &self,
-        _split: &Split,
-        from: Offset,
-        to: Offset,
-        rows: usize,
-        columns: &[usize],
-    ) -> Result<Vec<RecordBatch>> {
-        make_again(self.maker.as_ref(), (from, to), rows, columns, CHUNK_EVENTS)
-    }
+/// A source over the one sequence of events. A block is [`CHUNK_EVENTS`] events, and a row is counted within its block
+/// after the filter by type. So any block can be made again alone.
+///
+/// Errors: an option's value is out of its range; a declared column is not one of the type's, or has another type.
+fn made(table: &TableSpec, workers: &Workers) -> Result<Made<Maker>> {
+    let kind = Table::of_type(table.option(&SPEC, "type"))?;
+    let shape = Shape {
+        events: count(table, "events")?,
+        rate: at_least_one(table, "rate")?,
+        base_time_ms: base_time_ms(table)?,
+        group: at_least_one(table, "out_of_order")?,
+        filter: kind.filter(),
+    };
+    let end = shape.events;
+    let maker = Maker {
+        sequence: Sequence::new(shape)?,
+        columns: columns::Declared::new(kind, table)?,
+    };
+    Ok(Made {
+        name: "nexmark",
+        schema: maker.columns.schema(),
+        maker: Arc::new(maker),
+        end,
+        block_size: CHUNK_EVENTS,
+        real_pace: table.option(&SPEC, "pace") == Some("real"),
+        workers: workers.clone(),
+    })
 }
 
 /// Makes chunks: a pure function of the block.

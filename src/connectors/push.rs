@@ -270,14 +270,7 @@ impl Source for PushTable {
     }
 
     fn splits(&self) -> Result<Splits> {
-        let split = Split {
-            id: 0,
-            name: "push".to_string(),
-        };
-        Ok(Splits {
-            known: vec![split],
-            more: false,
-        })
+        Ok(Splits::one("push"))
     }
 
     fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
@@ -288,20 +281,6 @@ impl Source for PushTable {
             row: 0,
             given: VecDeque::new(),
         }))
-    }
-
-    fn reread(
-        &self,
-        _split: &Split,
-        _from: Offset,
-        _to: Offset,
-        _rows: usize,
-        _columns: &[usize],
-    ) -> Result<Vec<RecordBatch>> {
-        let name = &self.table.name;
-        Err(Error::internal(format!(
-            "rows sent to `{name}` cannot be read again: whoever read them keeps them"
-        )))
     }
 }
 

@@ -9,14 +9,11 @@ mod listener;
 
 use super::stdin::Arriving;
 use super::stdout::{self, Written};
-use super::{
-    Bell, Connector, Fault, Next, Offset, Sink, Source, Split, SplitReader, Splits, Subject, Workers, format_faults,
-};
+use super::{Bell, Connector, Fault, Next, Sink, Source, Split, SplitReader, Splits, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::bool_option;
 use crate::formats::table::{READING, format_of};
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -122,14 +119,7 @@ impl Source for Connecting {
     }
 
     fn splits(&self) -> Result<Splits> {
-        let split = Split {
-            id: 0,
-            name: shown(&self.address),
-        };
-        Ok(Splits {
-            known: vec![split],
-            more: false,
-        })
+        Ok(Splits::one(shown(&self.address)))
     }
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
@@ -144,14 +134,6 @@ impl Source for Connecting {
             bell,
         ))
     }
-
-    fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
-        Err(gone(split))
-    }
-}
-
-fn gone(split: &Split) -> Error {
-    Error::internal(format!("{}: what came over a socket cannot be read again", split.name))
 }
 
 fn shown((host, port): &(String, u16)) -> String {

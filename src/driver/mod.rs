@@ -138,10 +138,6 @@ impl Program {
             self.settings.max_rows_per_interval,
             self.settings.max_bytes_per_interval,
         );
-        // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
-        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
-        let clock = Arc::clone(&self.clock);
-        let cut = || by_clock && clock.now_ns() >= cut_ns;
         let mut failed = Vec::new();
         for (index, (intake, taken)) in self.intakes.iter_mut().zip(taken).enumerate() {
             let took = intake.discover().and_then(|()| intake.take(taken, rows, bytes, &cut));

@@ -191,6 +191,18 @@ pub struct Aggregation {
     pub single_row: bool,
     /// What stands where in the result.
     pub layout: Vec<ResultColumn>,
+    /// Windows are made from those before them.
+    pub inverse: Option<Inverse>,
+}
+
+/// How a window is made from the one before it: partial states of what leaves are negated, and merged. All aggregates of
+/// the template are counts and sums of exact numbers; some of them stand there for this alone.
+#[derive(Debug, Clone)]
+pub struct Inverse {
+    /// The aggregate that counts the rows of a group.
+    pub rows: usize,
+    /// Sums, each with the aggregate that counts its values: over none of them it is NULL.
+    pub sums: Vec<(usize, usize)>,
 }
 
 /// Where a column of a window aggregate's result comes from.

@@ -183,6 +183,8 @@ pub struct WindowNode {
     pub unit: TimeUnit,
     /// Over the time at which rows arrive, not over their event time.
     pub arrival: bool,
+    /// Aggregates over it are made from those of the window before.
+    pub inverse: bool,
     pub schema: DFSchemaRef,
     /// As written, for EXPLAIN: `TUMBLE 10 s`.
     pub label: String,

@@ -6,6 +6,7 @@
 
 use super::folding::{Folding, Tally};
 use super::fragment::{Fragment, Workshop, failed};
+use super::inverse::{Sliding, Undo};
 use super::{Batch, Piece};
 use crate::dstream::graph::{Aggregation, ResultColumn, WindowRowsNode, Windowing, WindowsNode};
 use crate::dstream::record::ENDED;
@@ -133,6 +134,8 @@ pub struct Windows {
 enum Gives {
     Values {
         states: States,
+        /// Windows are made from those before them.
+        undo: Option<Undo>,
         nothing: Option<Fragment>,
         layout: Vec<ResultColumn>,
     },
@@ -152,8 +155,12 @@ impl Windows {
             ..
         } = Aggregates::new(&node.aggregation, shop)?;
         let layout = node.aggregation.layout.clone();
+        let columns = merge.schema().fields().len();
+        let values = last.schema().fields().len() - 1 - node.aggregation.keys;
+        let undo = Undo::of(&node.aggregation, values, columns)?;
         let result = Gives::Values {
             states: States { merge, last, folding },
+            undo,
             nothing,
             layout,
         };
@@ -178,7 +185,9 @@ impl Windows {
     }
 
     pub fn new_state(&self) -> PaneStore {
-        PaneStore::new(self.window.spec, matches!(self.result, Gives::Values { .. }))
+        // A window that is made from the one before it needs no merged panes.
+        let merges = matches!(self.result, Gives::Values { undo: None, .. });
+        PaneStore::new(self.window.spec, merges)
     }
 
     /// Folds one interval's pieces into the state.
@@ -242,10 +251,14 @@ impl Windows {
         match &mut self.result {
             Gives::Values {
                 states,
+                undo,
                 nothing,
                 layout,
             } => {
-                let input = state.windows(ends, Some(&mut |batches| states.merged(batches)))?;
+                let input = match undo {
+                    Some(undo) => state.slide(ends, &mut Sliding { states, undo })?,
+                    None => state.windows(ends, Some(&mut |batches| states.merged(batches)))?,
+                };
                 let mut rows = states.values(input)?;
                 if let (true, Some(nothing)) = (rows.is_empty(), nothing) {
                     rows = over_nothing(nothing, &states.last.schema())?;
@@ -265,7 +278,7 @@ impl Windows {
 }
 
 /// What is done with partial states, whose first column says which of them belong together.
-struct States {
+pub(super) struct States {
     merge: Fragment,
     last: Fragment,
     folding: Option<Folding>,
@@ -273,7 +286,7 @@ struct States {
 
 impl States {
     /// States to fewer states. Without keys, those that belong together follow each other.
-    fn merged(&mut self, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    pub(super) fn merged(&mut self, batches: Vec<RecordBatch>) -> Result<RecordBatch> {
         match &self.folding {
             Some(folding) => folding.merged(&batches),
             None => {

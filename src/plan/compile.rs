@@ -11,6 +11,7 @@ use crate::plan::Refusal;
 use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
+use crate::plan::inverse::with_inverse;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::prune::predicates;
 use crate::plan::rules::{operators_of, rules};
@@ -338,7 +339,11 @@ impl Builder {
             return Ok(*id);
         }
         let (window, name) = windowing(&aggregate.input)?;
-        let aggregation = Arc::new(form.aggregation);
+        let aggregation = match find_window(&aggregate.input) {
+            Some(node) if node.inverse => with_inverse(form.aggregation)?,
+            _ => form.aggregation,
+        };
+        let aggregation = Arc::new(aggregation);
         let mut inputs = Vec::new();
         for branch in branches(&form.rows)? {
             inputs.push(self.panes(&branch, window, Some(Arc::clone(&aggregation)), output)?);

@@ -2,8 +2,8 @@
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), what is known of each relation
-//! ([`facts`]), chains over
-//! one source ([`branch`]), aggregates taken apart ([`panes`]), orders without ties ([`ties`]), clocks and chance
+//! ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`], [`inverse`]), orders without ties
+//! ([`ties`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]),
 //! and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
@@ -18,6 +18,7 @@ pub mod create;
 pub mod diagnose;
 pub mod explain;
 pub mod facts;
+pub mod inverse;
 pub mod panes;
 mod prune;
 mod reword;

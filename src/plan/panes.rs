@@ -73,6 +73,7 @@ pub fn pane_form(aggregate: &Aggregate) -> Result<Option<PaneForm>> {
         keys: keys.len(),
         single_row: aggregate.group_expr.is_empty(),
         layout,
+        inverse: None,
     };
     Ok(Some(PaneForm { rows, aggregation }))
 }

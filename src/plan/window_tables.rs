@@ -226,6 +226,7 @@ pub(super) fn windowed(
         window,
         unit: time.unit,
         arrival: time.arrival,
+        inverse: false,
         schema: Arc::new(schema),
         label,
         input,

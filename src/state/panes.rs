@@ -5,6 +5,7 @@
 //! the nodes of a [`PaneTree`].
 
 use super::rows::{Gather, Known, Rows};
+use super::running::Running;
 use super::tree::{PaneTree, internal};
 use crate::dstream::window::{NEVER, WindowSpec};
 use crate::error::Result;
@@ -31,14 +32,16 @@ pub type Merge<'a> = &'a mut dyn FnMut(Vec<RecordBatch>) -> Result<RecordBatch>;
 /// The state partition of a window operator.
 #[derive(Debug, Clone)]
 pub struct PaneStore {
-    spec: WindowSpec,
-    panes: BTreeMap<i64, Pane>,
+    pub(super) spec: WindowSpec,
+    pub(super) panes: BTreeMap<i64, Pane>,
     /// Windows up to this end have been shown, in the unit of the event time.
     shown_to: i64,
     /// Merged panes; only for partial states, and windows of many panes.
     tree: Option<PaneTree>,
     /// With a tree: the panes that hold rows which some windows refuse.
     doubtful: BTreeSet<i64>,
+    /// With an inverse: the window that was made last.
+    pub(super) running: Running,
 }
 
 /// What has come of one pane.
@@ -102,7 +105,14 @@ impl PaneStore {
             shown_to: i64::MIN,
             tree: tree.then(|| PaneTree::new(&spec)),
             doubtful: BTreeSet::new(),
+            running: Running::default(),
         }
+    }
+
+    /// The rows of the panes from `start` to `end`: pane, the end up to which windows refuse them, rows.
+    pub(super) fn entries(&self, start: i64, end: i64) -> impl Iterator<Item = (i64, i64, RecordBatch)> {
+        let panes = self.panes.range(start..end.max(start));
+        panes.flat_map(|(pane, of)| of.entries.iter().map(|e| (*pane, e.refused, e.rows.batch())))
     }
 
     /// Adds rows of one pane. `merge` turns several batches of partial states into one; `None` keeps rows as they are.
@@ -283,7 +293,7 @@ impl PaneStore {
     pub fn num_rows(&self) -> usize {
         let entries = self.panes.values().flat_map(|p| &p.entries);
         let entries: usize = entries.map(|e| e.rows.num_rows()).sum();
-        entries + self.tree.as_ref().map_or(0, PaneTree::num_rows)
+        entries + self.running.num_rows() + self.tree.as_ref().map_or(0, PaneTree::num_rows)
     }
 }
 
@@ -319,7 +329,7 @@ fn doubtful_rows<'a>(
 }
 
 /// The window's end in place of the pane.
-fn with_number(batch: RecordBatch, end: i64) -> Result<RecordBatch> {
+pub(super) fn with_number(batch: RecordBatch, end: i64) -> Result<RecordBatch> {
     let mut columns = batch.columns().to_vec();
     columns[0] = Arc::new(Int64Array::from_value(end, batch.num_rows()));
     RecordBatch::try_new(batch.schema(), columns).map_err(internal)

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::functions_aggregate::expr_fn::{avg, count, sum};
 use datafusion::logical_expr::{Expr, col, lit};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -148,6 +148,10 @@ async fn mistakes_are_told_where_they_are_made() {
             "finer than its time column",
         ),
         (stream("sent").window((seconds(1), seconds(2))), "larger than its size"),
+        (
+            stream("sent").reduce_by_window_with_inverse(seconds(1), [col("k")], [avg(col("n"))]),
+            "has no exact inverse",
+        ),
         (stream("sent").reduce([col("k")], [count(lit(1))]), "needs windows"),
         (stream("sent").join(stream("timeless"), &[("n", "n")]), "needs windows"),
         (
@@ -268,4 +272,24 @@ async fn without_event_time_windows_are_of_arrival() {
     }
     // Windows of two seconds, by when they end: after one second 3 rows, then 3, then 2, then 2.
     assert_eq!(shown, [3, 3, 2, 2]);
+}
+
+#[tokio::test]
+async fn a_plan_tells_of_its_inverse() {
+    let engine = engine(&[]).await;
+    let explained = |stream: Result<DStream>| {
+        let plan = stream.and_then(|s| s.explain()).expect("a plan");
+        let lines = plan.column(0).as_string::<i32>().iter().flatten();
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let stream = engine.stream("sent").expect("a stream");
+    let (span, key, sums) = ((seconds(10), seconds(2)), [col("k")], [sum(col("n"))]);
+    let with = explained(
+        stream
+            .clone()
+            .reduce_by_window_with_inverse(span, key.clone(), sums.clone()),
+    );
+    assert!(with.contains("HOP 10 s by 2 s, with inverse"), "{with}");
+    let without = explained(stream.reduce_by_window(span, key, sums));
+    assert!(!without.contains("inverse"), "{without}");
 }

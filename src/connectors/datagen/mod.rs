@@ -4,16 +4,15 @@
 //! Guarantees: row k depends on the seed, the column and k only, so it is the same on every run, machine and cut;
 //! columns that nobody asked for are not made.
 //! Does **not** guarantee: anything about the randomness beyond that it looks like it.
-//! Depends on `blocks`, `pace`, `dstream` and the ground. Start reading at [`Datagen`].
+//! Depends on `blocks`, `dstream` and the ground. Start reading at [`Maker`].
 
 mod columns;
 mod declared;
 #[cfg(test)]
 mod tests;
 
-use super::blocks::{Ahead, MakeBlock, make_again};
-use super::pace::Paced;
-use super::{Bell, Chunk, Connector, Fault, Offset, Source, Split, SplitReader, Splits, Workers};
+use super::blocks::{Made, MakeBlock};
+use super::{Chunk, Connector, Fault, Offset, Source, Workers};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Result};
 use columns::Column;
@@ -21,7 +20,6 @@ use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use declared::Declared;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Rows of a block: enough to hide the cost of handing one over, few enough to stay in the caches.
 const BLOCK_ROWS: u64 = 8192;
@@ -117,71 +115,24 @@ fn open(table: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
         let messages: Vec<String> = faults.into_iter().map(|f| f.diagnostic.message).collect();
         Error::refused(messages.join("; "))
     })?;
-    Ok(Arc::new(Datagen {
-        rate: declared.rate,
+    Ok(Arc::new(made(table, declared, workers)))
+}
+
+/// A block is [`BLOCK_ROWS`] rows.
+fn made(table: &TableSpec, declared: Declared, workers: &Workers) -> Made<Maker> {
+    Made {
+        name: "datagen",
+        schema: table.physical_schema(),
+        end: declared.rows,
+        block_size: BLOCK_ROWS,
+        real_pace: declared.rate.is_some(),
+        workers: workers.clone(),
         maker: Arc::new(Maker {
             schema: table.physical_schema(),
             columns: declared.columns,
             rows: declared.rows,
             rate: declared.rate,
         }),
-        workers: workers.clone(),
-    }))
-}
-
-/// A source with one split. A block is [`BLOCK_ROWS`] rows, numbered by its first row.
-struct Datagen {
-    maker: Arc<Maker>,
-    rate: Option<u64>,
-    workers: Workers,
-}
-
-impl Source for Datagen {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.maker.schema)
-    }
-
-    fn bounded(&self) -> bool {
-        self.maker.rows.is_some()
-    }
-
-    fn replayable(&self) -> bool {
-        true
-    }
-
-    fn splits(&self) -> Result<Splits> {
-        let split = Split {
-            id: 0,
-            name: "datagen".to_string(),
-        };
-        Ok(Splits {
-            known: vec![split],
-            more: false,
-        })
-    }
-
-    fn open(&self, _split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        let maker: Arc<dyn MakeBlock> = Arc::clone(&self.maker) as _;
-        let end = self.maker.rows.unwrap_or(u64::MAX);
-        let numbers = Box::new((0..end).step_by(BLOCK_ROWS as usize));
-        let ahead = Ahead::new(Arc::clone(&maker), numbers, columns, &self.workers, bell.clone());
-        if self.rate.is_none() {
-            return Ok(Box::new(ahead));
-        }
-        // The one clock of this connector: `rate` means the time of the wall.
-        let opened = Instant::now();
-        Ok(Box::new(Paced::new(ahead, maker, opened, bell)?))
-    }
-
-    fn reread(
-        &self,
-        _split: &Split,
-        from: Offset,
-        to: Offset,
-        rows: usize,
-        columns: &[usize],
-    ) -> Result<Vec<RecordBatch>> {
-        make_again(self.maker.as_ref(), (from, to), rows, columns, BLOCK_ROWS)
     }
 }
 

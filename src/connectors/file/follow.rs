@@ -10,10 +10,9 @@ use super::bytes::KnownFile;
 use super::paths::find_files;
 use super::source::FileSource;
 use super::tail::{Tail, TailReader};
-use crate::connectors::{Bell, Next, Offset, Source, Split, SplitReader, Splits, Workers};
+use crate::connectors::{Bell, Next, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -140,13 +139,6 @@ impl Source for FollowSource {
         state.tails.push((split.id, tail));
         let watcher = state.watcher.clone();
         Ok(Box::new(TailReader::new(queue, watcher)))
-    }
-
-    fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
-        let name = &split.name;
-        Err(Error::internal(format!(
-            "{name} is followed: whoever read its rows keeps them"
-        )))
     }
 }
 

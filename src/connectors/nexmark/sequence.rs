@@ -72,16 +72,6 @@ impl Sequence {
         })
     }
 
-    pub(super) fn bounded(&self) -> bool {
-        self.shape.events.is_some()
-    }
-
-    /// The number of every block, in order.
-    pub(super) fn blocks(&self) -> Box<dyn Iterator<Item = u64> + Send> {
-        let end = self.shape.events.unwrap_or(u64::MAX);
-        Box::new((0..end).step_by(CHUNK_EVENTS as usize))
-    }
-
     /// The events of a block that pass the filter.
     pub(super) fn rows(&self, block: u64) -> Rows {
         let mut rows = Rows::default();

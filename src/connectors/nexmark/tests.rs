@@ -1,7 +1,7 @@
 //! What the options mean, on small sequences.
 
 use super::super::{Bell, Next, Source, Split, Workers};
-use super::{CHUNK_EVENTS, Nexmark, infer};
+use super::{CHUNK_EVENTS, Made, Maker, infer, made};
 use crate::dstream::table::{Column, TableSpec};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
@@ -51,7 +51,7 @@ fn split() -> Split {
     }
 }
 
-fn read(source: &Nexmark, columns: &[usize]) -> RecordBatch {
+fn read(source: &Made<Maker>, columns: &[usize]) -> RecordBatch {
     let (ring, rung) = std::sync::mpsc::channel();
     let bell = Bell(Arc::new(move || ring.send(()).unwrap_or_default()));
     let mut reader = source.open(&split(), columns, bell).unwrap();
@@ -74,8 +74,8 @@ fn read(source: &Nexmark, columns: &[usize]) -> RecordBatch {
     concat_batches(&batches[0].schema(), &batches).unwrap()
 }
 
-fn source(options: &[(&str, &str)]) -> Nexmark {
-    Nexmark::new(&table(options), &workers()).unwrap()
+fn source(options: &[(&str, &str)]) -> Made<Maker> {
+    made(&table(options), &workers()).unwrap()
 }
 
 #[test]
@@ -142,10 +142,7 @@ fn wrong_declarations_are_told_apart() {
     let refused = |change: &dyn Fn(&mut TableSpec)| {
         let mut spec = table(&[("type", "bid")]);
         change(&mut spec);
-        Nexmark::new(&spec, &workers())
-            .err()
-            .map(|e| e.to_string())
-            .unwrap_or_default()
+        made(&spec, &workers()).err().map(|e| e.to_string()).unwrap_or_default()
     };
     assert_eq!(
         refused(&|s| s.columns[2].name = "prise".to_string()),

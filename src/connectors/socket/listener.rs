@@ -1,10 +1,9 @@
 //! A socket that others connect to: each connection is a split.
 
-use super::{Connection, gone, shown};
+use super::{Connection, shown};
 use crate::connectors::stdin::Arriving;
-use crate::connectors::{Bell, Next, Offset, Source, Split, SplitReader, Splits};
+use crate::connectors::{Bell, Next, Source, Split, SplitReader, Splits};
 use crate::error::{Error, Result};
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -115,10 +114,6 @@ impl Source for Listening {
         };
         let connect = Box::new(move || Ok(stream));
         Ok(Connection::reader(connect, &self.arriving, split, columns, bell))
-    }
-
-    fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
-        Err(gone(split))
     }
 }
 

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::formats::table::{READING, format_of};
 use crate::formats::{Decoded, Format, OnError, RowDecoder, Wanted, resolve_format};
 use arrivals::Arrivals;
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use input::Input;
 use std::io;
@@ -150,22 +149,11 @@ impl Source for StdinSource {
     }
 
     fn splits(&self) -> Result<Splits> {
-        let only = Split {
-            id: 0,
-            name: "stdin".into(),
-        };
-        Ok(Splits {
-            known: vec![only],
-            more: false,
-        })
+        Ok(Splits::one("stdin"))
     }
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
         Ok(self.arriving.start((self.take)()?, &split.name, columns, bell))
-    }
-
-    fn reread(&self, split: &Split, _: Offset, _: Offset, _: usize, _: &[usize]) -> Result<Vec<RecordBatch>> {
-        Err(Error::internal(format!("{} cannot be read again", split.name)))
     }
 }
 

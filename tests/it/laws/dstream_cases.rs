@@ -79,6 +79,52 @@ fn sliding_windows() {
 }
 
 #[test]
+fn sliding_windows_with_an_inverse() {
+    let of = |slide, size| hop("t", slide, size, 0);
+    law(Case::of_stream(
+        |engine| {
+            let sums = [sum(col("v")), count(lit(1)), count(col("v"))];
+            let stream = engine.stream("t")?;
+            let reduced =
+                stream.reduce_by_window_with_inverse((seconds(10), seconds(2)), columns(&["k", "s"]), sums)?;
+            reduced.filter(col("window_time").is_not_null())
+        },
+        format!(
+            "SELECT window_start, window_end, arrow_cast(arrow_cast(window_end, 'Int64') - 1, '@T@'), k, s, sum(v), \
+             count(*), count(v) FROM {} GROUP BY window_start, window_end, k, s",
+            of(2, 10)
+        ),
+    ));
+    law(Case::of_stream(
+        |engine| {
+            let sums = [sum(col("v") * col("id")).alias("total"), count(col("f")).alias("n")];
+            let stream = engine.stream("t")?.filter(col("k").is_not_null())?;
+            let reduced = stream.reduce_by_window_with_inverse((seconds(7), seconds(3)), [], sums)?;
+            reduced.map(columns(&["window_end", "total", "n"]))
+        },
+        format!(
+            "SELECT window_end, sum(v * id), count(f) FROM {} WHERE k IS NOT NULL GROUP BY window_start, window_end",
+            of(3, 7)
+        ),
+    ));
+}
+
+#[test]
+fn windows_one_after_the_other_with_an_inverse() {
+    law(Case::of_stream(
+        |engine| {
+            let stream = engine.stream("t")?;
+            let reduced = stream.reduce_by_window_with_inverse(seconds(10), [col("k")], [sum(col("v")).alias("v")])?;
+            reduced.map(columns(&["window_start", "k", "v"]))
+        },
+        format!(
+            "SELECT window_start, k, sum(v) FROM {} GROUP BY window_start, window_end, k",
+            tumble("t", 10, 0)
+        ),
+    ));
+}
+
+#[test]
 fn rows_of_windows() {
     law(Case::of_stream(
         |engine| {
