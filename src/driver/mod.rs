@@ -134,6 +134,10 @@ impl Program {
     /// with it. `timed`: the clock closes intervals too.
     pub fn gather(&mut self, taken: &mut Vec<Taken>, timed: bool) {
         taken.resize_with(self.intakes.len(), Taken::default);
+        // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
+        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
+        let clock = Arc::clone(&self.clock);
+        let cut = || by_clock && clock.now_ns() >= cut_ns;
         let (rows, bytes) = (
             self.settings.max_rows_per_interval,
             self.settings.max_bytes_per_interval,
