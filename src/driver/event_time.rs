@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::formats::{Encoder, Format, JsonFormat, OnError};
 use crate::operators::Slice;
 use crate::operators::fragment::failed;
-use crate::operators::panes::as_i64;
+use crate::operators::panes::{ROWS_TOGETHER, as_i64, extent};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
 use datafusion::arrow::compute::{filter, filter_record_batch, max, min, nullif};
 use datafusion::arrow::datatypes::{Int64Type, TimeUnit};
@@ -34,23 +34,24 @@ impl Clockwork {
     pub fn advance(&self, times: &Int64Array, before_ns: i64, judged_from_ns: i64) -> (i64, Option<Arc<Int64Array>>) {
         let (unit, delay) = (unit_ns(self.unit), self.delay());
         let reached = |ts: i64| ts.saturating_sub(delay).saturating_mul(unit);
-        let (Some(least), Some(greatest)) = (min(times), max(times)) else {
-            return (before_ns, None);
+        let step = |(watermark, behind): (i64, bool), ts: i64| {
+            let is_behind = ts.saturating_mul(unit) < watermark.max(judged_from_ns);
+            (watermark.max(reached(ts)), behind | is_behind)
         };
-        // Mostly the rows lie so close together that none can be behind another: two quick looks instead of one per row.
-        let after = before_ns.max(reached(greatest));
-        if least.saturating_mul(unit) >= after.max(judged_from_ns) {
-            return (after, None);
-        }
-        let (mut watermark, mut behind) = (before_ns, false);
-        let mut step = |ts: i64| {
-            behind |= ts.saturating_mul(unit) < watermark.max(judged_from_ns);
-            watermark = watermark.max(reached(ts));
+        let start = (before_ns, false);
+        let block = |(watermark, behind): (i64, bool), rows: &[i64]| {
+            let (least, greatest) = extent(rows);
+            let after = watermark.max(reached(greatest));
+            // Mostly rows lie so close together that none can be behind another.
+            match least.saturating_mul(unit) >= after.max(judged_from_ns) {
+                true => (after, behind),
+                false => rows.iter().copied().fold((watermark, behind), step),
+            }
         };
-        match times.null_count() {
-            0 => times.values().iter().for_each(|ts| step(*ts)),
-            _ => times.iter().flatten().for_each(step),
-        }
+        let (watermark, behind) = match times.null_count() {
+            0 => times.values().chunks(ROWS_TOGETHER).fold(start, block),
+            _ => times.iter().flatten().fold(start, step),
+        };
         let each = behind.then(|| self.before_each(times, before_ns));
         (watermark, each)
     }

@@ -322,14 +322,31 @@ fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
         _ => {}
     }
     let (mut start, mut end) = (0, 0);
-    let pane_of = |ts: &i64| {
-        if *ts < start || *ts >= end {
-            start = window.spec.pane_start(*ts);
-            end = window.spec.pane_end(start);
+    let mut starts = Vec::with_capacity(times.len());
+    for block in times.values().chunks(ROWS_TOGETHER) {
+        let (least, greatest) = extent(block);
+        if start <= least && greatest < end {
+            starts.resize(starts.len() + block.len(), start);
+            continue;
         }
-        start
-    };
-    Int64Array::from_iter_values(times.values().iter().map(pane_of))
+        for ts in block {
+            if *ts < start || *ts >= end {
+                start = window.spec.pane_start(*ts);
+                end = window.spec.pane_end(start);
+            }
+            starts.push(start);
+        }
+    }
+    Int64Array::from(starts)
+}
+
+/// Times that are looked at together.
+pub const ROWS_TOGETHER: usize = 1_024;
+
+/// The least and the greatest of some times.
+pub fn extent(times: &[i64]) -> (i64, i64) {
+    let wider = |(least, greatest): (i64, i64), ts: &i64| (least.min(*ts), greatest.max(*ts));
+    times.iter().fold((i64::MAX, i64::MIN), wider)
 }
 
 /// The slice's rows with what judging them needs: `__wm` and `__row`.
