@@ -343,10 +343,24 @@ fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
 /// Times that are looked at together.
 pub const ROWS_TOGETHER: usize = 1_024;
 
-/// The least and the greatest of some times.
+/// The least and the greatest of some times. Eight at a time, so that none waits for the one before.
 pub fn extent(times: &[i64]) -> (i64, i64) {
+    let (mut least, mut greatest) = ([i64::MAX; 8], [i64::MIN; 8]);
+    let (eights, rest) = times.as_chunks::<8>();
+    for eight in eights {
+        for (at, ts) in eight.iter().enumerate() {
+            least[at] = least[at].min(*ts);
+            greatest[at] = greatest[at].max(*ts);
+        }
+    }
     let wider = |(least, greatest): (i64, i64), ts: &i64| (least.min(*ts), greatest.max(*ts));
-    times.iter().fold((i64::MAX, i64::MIN), wider)
+    let of_rest = rest.iter().fold((i64::MAX, i64::MIN), wider);
+    let all = least.iter().chain(&greatest);
+    let of_eights = match eights {
+        [] => (i64::MAX, i64::MIN),
+        _ => all.fold((i64::MAX, i64::MIN), wider),
+    };
+    (of_rest.0.min(of_eights.0), of_rest.1.max(of_eights.1))
 }
 
 /// The slice's rows with what judging them needs: `__wm` and `__row`.
@@ -360,4 +374,24 @@ fn with_watermarks(batch: &RecordBatch, watermarks: &Arc<Int64Array>) -> Result<
     columns.push(Arc::new(rows));
     let schema: SchemaRef = Arc::new(Schema::new(fields));
     RecordBatch::try_new(schema, columns).map_err(|e| failed(e.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::extent;
+
+    #[test]
+    fn the_extent_of_times_is_that_of_all_of_them() {
+        for rows in 0..40_i64 {
+            for least_at in 0..rows {
+                let times: Vec<i64> = (0..rows)
+                    .map(|i| if i == least_at { -7 } else { i * 31 % 17 })
+                    .collect();
+                let by_hand = (times.iter().min().copied(), times.iter().max().copied());
+                let (least, greatest) = extent(&times);
+                assert_eq!((Some(least), Some(greatest)), by_hand, "{times:?}");
+            }
+        }
+        assert_eq!(extent(&[]), (i64::MAX, i64::MIN));
+    }
 }
