@@ -6,6 +6,7 @@
 
 mod args;
 pub mod interrupt;
+mod memory;
 pub mod print;
 pub mod report;
 mod runner;
@@ -50,6 +51,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    memory::keep();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(&error).into(),
