@@ -2,7 +2,6 @@
 
 use super::planning::{Planned, Planning, Routed};
 use crate::error::Diagnostic;
-use crate::plan::branch::stream_tables;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -11,10 +10,7 @@ impl Planning<'_> {
     ///
     /// Errors: they come, through other INSERTs or at once, from the table that it fills.
     pub(super) fn flow(&mut self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
-        let reads: BTreeSet<String> = stream_tables(&routed.plan.plan)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let reads = routed.reads();
         for target in routed.fills() {
             if let Some(through) = self.way_round(target, &reads) {
                 return Err(vec![circle(target, &through).at(span.clone())]);

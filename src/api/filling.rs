@@ -1,10 +1,12 @@
 //! What fills the tables without connector: which statements insert into which, and when a reader has seen it all.
 
 use super::engine::Engine;
+use super::late;
 use super::planning::{Routed, Target};
 use super::query::Query;
 use crate::error::Result;
-use crate::sql::statement::{ClauseKind, CopyInput, Located, SinkInput, Statement, StreamQuery};
+use crate::plan::branch::stream_tables;
+use crate::sql::statement::{CopyInput, Located, SinkInput, Statement, StreamQuery};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
@@ -60,20 +62,33 @@ pub async fn settle(running: &[Filling], mut tables: BTreeSet<String>) -> Result
         tables.extend(found.iter().flat_map(|f| f.reads.iter().cloned()));
         fillers = found;
     }
-    // What one of them gives is work for the next.
-    while !fillers.iter().all(|f| f.query.is_settled()) {
+    loop {
         for filler in &fillers {
             filler.query.settled().await?;
         }
+        // What one of them gave may be work for another that had settled before.
+        if fillers.iter().all(|f| f.query.is_settled()) {
+            return Ok(());
+        }
     }
-    for filler in &fillers {
-        filler.query.settled().await?;
-    }
-    Ok(())
 }
 
 impl Routed {
-    /// The tables without connector that its rows, and those that come too late for it, go into.
+    /// The streams that it reads.
+    pub fn reads(&self) -> BTreeSet<String> {
+        let tables = stream_tables(&self.plan.plan);
+        tables.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The tables and sinks that its rows, and those that come too late for it, go into.
+    pub fn written(&self) -> impl Iterator<Item = &str> {
+        self.targets().filter_map(|target| match target {
+            Target::Table(spec) | Target::Sink(spec) => Some(spec.name.as_str()),
+            Target::Reader | Target::Callback(_) => None,
+        })
+    }
+
+    /// Those of them that are tables without connector.
     pub fn fills(&self) -> impl Iterator<Item = &str> {
         self.targets().filter_map(|target| match target {
             Target::Table(spec) => Some(spec.name.as_str()),
@@ -106,10 +121,6 @@ pub fn filled_by(located: &Located) -> Vec<&str> {
         },
         _ => (None, None),
     };
-    let late = query.into_iter().flat_map(|query| &query.clauses);
-    let late = late.filter_map(|clause| match &clause.kind {
-        ClauseKind::LateRowsInto(name) => Some(name.value.as_str()),
-        _ => None,
-    });
+    let late = query.and_then(late::clause).map(|(name, _)| name.value.as_str());
     target.into_iter().chain(late).collect()
 }

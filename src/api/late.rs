@@ -45,7 +45,7 @@ pub fn late_relations(graph: &Graph) -> Vec<(String, TableSpec)> {
 }
 
 /// The table that the clause names, if the query has it.
-fn clause(query: &StreamQuery) -> Option<(&Name, &Range<usize>)> {
+pub fn clause(query: &StreamQuery) -> Option<(&Name, &Range<usize>)> {
     query.clauses.iter().find_map(|clause| match &clause.kind {
         ClauseKind::LateRowsInto(name) => Some((name, &clause.span)),
         _ => None,

@@ -3,7 +3,7 @@
 use super::engine::{Engine, State};
 use super::filling::{Filling, filled_by, settle};
 use super::launch::Planned;
-use super::planning::{Planning, Routed, Target, created, mistakes};
+use super::planning::{Planning, Routed, created, mistakes};
 use super::query::Query;
 use super::show;
 use crate::catalog::Relation;
@@ -11,7 +11,6 @@ use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::PushTable;
 use crate::dstream::graph::Graph;
 use crate::error::{Diagnostic, Error, Result, Severity};
-use crate::plan::branch::stream_tables;
 use crate::sql::parse_script;
 use crate::sql::statement::{CreateTable, Located, Statement};
 use datafusion::arrow::array::RecordBatch;
@@ -145,14 +144,12 @@ impl Script {
             Statement::Insert(insert) => {
                 let routed = self.plan(|p| p.insert(&insert, &span))?;
                 self.keep_tables();
-                if !routed.only_into_memory() || !tables_of(&routed).is_empty() {
+                if !routed.only_into_memory() || !routed.reads().is_empty() {
                     self.waiting.push((routed, span));
                     return Ok(None);
                 }
                 // Rows of the SQL itself are there at once.
-                let (graph, state) =
-                    self.plan(|p| Ok((p.graph(std::slice::from_ref(&routed), &span)?, p.state.clone())))?;
-                self.start_inserts(vec![routed], graph, state).await?;
+                self.start_inserts(vec![routed], &span).await?;
                 Ok(None)
             }
             Statement::Explain(explain) => {
@@ -234,7 +231,7 @@ impl Script {
         }
         self.keep_tables();
         let reads_streams = !graph.sources.is_empty();
-        let reads = tables_of(&routed);
+        let reads = routed.reads();
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
         if reads_streams {
             self.fills(Filling::new(name, reads, &query));
@@ -337,18 +334,14 @@ impl Script {
         }
         let (queries, spans): (Vec<Routed>, Vec<Range<usize>>) = std::mem::take(&mut self.waiting).into_iter().unzip();
         let span = spans.first().cloned().unwrap_or(0..0);
-        let (graph, state) = self.plan(|p| Ok((p.graph(&queries, &span)?, p.state.clone())))?;
-        self.start_inserts(queries, graph, state).await
+        self.start_inserts(queries, &span).await
     }
 
     /// Starts INSERTs as one program. Those that read no stream are waited for.
-    async fn start_inserts(&mut self, queries: Vec<Routed>, graph: Graph, state: State) -> Result<()> {
-        let filled = |q: &Routed| -> Vec<Target> {
-            let late = q.late.iter().map(|late| late.target.clone());
-            std::iter::once(q.target.clone()).chain(late).collect()
-        };
-        let targets: Vec<Vec<Target>> = queries.iter().map(filled).collect();
-        let reads: Vec<BTreeSet<String>> = queries.iter().map(tables_of).collect();
+    async fn start_inserts(&mut self, queries: Vec<Routed>, span: &Range<usize>) -> Result<()> {
+        let (graph, state) = self.plan(|p| Ok((p.graph(&queries, span)?, p.state.clone())))?;
+        let moves = |q: &Routed| (q.written().map(str::to_string).collect(), q.reads());
+        let moves: Vec<(Vec<String>, BTreeSet<String>)> = queries.iter().map(moves).collect();
         let of_values = graph.sources.is_empty();
         let started = self
             .engine
@@ -360,17 +353,15 @@ impl Script {
             })
             .await?;
         self.seal_tables();
-        for ((query, targets), reads) in started.into_iter().zip(targets).zip(reads) {
+        for (query, (written, reads)) in started.into_iter().zip(moves) {
             if of_values {
                 query.wait().await?;
                 self.ready
                     .push_back(Outcome::Done(format!("inserted into {}", query.name())));
                 continue;
             }
-            for target in targets {
-                if let Target::Table(spec) | Target::Sink(spec) = target {
-                    self.fills(Filling::new(spec.name.clone(), reads.clone(), &query));
-                }
+            for target in written {
+                self.fills(Filling::new(target, reads.clone(), &query));
             }
             self.ready.push_back(Outcome::Started(query));
         }
@@ -391,7 +382,7 @@ impl Script {
         }
         let mut running = self.filling.clone();
         running.extend(self.engine.filling());
-        settle(&running, tables_of(routed)).await
+        settle(&running, routed.reads()).await
     }
 
     /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run.
@@ -406,10 +397,4 @@ impl Script {
         let tables = state.memory.iter().filter(|(name, _)| ended(name));
         tables.for_each(|(_, table)| table.seal());
     }
-}
-
-/// The streams that a query reads.
-fn tables_of(routed: &Routed) -> BTreeSet<String> {
-    let tables = stream_tables(&routed.plan.plan);
-    tables.into_iter().map(|(name, _)| name).collect()
 }

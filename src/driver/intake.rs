@@ -116,10 +116,6 @@ impl Intake {
         self.time.as_ref().map_or(0, |time| time.delay_ns)
     }
 
-    pub fn columns(&self) -> &[usize] {
-        &self.columns
-    }
-
     pub fn split(&self, id: u32) -> Option<&Split> {
         self.splits.iter().map(|s| &s.split).find(|s| s.id == id)
     }
@@ -127,11 +123,6 @@ impl Intake {
     /// Every split has ended and none can appear.
     pub fn ended(&self) -> bool {
         !self.more && self.splits.iter().all(|s| s.ended)
-    }
-
-    /// Nothing more can be said before the bell rings: every live split waits.
-    pub fn waits(&self) -> bool {
-        self.splits.iter().all(|s| s.ended || (s.pending && s.chunk.is_none()))
     }
 
     /// Splits that have appeared since.

@@ -63,6 +63,7 @@ pub struct Program {
     pub oldest_needed: Option<u64>,
     /// When the first open window of arrival time ends: there is an interval then, whether or not rows come.
     next_end_ns: Option<i64>,
+    has_arrival_windows: bool,
     /// Which queries still run, and which nodes they need.
     live: Live,
     /// How far the sources had been read when intervals ended that some output has not committed: each is to be told when
@@ -95,8 +96,6 @@ pub trait Clock: Send + Sync {
 pub enum Turn {
     /// An interval was run.
     Ran,
-    /// There is nothing to run before more comes.
-    Idle,
     /// Every source has ended and everything is committed, or no query wants more.
     Done,
 }
@@ -104,6 +103,8 @@ pub enum Turn {
 impl Program {
     pub fn new(parts: Parts) -> Program {
         let live = Live::new(&parts.graph);
+        let mut rules = parts.graph.nodes.iter().map(|node| node.watermark);
+        let has_arrival_windows = rules.any(|rule| rule == WatermarkRule::Clock);
         let sources_of: Vec<Vec<usize>> = parts.graph.outputs.iter().map(|o| parts.graph.sources_of(o)).collect();
         let timeouts = idle::timeouts(&parts.graph.outputs, &sources_of, &parts.intakes, &parts.settings);
         Program {
@@ -125,6 +126,7 @@ impl Program {
             clock_ns: i64::MIN,
             oldest_needed: None,
             next_end_ns: None,
+            has_arrival_windows,
             live,
             to_tell: VecDeque::new(),
         }
@@ -135,7 +137,7 @@ impl Program {
     pub fn gather(&mut self, taken: &mut Vec<Taken>, timed: bool) {
         taken.resize_with(self.intakes.len(), Taken::default);
         // Under backlog rows and bytes decide; where windows are of arrival time, so does the clock.
-        let (by_clock, cut_ns) = (timed && self.has_arrival_windows(), self.next_cut_ns());
+        let (by_clock, cut_ns) = (timed && self.has_arrival_windows, self.next_cut_ns());
         let clock = Arc::clone(&self.clock);
         let cut = || by_clock && clock.now_ns() >= cut_ns;
         let (rows, bytes) = (
@@ -220,13 +222,6 @@ impl Program {
         }
     }
 
-    fn has_arrival_windows(&self) -> bool {
-        let nodes = self.graph.nodes.iter();
-        nodes
-            .map(|node| node.watermark)
-            .any(|rule| rule == WatermarkRule::Clock)
-    }
-
     /// A limit of some source has been reached: the interval is closed at once.
     pub fn full(&self, taken: &[Taken]) -> bool {
         let (rows, bytes) = (
@@ -291,9 +286,9 @@ impl Program {
 
     /// Ends the outputs whose own sources have ended: what they fill may be read by others of the program.
     fn finish_ended(&mut self) {
+        let ended: Vec<bool> = self.intakes.iter().map(Intake::ended).collect();
         for (index, sources) in self.sources_of.iter().enumerate() {
-            let mut sources = sources.iter().filter_map(|s| self.intakes.get(*s));
-            if sources.all(Intake::ended) {
+            if sources.iter().all(|source| ended.get(*source) != Some(&false)) {
                 self.outputs.finish_one(index);
             }
         }

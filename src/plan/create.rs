@@ -124,8 +124,7 @@ impl Creation<'_> {
         let (connector, options) = self.options(&create.options, None, &mut wrong);
         match connector {
             Some(spec) if !spec.writes => {
-                let message = format!("connector `{}` cannot be written to", spec.name);
-                wrong.push(Diagnostic::error("not_writable", message).at(create.name.span.clone()));
+                wrong.push(not_writable(spec, &create.name));
             }
             Some(spec) if !spec.reads => {
                 let message = format!("connector `{}` cannot be read", spec.name);
@@ -157,8 +156,7 @@ impl Creation<'_> {
         let (connector, options) = self.options(&create.options, None, &mut wrong);
         match connector {
             Some(spec) if !spec.writes => {
-                let message = format!("connector `{}` cannot be written to", spec.name);
-                wrong.push(Diagnostic::error("not_writable", message).at(create.name.span.clone()));
+                wrong.push(not_writable(spec, &create.name));
             }
             None if wrong.is_empty() => {
                 wrong.extend(create.options.iter().map(|def| self.stray(def)));
@@ -388,6 +386,11 @@ impl Creation<'_> {
             _ => None,
         }
     }
+}
+
+fn not_writable(connector: &ConnectorSpec, name: &Name) -> Diagnostic {
+    let message = format!("connector `{}` cannot be written to", connector.name);
+    Diagnostic::error("not_writable", message).at(name.span.clone())
 }
 
 fn key(names: &[Name], columns: &[Column], wrong: &mut Vec<Diagnostic>) -> Vec<usize> {
