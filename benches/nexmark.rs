@@ -17,6 +17,7 @@ mod run;
 use queries::{PAIRS, Pair, QUERIES, Query};
 use run::Measured;
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// DataFusion runs below this are so short that the intervals' own cost shows: it is taken off before comparing.
@@ -108,13 +109,18 @@ struct Compared {
 }
 
 fn compare(query: &Query, files: &bids::Files, repeat: usize) -> Result<Compared> {
-    let script = write_script(query.name, query.stream, files)?;
+    let out = Path::new(bids::FOLDER).join("out");
+    let into = |text: &str| text.replace(queries::OUT, &out.to_string_lossy());
+    let script = write_script(query.name, query.stream, &into(query.sink), files)?;
     let folder = files.folder.to_str().ok_or("the folder's name is not text")?;
     let (mut ours, mut batch) = (Vec::new(), Vec::new());
     for _ in 0..repeat {
+        clear(&out)?;
         ours.push(run::waterwheel(&script)?);
-        batch.push(run::datafusion(query.batch, folder)?);
+        clear(&out)?;
+        batch.push(run::datafusion(&into(query.batch), folder)?);
     }
+    clear(&out)?;
     let (ours, batch) = (run::median(ours)?, run::median(batch)?);
     let short = batch.wall_s < SHORT_RUN_S;
     let allowed = if short {
@@ -130,10 +136,18 @@ fn compare(query: &Query, files: &bids::Files, repeat: usize) -> Result<Compared
     })
 }
 
+/// Removes what a run has written, if it has.
+fn clear(out: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(out) {
+        Err(why) if why.kind() != ErrorKind::NotFound => Err(why.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Runs both streams of a pair, turn by turn, and prints how they compare.
 fn pair_holds(pair: &Pair, files: &bids::Files, repeat: usize) -> Result<bool> {
-    let script = write_script(pair.name, pair.stream, files)?;
-    let against = write_script(&format!("{}-against", pair.name), pair.against, files)?;
+    let script = write_script(pair.name, pair.stream, queries::DISCARD, files)?;
+    let against = write_script(&format!("{}-against", pair.name), pair.against, queries::DISCARD, files)?;
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     for _ in 0..repeat {
         ours.push(run::waterwheel(&script)?);
@@ -158,10 +172,10 @@ fn pair_holds(pair: &Pair, files: &bids::Files, repeat: usize) -> Result<bool> {
     Ok(ratio <= pair.bar)
 }
 
-fn write_script(name: &str, sql: &str, files: &bids::Files) -> Result<std::path::PathBuf> {
+fn write_script(name: &str, sql: &str, sink: &str, files: &bids::Files) -> Result<std::path::PathBuf> {
     // As large as the default allows, and small enough for the least number of intervals.
     let rows = (files.bids / (INTERVALS_MIN + INTERVALS_MIN / 10)).clamp(1, 65_536);
-    let text = queries::script(sql, &files.folder, rows);
+    let text = queries::script(sql, sink, &files.folder, rows);
     let path = Path::new(bids::FOLDER).join(format!("{name}.sql"));
     std::fs::write(&path, text)?;
     Ok(path)

@@ -80,10 +80,24 @@ impl Pending {
     }
 }
 
+/// Where the bytes of a stream come from.
+pub trait Bytes: Send {
+    /// Appends so many bytes and tells how many they were: fewer at the end of the stream only.
+    ///
+    /// Errors: the stream cannot be read; what was read before that is appended.
+    fn append(&mut self, bytes: usize, to: &mut Vec<u8>) -> io::Result<usize>;
+}
+
+impl<R: Read + Send> Bytes for R {
+    fn append(&mut self, bytes: usize, to: &mut Vec<u8>) -> io::Result<usize> {
+        self.take(bytes as u64).read_to_end(to)
+    }
+}
+
 /// Cuts a byte stream into [`Block`]s. The cuts depend on the bytes only, not on how they arrive.
 pub struct BlockReader {
     /// `None` once everything has been read: the source's handles are free then.
-    input: Option<Box<dyn Read + Send>>,
+    input: Option<Box<dyn Bytes>>,
     /// What went wrong while reading ahead: told when the whole records before it have been given.
     failed: Option<io::Error>,
     rule: Rule,
@@ -93,7 +107,7 @@ pub struct BlockReader {
 
 impl BlockReader {
     /// Reads a stream from its beginning; a byte order mark there is left out.
-    pub fn new(input: Box<dyn Read + Send>, rule: Rule) -> Self {
+    pub fn new(input: Box<dyn Bytes>, rule: Rule) -> Self {
         BlockReader {
             input: Some(input),
             failed: None,
@@ -104,7 +118,7 @@ impl BlockReader {
     }
 
     /// Goes on at a block's beginning that an earlier reader told. Line numbers then count from there.
-    pub fn resume(input: Box<dyn Read + Send>, rule: Rule, offset: u64) -> Self {
+    pub fn resume(input: Box<dyn Bytes>, rule: Rule, offset: u64) -> Self {
         BlockReader {
             pending: Pending::at(offset),
             ..BlockReader::new(input, rule)
@@ -203,7 +217,7 @@ impl BlockReader {
             return;
         };
         self.pending.bytes.reserve_exact(missing);
-        match input.take(missing as u64).read_to_end(&mut self.pending.bytes) {
+        match input.append(missing, &mut self.pending.bytes) {
             Ok(read) if read == missing => {}
             Ok(_) => self.input = None,
             Err(error) => {

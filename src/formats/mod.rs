@@ -26,7 +26,7 @@ mod typed;
 mod words;
 mod write;
 
-pub use blocks::{Block, BlockReader, MAX_RECORD_BYTES, Pending};
+pub use blocks::{Block, BlockReader, Bytes, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};
 pub use options::{

@@ -1,6 +1,6 @@
 //! Where a record of a text ends, and its fields.
 
-use std::io::BufRead;
+use memchr::{memchr, memchr_iter, memrchr};
 use std::ops::Range;
 
 /// What separates records.
@@ -102,13 +102,13 @@ impl Scan {
 
 /// The place after the last whole record of `bytes`.
 pub fn last_end(rule: Rule, bytes: &[u8]) -> Option<usize> {
-    let line_feed = || bytes.iter().rposition(|&b| b == b'\n').map(|at| at + 1);
+    let line_feed = || memrchr(b'\n', bytes).map(|at| at + 1);
     let Rule::Quoted(quoting) = rule else {
         return line_feed();
     };
-    if !bytes.contains(&quoting.quote) {
+    if memchr(quoting.quote, bytes).is_none() {
         let end = line_feed();
-        if !bytes[end.unwrap_or(0)..].contains(&b'\r') {
+        if memchr(b'\r', &bytes[end.unwrap_or(0)..]).is_none() {
             return end;
         }
     }
@@ -182,19 +182,14 @@ pub fn fit_fields(quoting: &Quoting, records: &[u8], width: usize, missing: &[u8
 
 /// How many bytes the first line has, its line feed included.
 pub fn line_length(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    // Reading from memory cannot fail.
-    rest.skip_until(b'\n').unwrap_or(bytes.len())
+    memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
 }
 
 /// How many lines end here: at line feeds, and at carriage returns that stand alone.
 pub fn count_lines(bytes: &[u8]) -> usize {
-    let line_feeds = bytes.iter().filter(|&&b| b == b'\n').count();
-    if !bytes.contains(&b'\r') {
-        return line_feeds;
-    }
-    let pairs = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
-    line_feeds + bytes.iter().filter(|&&b| b == b'\r').count() - pairs
+    let line_feeds = memchr_iter(b'\n', bytes).count();
+    let alone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
+    line_feeds + memchr_iter(b'\r', bytes).filter(alone).count()
 }
 
 /// Whether a record holds nothing. In CSV spaces are a value, and a comment is nothing.

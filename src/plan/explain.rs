@@ -29,11 +29,27 @@ fn describe(graph: &Graph, id: usize, depth: usize, lines: &mut Vec<String>) {
     let Some(node) = graph.nodes.get(id) else { return };
     let indent = "  ".repeat(depth);
     lines.push(format!("{indent}[{id}] {}", node.label));
+    if let Op::Source(source) = &node.op {
+        lines.push(format!("{indent}      columns: {}", columns(node)));
+        lines.extend(source.predicate.iter().map(|asked| {
+            let asked = asked.human_display();
+            format!("{indent}      rows asked for: {asked}")
+        }));
+    }
     lines.push(format!("{indent}      lineage: {}", node.lineage.describe()));
     lines.push(format!("{indent}      watermark: {}", watermark(node)));
     lines.push(format!("{indent}      state: {}", node.state));
     for input in &node.inputs {
         describe(graph, *input, depth + 1, lines);
+    }
+}
+
+/// What is read; a count of rows reads none.
+fn columns(node: &Node) -> String {
+    let names: Vec<&str> = node.schema.fields().iter().map(|f| f.name().as_str()).collect();
+    match names.is_empty() {
+        true => "none".to_string(),
+        false => names.join(", "),
     }
 }
 

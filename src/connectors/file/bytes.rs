@@ -1,7 +1,7 @@
 //! The bytes of a file, as they were when the table was opened, packed or not.
 
 use crate::error::{Error, Result};
-use crate::formats::Compression;
+use crate::formats::{self, Compression};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::reader::{ChunkReader, Length};
 use std::fs::{File, Metadata};
@@ -73,10 +73,10 @@ impl KnownFile {
     }
 
     /// The unpacked bytes from the beginning. Nothing stays open between reads.
-    pub fn read(&self, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
+    pub fn read(&self, compression: Compression) -> io::Result<Box<dyn formats::Bytes>> {
         let packed = || BufReader::with_capacity(PACKED_READ_BYTES, self.read_from(0));
         Ok(match compression {
-            Compression::None => Box::new(self.read_from(0)),
+            Compression::None => Box::new(PlainBytes(self.read_from(0))),
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed())),
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed())?),
         })
@@ -137,6 +137,23 @@ impl Seek for FileRead {
         };
         self.at = place.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         Ok(self.at)
+    }
+}
+
+/// A file that is not packed. Its reads go into memory that nobody has filled with zeros before.
+pub struct PlainBytes(pub FileRead);
+
+impl formats::Bytes for PlainBytes {
+    fn append(&mut self, bytes: usize, to: &mut Vec<u8>) -> io::Result<usize> {
+        let FileRead { file, at } = &mut self.0;
+        let wanted = file.len.saturating_sub(*at).min(bytes as u64);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let before = to.len();
+        let read = file.open_at(*at)?.take(wanted).read_to_end(to);
+        *at += (to.len() - before) as u64;
+        read
     }
 }
 

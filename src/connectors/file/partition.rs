@@ -1,12 +1,14 @@
 //! `partition_by`: rows dealt out to folders by the values of some columns.
 
 use crate::error::{Error, Result, nearest};
-use datafusion::arrow::array::{Array, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::row::{Row, RowConverter, SortField};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// What Hive, Spark and DuckDB call the folder of rows whose value is NULL.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -50,7 +52,7 @@ impl Partitioning {
         }
         Ok(Partitioning {
             names: by.iter().map(|&i| known[i].to_string()).collect(),
-            schema: std::sync::Arc::new(schema.project(&kept).map_err(broken)?),
+            schema: Arc::new(schema.project(&kept).map_err(broken)?),
             by,
             kept,
         })
@@ -79,40 +81,50 @@ impl Partitioning {
             .collect()
     }
 
+    /// The places of each folder's rows, in order. A name is written once for each combination of values.
     fn rows_by_folder(&self, batch: &RecordBatch) -> Result<BTreeMap<String, Vec<u32>>> {
         let options = FormatOptions::default();
-        let columns: Vec<_> = self.by.iter().map(|&i| batch.column(i)).collect();
+        let columns: Vec<ArrayRef> = self.by.iter().map(|&i| Arc::clone(batch.column(i))).collect();
         let shown = columns.iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
         let shown = shown.collect::<std::result::Result<Vec<_>, _>>().map_err(broken)?;
-        let mut rows: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let types = columns.iter().map(|c| SortField::new(c.data_type().clone()));
+        let values = RowConverter::new(types.collect())
+            .and_then(|rows| rows.convert_columns(&columns))
+            .map_err(broken)?;
+        let mut rows_of: HashMap<Row, Vec<u32>> = HashMap::new();
+        for (at, value) in values.iter().enumerate() {
+            rows_of.entry(value).or_default().push(at as u32);
+        }
+        // Values that differ may look the same, as do an empty text and NULL.
+        let mut folders: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for rows in rows_of.into_values() {
+            let name = self.folder(&columns, &shown, rows[0] as usize);
+            folders.entry(name).or_default().extend(rows);
+        }
+        folders.values_mut().for_each(|rows| rows.sort_unstable());
+        Ok(folders)
+    }
+
+    fn folder(&self, columns: &[ArrayRef], shown: &[ArrayFormatter], row: usize) -> String {
         let (mut folder, mut value) = (String::new(), String::new());
-        for row in 0..batch.num_rows() {
-            folder.clear();
-            for (at, name) in self.names.iter().enumerate() {
-                if at > 0 {
-                    folder.push('/');
-                }
-                escape(name, &mut folder);
-                folder.push('=');
-                value.clear();
-                if columns[at].is_null(row) {
-                    folder.push_str(NULL_FOLDER);
-                    continue;
-                }
-                // Writing to a text does not fail; the value itself was checked above.
-                let _ = write!(value, "{}", shown[at].value(row));
-                match value.is_empty() {
-                    // As Hive does it: a folder cannot have an empty name.
-                    true => folder.push_str(NULL_FOLDER),
-                    false => escape(&value, &mut folder),
-                }
+        for (at, name) in self.names.iter().enumerate() {
+            if at > 0 {
+                folder.push('/');
             }
-            match rows.get_mut(&folder) {
-                Some(rows) => rows.push(row as u32),
-                None => drop(rows.insert(folder.clone(), vec![row as u32])),
+            escape(name, &mut folder);
+            folder.push('=');
+            value.clear();
+            if !columns[at].is_null(row) {
+                // Writing to a text does not fail; the value itself was checked when the formatter was made.
+                let _ = write!(value, "{}", shown[at].value(row));
+            }
+            match value.is_empty() {
+                // As Hive does it: a folder cannot have an empty name.
+                true => folder.push_str(NULL_FOLDER),
+                false => escape(&value, &mut folder),
             }
         }
-        Ok(rows)
+        folder
     }
 }
 

@@ -1,6 +1,6 @@
 //! Text files as lanes: each block is one.
 
-use super::bytes::KnownFile;
+use super::bytes::{KnownFile, PlainBytes};
 use super::source::{Piece, Reading, place};
 use crate::connectors::Offset;
 use crate::connectors::prefetch::{Lane, Lanes};
@@ -105,7 +105,11 @@ fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<Ro
 pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) -> Result<Vec<RecordBatch>> {
     let (mut blocks, decoder) = open_file(reading, file)?;
     if reading.compression == Compression::None && from.block > 0 {
-        blocks = BlockReader::resume(Box::new(file.read_from(from.block)), reading.format.rule(), from.block);
+        blocks = BlockReader::resume(
+            Box::new(PlainBytes(file.read_from(from.block))),
+            reading.format.rule(),
+            from.block,
+        );
     }
     let mut batches = Vec::new();
     let mut left = rows;
