@@ -1,6 +1,6 @@
 //! Starting a program: its thread opens sources and sinks, reads static tables, plans every task, then runs.
 
-use super::delivery::{ToCallback, ToReader, ToSink, ToTable};
+use super::delivery::{Required, ToCallback, ToReader, ToSink, ToTable};
 use super::drive::{Control, drive};
 use super::engine::{Engine, State};
 use super::late::{Fitted, LateInto};
@@ -166,6 +166,7 @@ fn delivery(target: &Target, bounded: bool, schema: &SchemaRef, state: &State) -
             Ok((
                 Box::new(ToTable {
                     insert: Some(insert),
+                    required: Required::of(spec),
                     prepared: Vec::new(),
                 }),
                 None,
