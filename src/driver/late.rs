@@ -16,7 +16,8 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Schema};
-use std::collections::{BTreeMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The newest late rows per query, and the newest bad records per source.
@@ -133,6 +134,25 @@ impl LateLog {
             Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.message))),
         ];
         RecordBatch::try_new(Arc::new(Schema::new(dead_letter_fields())), columns).map_err(|e| failed(e.into()))
+    }
+}
+
+/// The late rows of an interval that one query could notice twice, as it windows their source twice.
+#[derive(Default)]
+pub struct Noticed(HashSet<(usize, NodeId, usize, usize)>);
+
+impl Noticed {
+    /// What a task noticed, without the late rows that another node of its query has noticed before.
+    pub fn new_of<'a>(&mut self, graph: &Graph, panes: &PanesNode, report: &'a Report) -> Cow<'a, Report> {
+        let alike = |op: &Op| matches!(op, Op::Panes(p) if (p.output, p.source) == (panes.output, panes.source));
+        if report.late.is_empty() || graph.nodes.iter().filter(|node| alike(&node.op)).count() < 2 {
+            return Cow::Borrowed(report);
+        }
+        let is_new = |row: &&LateRow| self.0.insert((panes.output, panes.source, row.slice, row.row));
+        Cow::Owned(Report {
+            late: report.late.iter().filter(is_new).copied().collect(),
+            ..report.clone()
+        })
     }
 }
 
