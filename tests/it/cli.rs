@@ -426,6 +426,37 @@ fn a_query_that_fails_leaves_the_others_of_its_script_running() {
 }
 
 #[test]
+fn what_was_committed_before_a_failure_is_in_its_sink() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let numbers = folder.path().join("numbers.csv");
+    let rows: String = (0..100).map(|n| format!("{n}\n")).collect();
+    std::fs::write(&numbers, format!("id\n{rows}")).expect("a file");
+    for (name, limit) in [("each", ""), ("rolled", ", max_rows_per_file = '1000'")] {
+        let out = folder.path().join(name);
+        let sql = format!(
+            "SET max_rows_per_interval = 10;\n\
+             CREATE TABLE t (id INT) WITH (connector = 'file', path = '{}');\n\
+             CREATE SINK o WITH (connector = 'file', path = '{}', format = 'csv'{limit});\n\
+             INSERT INTO o SELECT 10 / (95 - id) AS x FROM t;\n",
+            numbers.display(),
+            out.display()
+        );
+        let ended = waterwheel(&["-c", &sql], "");
+        assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+        let parts = std::fs::read_dir(&out).expect("a folder").map(|part| {
+            let part = part.expect("a part").path();
+            let text = std::fs::read_to_string(&part).expect("a text");
+            assert!(
+                part.file_name()
+                    .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+            );
+            text.lines().count() - 1
+        });
+        assert_eq!(parts.sum::<usize>(), 90);
+    }
+}
+
+#[test]
 fn what_could_not_be_created_is_missed_once() {
     let sql = "CREATE TABLE x (a BIGNT);\nCREATE VIEW v AS SELECT * FROM x;\nSELECT * FROM v;\n\
          INSERT INTO x VALUES (1);\nSELECT * FROM y;\nSELECT 1 AS one;";
