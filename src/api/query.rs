@@ -6,7 +6,7 @@ use crate::driver::late::LateLog;
 use crate::dstream::record::BatchId;
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
-use crate::metrics::{Metrics, Summary};
+use crate::metrics::{LateRows, Metrics, Summary};
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -199,6 +199,11 @@ impl Query {
     pub fn summary(&self) -> Summary {
         let kept = self.running.store.state_rows();
         self.running.metrics.summary(kept as u64)
+    }
+
+    /// How many rows came too late for it, by source.
+    pub fn late_counts(&self) -> Vec<LateRows> {
+        self.running.metrics.late_rows_of(self.output)
     }
 
     /// Stops the query after the interval that runs; what it has given stays. Nothing is flushed: its open windows are

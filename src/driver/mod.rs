@@ -368,6 +368,7 @@ impl Program {
             let (Some(intake), Some(node)) = (self.intakes.get_mut(index), self.graph.sources.get(index)) else {
                 continue;
             };
+            self.metrics.read(index, taken.rows as u64);
             self.metrics.bad(taken.bad.len() as u64);
             self.late.keep_bad(&self.graph, *node, taken.bad);
             let watermark = intake.advance_watermark();
@@ -464,7 +465,8 @@ impl Program {
                 continue;
             };
             let report = noticed.new_of(&self.graph, panes, &batch.report);
-            let late = self.late.count(panes, &report, entry, source, intake, &self.metrics)?;
+            late::count(&self.metrics, &self.graph, panes, &report, source, intake);
+            let late = self.late.collect(panes, &report, entry, source, intake)?;
             self.outputs.came_late(panes.output, late);
         }
         Ok(())
