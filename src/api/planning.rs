@@ -20,7 +20,7 @@ use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
-use crate::sql::{Lines, fields, from_first, group_window, parse_script, twice};
+use crate::sql::{Lines, fields, from_first, group_window, lateral, parse_script, twice};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -405,6 +405,7 @@ impl<'a> Planning<'a> {
             _ => false,
         };
         from_first::select_all(&mut ast_query);
+        lateral::as_unnest(&mut ast_query);
         fields::by_name(&mut ast_query);
         twice::apart(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
@@ -579,8 +580,15 @@ pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
 
 /// What columns without a name of their own are called: as they are written, not as the planner spells them.
 pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
-    let ast::SetExpr::Select(select) = query.body.as_ref() else {
-        return Vec::new();
+    // A UNION has the names of its first SELECT.
+    let mut body = query.body.as_ref();
+    while let ast::SetExpr::SetOperation { left, .. } = body {
+        body = left;
+    }
+    let select = match body {
+        ast::SetExpr::Select(select) => select,
+        ast::SetExpr::Query(inner) => return titles(inner),
+        _ => return Vec::new(),
     };
     let title = |item: &ast::SelectItem| match item {
         ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(_)) => Some(None),

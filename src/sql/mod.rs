@@ -18,6 +18,7 @@ pub mod from_first;
 pub mod grammar;
 pub mod group_window;
 mod keywords;
+pub mod lateral;
 mod options;
 mod parser;
 mod query;
