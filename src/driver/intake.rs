@@ -114,6 +114,11 @@ impl Intake {
         &self.source
     }
 
+    /// The columns of the source that are read, ascending.
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
     /// The declared delay of its watermark; 0 without one.
     pub fn delay_ns(&self) -> i64 {
         self.time.as_ref().map_or(0, |time| time.delay_ns)

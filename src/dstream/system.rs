@@ -45,6 +45,7 @@ fn relation(function: &str, of: &str, fields: Vec<Field>) -> TableSpec {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
         nullable: true,
+        declared: false,
         computed: None,
     };
     TableSpec {

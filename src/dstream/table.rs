@@ -33,6 +33,8 @@ pub struct Column {
     pub name: String,
     pub data_type: DataType,
     pub nullable: bool,
+    /// The column list says so: a NULL where none may be is a bad record. What data says of itself holds anyway.
+    pub declared: bool,
     /// `c AS expr`: computed from the physical columns (an expression over [`TableSpec::physical_schema`]).
     pub computed: Option<Expr>,
 }
@@ -53,6 +55,7 @@ impl Column {
             name: field.name().clone(),
             data_type: field.data_type().clone(),
             nullable: field.is_nullable(),
+            declared: false,
             computed: None,
         }
     }
@@ -81,6 +84,15 @@ impl TableSpec {
             .iter()
             .filter_map(|key| physical.iter().position(|p| p == key))
             .collect()
+    }
+
+    /// The columns without which a record cannot be judged, as indices into [`TableSpec::physical_schema`]: those of the
+    /// primary key, and those declared NOT NULL.
+    pub fn judged_by(&self) -> Vec<usize> {
+        let key = self.physical_key();
+        let physical = self.columns.iter().filter(|c| c.computed.is_none()).enumerate();
+        let judges = |(at, column): &(usize, &Column)| key.contains(at) || column.declared && !column.nullable;
+        physical.filter(judges).map(|(at, _)| at).collect()
     }
 
     /// The option's value, or the default that the connector's table gives.

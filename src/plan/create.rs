@@ -252,6 +252,7 @@ impl Creation<'_> {
                             name,
                             data_type,
                             nullable,
+                            declared: true,
                             computed: None,
                         });
                     }
@@ -262,6 +263,7 @@ impl Creation<'_> {
                             name,
                             data_type,
                             nullable: true,
+                            declared: true,
                             computed: Some(expr),
                         });
                     }

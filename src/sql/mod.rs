@@ -17,18 +17,20 @@ pub mod fields;
 pub mod from_first;
 pub mod grammar;
 pub mod group_window;
+pub mod json_output;
 mod keywords;
 mod options;
 mod parser;
+pub mod quantified;
 mod query;
 mod refuse;
 pub mod statement;
 #[cfg(test)]
 mod tests;
 mod tokens;
-pub mod twice;
 mod type_syntax;
 mod types;
+pub mod unnamed;
 
 pub use dialect::WaterwheelDialect;
 pub use keywords::suggest_keyword;

@@ -5,6 +5,7 @@
 //! Does **not** guarantee: that files may be changed while they are read (it is noticed when one is replaced or cut).
 //! Depends on `formats`, `prefetch` and the ground. Start reading at [`CONNECTOR`].
 
+mod alone;
 mod batches;
 mod bytes;
 mod follow;
@@ -25,8 +26,10 @@ use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::table::{READING, format_of};
 use crate::formats::{BlockReader, Format, arrow, bool_option, infer_text, parquet};
+use alone::{Alone, Held};
 use bytes::ParquetBytes;
 use datafusion::arrow::datatypes::SchemaRef;
+use std::path::Path;
 use std::sync::Arc;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
@@ -137,7 +140,13 @@ fn check(table: &TableSpec) -> Vec<Fault> {
 }
 
 fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {
-    sink::open(spec, schema, bounded)
+    let held = spec
+        .options
+        .get("path")
+        .map(|path| Held::new(Path::new(path)))
+        .transpose()?;
+    let sink = sink::open(spec, schema, bounded)?;
+    Ok(Box::new(Alone { sink, held }))
 }
 
 /// The columns of the first file.

@@ -19,6 +19,7 @@ fn spec(path: &Path, options: &[(&str, &str)], columns: &[(&str, DataType)]) -> 
         name: name.to_string(),
         data_type: data_type.clone(),
         nullable: true,
+        declared: false,
         computed: None,
     };
     let mut all: std::collections::BTreeMap<String, String> =

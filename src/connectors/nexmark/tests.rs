@@ -37,6 +37,7 @@ fn table(options: &[(&str, &str)]) -> TableSpec {
             name: f.name().clone(),
             data_type: f.data_type().clone(),
             nullable: true,
+            declared: false,
             computed: None,
         };
         spec.columns = schema.fields().iter().map(column).collect();
