@@ -1,6 +1,7 @@
 //! The thread of a program: waits for rows, ticks and commands, and runs intervals.
 
 use super::query::Ended;
+use crate::driver::output::Lingering;
 use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
 use crate::error::{Error, Result};
@@ -103,8 +104,8 @@ impl Control {
     }
 }
 
-/// Runs a program to its end.
-pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
+/// Runs a program to its end. Queries that were cancelled may still deliver what they had given.
+pub fn drive(mut program: Program, control: &Control, manual: bool) -> (Ended, Lingering) {
     let result = intervals(&mut program, control, manual);
     let ended = match result {
         Ok(true) => {
@@ -124,7 +125,7 @@ pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
         }
     };
     control.close();
-    ended
+    (ended, program.outputs.lingering())
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.

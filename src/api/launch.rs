@@ -107,8 +107,13 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             Ok(program) => {
                 // Whoever started it may have gone; it runs all the same.
                 let _ = opened.send(Ok(()));
-                let ended = drive(program, &control, manual);
-                news.send_modify(|fate| fate.ended = Some(ended));
+                let (ended, mut rest) = drive(program, &control, manual);
+                news.send_modify(|fate| {
+                    fate.ended = Some(ended);
+                    fate.lingering = rest.outputs;
+                });
+                rest.lanes.join_all();
+                news.send_modify(|fate| fate.lingering.clear());
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -339,7 +344,7 @@ impl Build {
         };
         let settings = state.settings.clone();
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![to], true)?;
-        match drive(program, &build.control, false) {
+        match drive(program, &build.control, false).0 {
             Ended::Failed(error) => Err(error.again()),
             Ended::Stopped => Err(Error::new(
                 Kind::Internal,

@@ -6,6 +6,7 @@
 //! Depends on everything below. Start reading at [`Engine::query`].
 
 mod answers;
+mod broken;
 mod circles;
 mod clauses;
 mod clock;
@@ -22,6 +23,7 @@ mod launch;
 mod planning;
 mod progress;
 mod query;
+mod read_once;
 mod registry;
 mod script;
 mod show;

@@ -1,8 +1,10 @@
 //! Statements to changes of the catalog and to programs, against a state that may be a scratch copy.
 
+use super::broken::{Broken, names_of};
 use super::delivery::Callback;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
+use super::read_once::ReadOnce;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Subject};
 use crate::dstream::graph::Graph;
@@ -32,7 +34,7 @@ use std::sync::Arc;
 /// Plans the statements of one text, one after the other, changing `state` as they would.
 pub struct Planning<'a> {
     pub state: State,
-    text: &'a str,
+    pub(super) text: &'a str,
     pub(super) lines: Lines<'a>,
     /// The files and directories to which the queries so far write.
     written: BTreeSet<String>,
@@ -72,15 +74,13 @@ impl<'a> Planning<'a> {
     /// Every mistake and warning of the text.
     pub fn check(mut self) -> Vec<Diagnostic> {
         let (statements, mut found) = parse_script(self.text);
-        let mut broken: Vec<&str> = Vec::new();
+        let mut broken = Broken::of(self.text, &statements);
+        let mut once = ReadOnce::default();
         for located in &statements {
-            if let Err(mistakes) = self.rehearse(located) {
+            if let Err(mistakes) = self.rehearse(located, &mut once) {
                 // What could not be created is not there for the statements after it, which is no mistake of theirs.
-                let named = |d: &Diagnostic| d.span.clone().and_then(|span| self.text.get(span));
-                let follows =
-                    |d: &Diagnostic| d.code == "unknown_table" && named(d).is_some_and(|n| broken.contains(&n));
-                found.extend(mistakes.into_iter().filter(|d| !follows(d)));
-                broken.extend(created(&located.statement));
+                found.extend(mistakes.into_iter().filter(|d| broken.missed(d, self.text).is_none()));
+                broken.add(names_of(located));
             }
         }
         found.sort_by_key(|d| d.span.as_ref().map(|s| s.start));
@@ -89,26 +89,19 @@ impl<'a> Planning<'a> {
     }
 
     /// Does what a statement would do to the state, and plans what it would start.
-    fn rehearse(&mut self, located: &Located) -> Planned<()> {
-        match &located.statement {
-            Statement::Query(query) => self
-                .query(query, &located.span)
-                .and_then(|q| self.graph(&[q], &located.span))
-                .map(drop),
-            Statement::Insert(insert) => self
-                .insert(insert, &located.span)
-                .and_then(|q| self.graph(&[q], &located.span))
-                .map(drop),
-            Statement::Explain(explain) => self.explain(explain, &located.span).map(drop),
-            Statement::Copy(copy) => self
-                .copy(copy, &located.span)
-                .and_then(|q| self.graph(&[q], &located.span))
-                .map(drop),
-            other => {
-                let filled = self.define(other, &located.span)?;
-                filled.map_or(Ok(()), |q| self.graph(&[q], &located.span).map(drop))
-            }
+    fn rehearse(&mut self, located: &Located, once: &mut ReadOnce) -> Planned<()> {
+        let span = &located.span;
+        let routed = match &located.statement {
+            Statement::Query(query) => Some(self.query(query, span)?),
+            Statement::Insert(insert) => Some(self.insert(insert, span)?),
+            Statement::Explain(explain) => return self.explain(explain, span).map(drop),
+            Statement::Copy(copy) => Some(self.copy(copy, span)?),
+            other => self.define(other, span)?,
+        };
+        if let Some(routed) = &routed {
+            self.graph(std::slice::from_ref(routed), span)?;
         }
+        self.read_once(once, located, routed.as_ref())
     }
 
     /// CREATE, DROP, SET, RESET. A sink or table that is created with its query gives that query.

@@ -6,12 +6,12 @@ use crate::driver::late::LateLog;
 use crate::dstream::record::BatchId;
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
-use crate::metrics::{Metrics, Summary};
+use crate::metrics::{LateRows, Metrics, Summary};
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{Stream, StreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +51,19 @@ pub(super) struct Fate {
     pub ended: Option<Ended>,
     /// Its queries that have failed, by their place, while others may go on.
     pub failed: BTreeMap<usize, Arc<Error>>,
+    /// Its queries that were cancelled and whose sinks still take what had been given, after the end.
+    pub lingering: BTreeSet<usize>,
+}
+
+impl Fate {
+    /// Everything that was given is delivered.
+    pub fn is_settled(&self) -> bool {
+        self.ended.is_some() && self.lingering.is_empty()
+    }
+
+    fn is_over(&self, output: usize) -> bool {
+        self.ended.is_some() && !self.lingering.contains(&output) || self.failed.contains_key(&output)
+    }
 }
 
 /// How a program ended.
@@ -146,7 +159,7 @@ impl Query {
     /// Errors: what made it fail. The other queries of its program may go on.
     pub async fn wait(&self) -> Result<Summary> {
         let mut outcome = self.running.outcome.clone();
-        let fate = outcome.wait_for(|fate| self.is_over(fate)).await;
+        let fate = outcome.wait_for(|fate| fate.is_over(self.output)).await;
         let Ok(fate) = fate else {
             return Err(Error::internal("the engine has gone"));
         };
@@ -154,10 +167,6 @@ impl Query {
             (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again()),
             _ => Ok(self.summary()),
         }
-    }
-
-    fn is_over(&self, fate: &Fate) -> bool {
-        fate.ended.is_some() || fate.failed.contains_key(&self.output)
     }
 
     /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
@@ -174,7 +183,7 @@ impl Query {
 
     /// It gives no more, whatever comes.
     pub(super) fn has_ended(&self) -> bool {
-        self.is_over(&self.running.outcome.borrow())
+        self.running.outcome.borrow().is_over(self.output)
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -190,6 +199,11 @@ impl Query {
     pub fn summary(&self) -> Summary {
         let kept = self.running.store.state_rows();
         self.running.metrics.summary(kept as u64)
+    }
+
+    /// How many rows came too late for it, by source.
+    pub fn late_counts(&self) -> Vec<LateRows> {
+        self.running.metrics.late_rows_of(self.output)
     }
 
     /// Stops the query after the interval that runs; what it has given stays. Nothing is flushed: its open windows are

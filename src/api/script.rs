@@ -1,9 +1,10 @@
 //! A text, statement by statement: what it defines, what it starts, what it answers.
 
+use super::broken::{Broken, names_of};
 use super::engine::{Engine, State};
 use super::filling::{Filling, filled_by, settle};
 use super::launch::Planned;
-use super::planning::{Planning, Routed, created, mistakes};
+use super::planning::{Planning, Routed, mistakes};
 use super::query::Query;
 use super::show;
 use crate::catalog::Relation;
@@ -43,7 +44,7 @@ pub struct Script {
     /// INSERTs that run: a SELECT of their table waits for them.
     filling: Vec<Filling>,
     /// What could not be created: that it is not there is no mistake of the statements after it.
-    broken: Vec<String>,
+    broken: Broken,
     /// The engine runs this text and no other: a table without connector ends with the last INSERT into it.
     whole: bool,
     pub warnings: Vec<Diagnostic>,
@@ -68,6 +69,7 @@ impl Script {
 
     fn of(engine: Engine, text: &str, warnings: Vec<Diagnostic>) -> Script {
         let (statements, _) = parse_script(text);
+        let broken = Broken::of(text, &statements);
         Script {
             engine,
             text: text.to_string(),
@@ -75,7 +77,7 @@ impl Script {
             waiting: Vec::new(),
             ready: Default::default(),
             filling: Vec::new(),
-            broken: Vec::new(),
+            broken,
             whole: false,
             warnings,
         }
@@ -103,13 +105,13 @@ impl Script {
                     Err(error) => return Some(Err(error)),
                 }
             };
-            let name = created(&located.statement).map(str::to_string);
+            let names = names_of(&located);
             match self.run(located).await {
                 Ok(Some(outcome)) => return Some(Ok(outcome)),
                 Ok(None) => {}
                 Err(error) => {
                     let follows = self.follows(&error);
-                    self.broken.extend(name);
+                    self.broken.add(names);
                     return Some(match follows {
                         Some(missing) => Ok(Outcome::Done(format!("left out: `{missing}` was not created"))),
                         None => Err(error),
@@ -121,11 +123,7 @@ impl Script {
 
     /// What is missing, if all that an error says is that something is not there that could not be created.
     fn follows(&self, error: &Error) -> Option<String> {
-        let missing = |found: &Diagnostic| {
-            let named = found.span.clone().and_then(|span| self.text.get(span))?;
-            let broken = self.broken.iter().find(|name| name.as_str() == named)?;
-            (found.code == "unknown_table").then(|| broken.clone())
-        };
+        let missing = |found: &Diagnostic| self.broken.missed(found, &self.text).map(str::to_string);
         let missing: Option<Vec<String>> = error.diagnostics.iter().map(missing).collect();
         missing?.pop()
     }

@@ -314,6 +314,11 @@ impl Intake {
         self.splits.iter().map(record).collect()
     }
 
+    /// Its watermark, if no split of it is there to be read and some may appear.
+    pub fn awaits_split(&self) -> Option<i64> {
+        (self.more && self.splits.iter().all(|s| s.ended)).then_some(self.watermark_ns)
+    }
+
     /// How every split stands now, for people.
     pub fn stands(&self) -> impl Iterator<Item = Stand<'_>> {
         self.splits.iter().map(|s| Stand {

@@ -7,7 +7,7 @@ use crate::dstream::record::SliceRecord;
 use crate::dstream::system::{dead_letter_fields, late_fields};
 use crate::dstream::table::unit_ns;
 use crate::error::Result;
-use crate::metrics::Metrics;
+use crate::metrics::{LateRows, Metrics};
 use crate::operators::fragment::failed;
 use crate::operators::{LateRow, Report};
 use crate::storage::Entry;
@@ -17,7 +17,8 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use std::collections::{BTreeMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The newest late rows per query, and the newest bad records per source.
@@ -43,24 +44,16 @@ impl LateLog {
         }
     }
 
-    /// Counts what a task of the interval noticed, and keeps its late rows with all columns of the source. Gives them too,
-    /// all of them, in the order of reading.
-    pub fn count(
+    /// Keeps the late rows that a task of the interval noticed, with all columns of the source. Gives them too, all of
+    /// them, in the order of reading.
+    pub fn collect(
         &self,
         panes: &PanesNode,
         report: &Report,
         entry: &Entry,
         source: usize,
         intake: &Intake,
-        metrics: &Metrics,
     ) -> Result<Vec<RecordBatch>> {
-        metrics.late(report.late.len() as u64, report.late_partial, report.null_time);
-        if let Some(delay) = report.late.iter().map(|row| row.behind_ns).max() {
-            metrics.late_by(delay.saturating_add(intake.delay_ns()));
-        }
-        if intake.source().is_ordered() {
-            metrics.late_in_order(report.late.len() as u64);
-        }
         let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
         for row in &report.late {
@@ -134,6 +127,48 @@ impl LateLog {
             Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.message))),
         ];
         RecordBatch::try_new(Arc::new(Schema::new(dead_letter_fields())), columns).map_err(|e| failed(e.into()))
+    }
+}
+
+/// Counts what a task of a query noticed about the rows of one of its sources.
+pub fn count(metrics: &Metrics, graph: &Graph, panes: &PanesNode, report: &Report, source: usize, intake: &Intake) {
+    let late = report.late.len() as u64;
+    metrics.late(late, report.late_partial, report.null_time);
+    let behind_ns = report.late.iter().map(|row| row.behind_ns).max();
+    let (Some(behind_ns), Some(Op::Source(node))) = (behind_ns, graph.nodes.get(panes.source).map(|n| &n.op)) else {
+        return;
+    };
+    let rows = LateRows {
+        query: graph
+            .outputs
+            .get(panes.output)
+            .map(|output| output.name.clone())
+            .unwrap_or_default(),
+        source: node.table.name.clone(),
+        late,
+        of_rows: 0,
+        delay_ns: behind_ns.saturating_add(intake.delay_ns()).max(0) as u64,
+        in_order: intake.source().is_ordered(),
+    };
+    metrics.late_of(panes.output, source, rows);
+}
+
+/// The late rows of an interval that one query could notice twice, as it windows their source twice.
+#[derive(Default)]
+pub struct Noticed(HashSet<(usize, NodeId, usize, usize)>);
+
+impl Noticed {
+    /// What a task noticed, without the late rows that another node of its query has noticed before.
+    pub fn new_of<'a>(&mut self, graph: &Graph, panes: &PanesNode, report: &'a Report) -> Cow<'a, Report> {
+        let alike = |op: &Op| matches!(op, Op::Panes(p) if (p.output, p.source) == (panes.output, panes.source));
+        if report.late.is_empty() || graph.nodes.iter().filter(|node| alike(&node.op)).count() < 2 {
+            return Cow::Borrowed(report);
+        }
+        let is_new = |row: &&LateRow| self.0.insert((panes.output, panes.source, row.slice, row.row));
+        Cow::Owned(Report {
+            late: report.late.iter().filter(is_new).copied().collect(),
+            ..report.clone()
+        })
     }
 }
 

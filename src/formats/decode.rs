@@ -3,7 +3,7 @@
 use super::blocks::Block;
 use super::csv::CsvCodec;
 use super::json::JsonCodec;
-use super::records::{Rule, count_lines, line_length, records};
+use super::records::{Rule, count_lines, ends_in_quotes, first_line, records};
 use super::{Format, OnError, lines, shorten, thousands};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
@@ -115,13 +115,16 @@ impl RowDecoder {
 
     /// The rows of a block, in order, and its bad records.
     pub fn decode_block(&self, block: &Block) -> Decoded {
-        match self.decode(&block.bytes) {
-            Ok(batch) => Decoded {
+        // Only the end of a stream can leave a quote open: every other block was cut outside quotes.
+        let is_open = block.is_last && ends_in_quotes(self.rule(), &block.bytes);
+        let whole = (!is_open).then(|| self.decode(&block.bytes));
+        match whole {
+            Some(Ok(batch)) => Decoded {
                 batch,
                 bad: Vec::new(),
                 stop: None,
             },
-            Err(_) => self.decode_piecewise(block),
+            _ => self.decode_piecewise(block),
         }
     }
 
@@ -145,8 +148,16 @@ impl RowDecoder {
         let mut sorted = Sorted::default();
         let mut start = 0;
         loop {
-            let found = records(self.rule(), &block.bytes, start);
-            match self.sort(&block.bytes, &found, &mut sorted) {
+            let mut found = records(self.rule(), &block.bytes, start);
+            // A quote that does not close takes the decoder no further than to the end, as if all were well.
+            let open = found.pop_if(|last| ends_in_quotes(self.rule(), &block.bytes[last.clone()]));
+            let sort = |sorted: &mut Sorted| {
+                self.sort(&block.bytes, &found, sorted)?;
+                open.map_or(ControlFlow::Continue(()), |open| {
+                    self.put_aside(&block.bytes, open, sorted)
+                })
+            };
+            match sort(&mut sorted) {
                 ControlFlow::Continue(()) => break,
                 ControlFlow::Break(None) => break,
                 ControlFlow::Break(Some(resume)) => start = resume,
@@ -174,9 +185,8 @@ impl RowDecoder {
         decoded
     }
 
-    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Breaks at the first
-    /// bad record when that is the end, and after the first line of a bad record of several lines, with the place to
-    /// go on: what looked like one record may be a lost quote and many good ones.
+    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Breaks as
+    /// [`RowDecoder::put_aside`] does.
     fn sort(&self, bytes: &[u8], found: &[Range<usize>], sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
         let (Some(first), Some(last)) = (found.first(), found.last()) else {
             return ControlFlow::Continue(());
@@ -188,18 +198,29 @@ impl RowDecoder {
                 self.sort(bytes, left, sorted)?;
                 self.sort(bytes, right, sorted)?;
             }
-            Err(_) => {
-                let line_end = first.start + line_length(&bytes[first.clone()]);
-                sorted.bad.push(first.start..line_end);
-                if self.on_error == OnError::Fail {
-                    return ControlFlow::Break(None);
-                }
-                if line_end < first.end {
-                    return ControlFlow::Break(Some(line_end));
-                }
-            }
+            Err(_) => return self.put_aside(bytes, first.clone(), sorted),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Puts a bad record aside. Of one of several lines whose quotes are not in order only the first line is bad: it may
+    /// be a lost quote and many good records. Breaks behind that line, with the place to go on; and at the first bad
+    /// record when that is the end.
+    fn put_aside(&self, bytes: &[u8], record: Range<usize>, sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
+        let is_one = match &self.codec {
+            Codec::Csv(csv) => csv.is_in_order(&bytes[record.clone()]),
+            _ => true,
+        };
+        let end = match is_one {
+            true => record.end,
+            false => record.start + first_line(&bytes[record.clone()]),
+        };
+        sorted.bad.push(record.start..end);
+        match (self.on_error, end < record.end) {
+            (OnError::Fail, _) => ControlFlow::Break(None),
+            (_, true) => ControlFlow::Break(Some(end)),
+            (_, false) => ControlFlow::Continue(()),
+        }
     }
 
     fn bad_record(&self, block: &Block, range: Range<usize>) -> BadRecord {

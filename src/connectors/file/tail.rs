@@ -109,13 +109,12 @@ impl Tail {
             return Ok(last);
         }
         let rule = self.reading.format.rule();
-        let end = if last {
-            Some(self.pending.bytes.len())
-        } else {
-            last_end(rule, &self.pending.bytes)
+        let block = match last {
+            true => self.pending.cut_last(),
+            false => last_end(rule, &self.pending.bytes).map(|end| self.pending.cut(end)),
         };
-        let block = match end {
-            Some(end) if end > 0 => self.pending.cut(end),
+        let block = match block {
+            Some(block) => block,
             _ if self.pending.bytes.len() > MAX_RECORD_BYTES => {
                 let message = format!("{}:{}: the line is longer than 256 MiB", self.name, self.pending.line);
                 return Err(Error::data(message));
