@@ -23,6 +23,7 @@ pub mod table;
 mod tests;
 mod times;
 mod typed;
+mod whole;
 mod words;
 mod write;
 
