@@ -229,7 +229,8 @@ impl RowDecoder {
     fn rule(&self) -> Rule {
         match &self.codec {
             Codec::Csv(csv) => csv.rule(),
-            _ => Rule::Lines,
+            Codec::Text { .. } => Rule::AllLines,
+            Codec::Json(_) => Rule::Lines,
         }
     }
 }

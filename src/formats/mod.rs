@@ -30,9 +30,7 @@ mod write;
 pub use blocks::{Block, BlockReader, Bytes, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};
-pub use options::{
-    Compression, CsvFormat, Format, JsonFormat, OnError, bool_option, resolve_compression, resolve_format,
-};
+pub use options::{Compression, CsvFormat, Format, JsonFormat, OnError, Packing, bool_option, resolve_format};
 pub use prune::{Fate, Pruning};
 pub use records::{NO_QUOTE, Rule, Scan, count_lines, is_blank, last_end};
 pub use times::{TimeFormat, TimeFormats};

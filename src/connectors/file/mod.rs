@@ -9,6 +9,7 @@ mod batches;
 mod bytes;
 mod follow;
 mod groups;
+mod locate;
 mod partition;
 mod parts;
 mod paths;
@@ -52,7 +53,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "compression",
             OptionKind::OneOf(&["auto", "none", "gzip", "zstd"]),
             Some("auto"),
-            "How the bytes are packed; auto goes by the suffix (.gz, .zst)",
+            "How the bytes are packed; auto goes by the suffix of each file (.gz, .zst)",
         ),
         OptionSpec::new(
             "splits",
@@ -142,7 +143,7 @@ fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<d
 
 /// The columns of the first file.
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
-    let (files, format, compression) = source::locate(spec)?;
+    let (files, format, packing) = locate::locate(spec)?;
     let Some(file) = files.first() else {
         let message = format!(
             "`{}` has no files yet that could tell its columns: declare them",
@@ -158,6 +159,6 @@ fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     if format == Format::Arrow {
         return arrow::columns(Box::new(file.read_from(0)), &file.name);
     }
-    let input = file.read(compression).map_err(unreadable)?;
+    let input = file.read(packing.of_file(&file.name)).map_err(unreadable)?;
     infer_text(&format, &mut BlockReader::new(input, format.rule()), &file.name)
 }

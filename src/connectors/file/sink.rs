@@ -6,7 +6,7 @@ use super::roll::{Limits, RollingSink};
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::{Compression, Encoder, Format, bool_option, resolve_compression, resolve_format};
+use crate::formats::{Compression, Encoder, Format, Packing, bool_option, resolve_format};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use flate2::write::GzEncoder;
@@ -33,7 +33,7 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
     let partitioning = Partitioning::new(columns, &schema)?;
     let writing = Writing {
         format: resolve_format(spec)?,
-        compression: resolve_compression(spec, path)?,
+        compression: Packing::of(spec)?.of_file(path),
         schema: partitioning.schema.clone(),
     };
     if writing.format == Format::Text {

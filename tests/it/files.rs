@@ -1,0 +1,198 @@
+//! What stands in directories and files, as users have it: packed and plain, of several formats, with empty lines.
+
+use flate2::write::GzEncoder;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What the program gives as CSV without a header, what it says, and its exit code. `input` is its standard input.
+fn waterwheel_with(input: &[u8], sql: &str) -> (String, String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
+    command.args(["--format", "csv", "--no-header", "-c", sql]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    // A program that fails early does not read it.
+    pipe.write_all(input).ok();
+    drop(pipe);
+    let out = child.wait_with_output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&out.stdout), text(&out.stderr), out.status.code())
+}
+
+fn waterwheel(sql: &str) -> (String, String, Option<i32>) {
+    waterwheel_with(b"", sql)
+}
+
+/// The rows of a script that ends well.
+fn rows(sql: &str) -> String {
+    let (rows, said, code) = waterwheel(sql);
+    assert_eq!(code, Some(0), "{said}");
+    rows
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(text.as_bytes()).expect("packed");
+    packer.finish().expect("packed")
+}
+
+fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
+    std::fs::write(dir.join(name), bytes).expect("a file");
+}
+
+#[test]
+fn packed_and_plain_files_of_a_directory_are_each_read_as_they_are() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.log", "one\ntwo\n");
+    write(dir.path(), "b.log.gz", gzip("three\n"));
+    write(
+        dir.path(),
+        "c.log.zst",
+        zstd::encode_all(&b"four"[..], 1).expect("packed"),
+    );
+    let shown = dir.path().display();
+    let all = "one\ntwo\nthree\nfour\n";
+    assert_eq!(rows(&format!("SELECT line FROM '{shown}'")), all);
+    for (path, option) in [("", ""), ("/*.log*", ""), ("", ", splits = 'ordered'")] {
+        let declared = format!(
+            "CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{shown}{path}', on_error = 'skip'{option});"
+        );
+        assert_eq!(rows(&format!("{declared} SELECT line FROM t")), all, "{path}{option}");
+    }
+    let followed = format!("CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{shown}', follow = true);");
+    let mut found: Vec<String> = rows(&format!("{followed} SELECT line FROM t LIMIT 4"))
+        .lines()
+        .map(str::to_string)
+        .collect();
+    found.sort();
+    assert_eq!(found, ["four", "one", "three", "two"]);
+    // What is said of all of them holds for all.
+    let named = format!("CREATE SOURCE t WITH (connector = 'file', path = '{shown}', compression = 'gzip');");
+    let (_, said, code) = waterwheel(&format!("{named} SELECT line FROM t"));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains(".log"), "{said}");
+}
+
+#[test]
+fn files_of_several_formats_are_refused_unless_one_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", "n\n1\n");
+    write(dir.path(), "b.csv.gz", gzip("n\n2\n"));
+    write(dir.path(), "_SUCCESS", "");
+    write(dir.path(), "_metadata.txt", "hidden by its writer");
+    let shown = dir.path().display();
+    let sum = |path: &str| waterwheel(&format!("SELECT sum(n) FROM '{shown}{path}'"));
+    assert_eq!(sum("").0, "3\n");
+    for (name, suffix) in [("c.jsonl", ".jsonl"), ("README", "no suffix"), ("d.tsv", ".tsv")] {
+        write(dir.path(), name, "{\"n\":4}\n");
+        for path in ["", "/*"] {
+            let (_, said, code) = sum(path);
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains("not all of one format: "), "{said}");
+            assert!(said.contains(suffix) && said.contains(".csv"), "{said}");
+            assert!(said.contains(&format!("path = '{shown}/*.csv*'")), "{said}");
+        }
+        assert_eq!(sum("/*.csv*").0, "3\n");
+        let declared = "CREATE SOURCE t (line STRING) WITH (connector = 'file', format = 'text'";
+        let count = rows(&format!("{declared}, path = '{shown}'); SELECT count(*) FROM t"));
+        assert_eq!(count, "5\n");
+        std::fs::remove_file(dir.path().join(name)).expect("it is there");
+    }
+    // A name that is asked for is read.
+    assert_eq!(
+        rows(&format!("SELECT line FROM '{shown}/_*.txt'")),
+        "hidden by its writer\n"
+    );
+}
+
+#[test]
+fn a_followed_directory_gains_no_files_of_another_format() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", "n\n1\n");
+    write(dir.path(), "b.jsonl", "{\"n\":2}\n");
+    let sql = format!(
+        "CREATE SOURCE t (n BIGINT) WITH (connector = 'file', path = '{}', follow = true); SELECT n FROM t LIMIT 2",
+        dir.path().display()
+    );
+    let (_, said, code) = waterwheel(&sql);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains(".csv, .jsonl"), "{said}");
+}
+
+#[test]
+fn json_numbers_with_a_fraction_are_bad_where_whole_ones_belong() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let good = "{\"a\":1.0,\"at\":1704067200000,\"l\":[1,2.0],\"s\":{\"n\":1},\"d\":1.5}\n";
+    let bad = [
+        ("{\"a\":1.5}", "column `a`: 1.5 is no TINYINT"),
+        (
+            "{\"at\":1704067200000.5}",
+            "column `at`: 1704067200000.5 is no TIMESTAMP(3)",
+        ),
+        ("{\"l\":[1,2.5]}", "column `l`: [1,2.5] is no INT[]"),
+        ("{\"s\":{\"n\":15e-1}}", "is no STRUCT<n BIGINT>"),
+    ];
+    for (line, message) in bad {
+        write(dir.path(), "t.jsonl", format!("{good}{line}\n{good}"));
+        let table = |on_error: &str| {
+            format!(
+                "CREATE SOURCE t (a TINYINT, at TIMESTAMP(3), l INT[], s STRUCT<n BIGINT>, d DOUBLE)
+                 WITH (connector = 'file', path = '{}', on_error = '{on_error}');",
+                dir.path().join("t.jsonl").display()
+            )
+        };
+        let (_, said, code) = waterwheel(&format!("{} SELECT a, at, l[1], (s).n FROM t", table("fail")));
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("t.jsonl:2 (byte ") && said.contains(message), "{said}");
+        let sums = rows(&format!(
+            "{} SELECT count(at), sum(a), sum(d), max(l[2]), max((s).n) FROM t",
+            table("skip")
+        ));
+        assert_eq!(sums, "2,2,3.0,2,1\n", "{line}");
+    }
+}
+
+#[test]
+fn empty_lines_are_lines_of_text() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "a\n\n  \r\nb\r\n\r\n";
+    let all = "1,a\n0,\n2,  \n1,b\n0,\n";
+    let lines = "SELECT char_length(line), line FROM";
+    assert_eq!(
+        waterwheel_with(text.as_bytes(), &format!("{lines} stdin")).0,
+        all,
+        "undeclared"
+    );
+    let declared = "CREATE SOURCE t (line STRING) WITH (connector = 'stdin', format = 'text');";
+    assert_eq!(
+        waterwheel_with(text.as_bytes(), &format!("{declared} {lines} t")).0,
+        all
+    );
+    write(dir.path(), "t.log", text);
+    assert_eq!(rows(&format!("{lines} '{}'", dir.path().join("t.log").display())), all);
+    // Beside a line that cannot be read, they are still there.
+    write(dir.path(), "bad.log", b"a\n\n\xff\n\nb\n\n");
+    let bad = format!(
+        "CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{}', on_error = 'dead_letter');",
+        dir.path().join("bad.log").display()
+    );
+    assert_eq!(
+        rows(&format!("{bad} SELECT count(*), sum(char_length(line)) FROM t")),
+        "5,2\n"
+    );
+    let kept = rows(&format!(
+        "{bad} SELECT count(*) FROM t; SELECT line FROM dead_letters('t')"
+    ));
+    assert_eq!(kept, "5\n3\n");
+    // JSON and CSV have no empty records.
+    write(dir.path(), "t.jsonl", "{\"n\":1}\n\n{\"n\":2}\n");
+    write(dir.path(), "t.csv", "n\n1\n\n2\n");
+    for name in ["t.jsonl", "t.csv"] {
+        let count = format!("SELECT count(*) FROM '{}'", dir.path().join(name).display());
+        assert_eq!(rows(&count), "2\n", "{name}");
+    }
+}
