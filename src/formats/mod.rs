@@ -6,6 +6,7 @@
 //! Depends on the waist and the ground; knows no files, only readers and bytes. Start reading at [`RowDecoder`].
 
 pub mod arrow;
+mod block_text;
 mod blocks;
 mod csv;
 mod csv_write;
@@ -27,6 +28,7 @@ mod whole;
 mod words;
 mod write;
 
+pub use block_text::BlockText;
 pub use blocks::{Block, BlockReader, Bytes, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};

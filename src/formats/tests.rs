@@ -22,6 +22,7 @@ fn wanted(schema: &SchemaRef) -> Wanted {
         schema: schema.clone(),
         columns: (0..schema.fields().len()).collect(),
         key: vec![],
+        text: false,
     }
 }
 

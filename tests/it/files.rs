@@ -196,3 +196,44 @@ fn empty_lines_are_lines_of_text() {
         assert_eq!(rows(&count), "2\n", "{name}");
     }
 }
+
+#[test]
+fn a_bad_record_is_told_with_its_file_and_its_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let far = "2999-01-01T00:00:00Z";
+    write(
+        dir.path(),
+        "a.csv",
+        format!("at,n\r\n2024-01-01T00:00:00Z,1\r\nbroken,2\r\n{far},3\r\n2024-01-01T00:00:01Z,4\r\n{far},5\r\n"),
+    );
+    write(
+        dir.path(),
+        "b.csv.gz",
+        gzip(&format!("at,n\n\n{far},\"6\n\"\n2024-01-01T00:00:01Z,7\n")),
+    );
+    let table = |on_error: &str, path: &str| {
+        format!(
+            "CREATE SOURCE t (at TIMESTAMP(3), n STRING, WATERMARK FOR at AS at) WITH (connector = 'file',
+             path = '{}/{path}', max_future_skew = '1 day', on_error = '{on_error}');",
+            dir.path().display()
+        )
+    };
+    let letters = "SELECT count(*) FROM t; SELECT split, byte_offset, line, CAST(bytes AS STRING),
+                   left(message, 17) FROM dead_letters('t') ORDER BY split, line;";
+    let wrong = "column `at` lies ";
+    let (a, b) = (dir.path().join("a.csv"), dir.path().join("b.csv.gz"));
+    let (a, b) = (a.display(), b.display());
+    let all = format!(
+        "3\n{a},30,3,\"broken,2\",\"column `at`: \"\"bro\"\n{a},40,4,\"{far},3\",{wrong}\n{a},88,6,\"{far},5\",{wrong}\n\
+         {b},6,3,\"{far},\"\"6\n\"\"\",{wrong}\n"
+    );
+    for cut in ["", "SET max_rows_per_interval = 1; "] {
+        let said = rows(&format!("{cut}{} {letters}", table("dead_letter", "*")));
+        assert_eq!(said, all, "{cut}");
+    }
+    for (path, place) in [("b.csv.gz", "b.csv.gz:3 (byte 6): "), ("a.csv", "a.csv:3 (byte 30): ")] {
+        let (_, said, code) = waterwheel(&format!("{} SELECT n FROM t", table("fail", path)));
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains(place), "{said}");
+    }
+}

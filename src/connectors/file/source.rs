@@ -70,6 +70,7 @@ pub struct FileSource {
     on_error: OnError,
     schema: SchemaRef,
     key: Vec<usize>,
+    keeps_text: bool,
     pruning: Option<Pruning>,
     workers: Workers,
     allowance: Allowance,
@@ -96,6 +97,7 @@ impl FileSource {
             on_error: OnError::of(spec)?,
             schema: spec.physical_schema(),
             key: spec.physical_key(),
+            keeps_text: spec.asks_for_text(),
             pruning: None,
             workers: workers.clone(),
             allowance: Allowance::new(workers),
@@ -125,6 +127,7 @@ impl FileSource {
                 schema: self.schema.clone(),
                 columns: columns.to_vec(),
                 key: self.key.clone(),
+                text: self.keeps_text,
             },
             pruning: self.pruning.clone(),
         }
@@ -268,7 +271,7 @@ where
             Front::Ended => return Ok(Next::Ended),
         };
         let passed = piece.passed;
-        let Decoded { batch, bad, stop } = piece.decoded;
+        let Decoded { batch, bad, stop, text } = piece.decoded;
         self.stop = stop;
         if batch.num_rows() == 0
             && bad.is_empty()
@@ -283,6 +286,7 @@ where
             bad,
             watermark_ns: None,
             passed,
+            text,
         }))
     }
 }
