@@ -31,6 +31,8 @@ pub enum News {
     /// Its reader wants no more.
     Enough,
     Failed(Error),
+    /// It was told to stop, and has let go of everything.
+    Stopped,
 }
 
 enum Message {
@@ -207,18 +209,20 @@ fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
             Message::Finish => Some(guarded(|| receiver.finish()).err().map(News::Failed)),
             Message::Stop(why) => {
                 receiver.stop(why.as_ref());
-                Some(None)
+                Some(Some(News::Stopped))
             }
         };
         match ended {
             None => progress.delivered(),
             Some(news) => {
-                let mut state = progress.lock();
-                state.waiting.clear();
-                state.bytes = 0;
-                state.news = news;
-                drop(state);
-                stops.remove(&output);
+                // Whoever hears of the end may end the program: what the receiver holds is put away before.
+                let progress = stops.remove(&output).map(|(_, progress)| progress);
+                if let Some(progress) = progress {
+                    let mut state = progress.lock();
+                    state.waiting.clear();
+                    state.bytes = 0;
+                    state.news = news;
+                }
             }
         }
         ring();

@@ -127,6 +127,8 @@ struct Delivered {
     skip: usize,
     left: Option<usize>,
     done: bool,
+    /// It has failed, which nobody is told before its lane has put away what it holds.
+    failing: Option<Arc<Error>>,
 }
 
 enum Way {
@@ -167,6 +169,7 @@ impl Outputs {
                 skip: output.skip,
                 left: output.fetch,
                 done: false,
+                failing: None,
             });
         }
         Ok(Outputs {
@@ -267,6 +270,7 @@ impl Outputs {
             match news {
                 News::Failed(error) => self.note_failure(index, &Arc::new(error)),
                 News::Enough => self.some_ended = true,
+                News::Stopped => self.tell_failure(index),
             }
             self.all[index].done = true;
         }
@@ -313,6 +317,7 @@ impl Outputs {
             }
         }
         self.lanes.join();
+        (0..self.all.len()).for_each(|index| self.tell_failure(index));
     }
 
     /// Stops one output, at once.
@@ -323,9 +328,20 @@ impl Outputs {
 
     /// Stops one output that cannot go on.
     pub fn fail(&mut self, index: usize, why: &Arc<Error>) {
-        if self.runs(index) {
-            self.end(index, Some(why));
-            self.note_failure(index, why);
+        if !self.runs(index) {
+            return;
+        }
+        self.end(index, Some(why));
+        self.failed.insert(index, Arc::clone(why));
+        self.all[index].failing = Some(Arc::clone(why));
+        if let Way::AtOnce(_) = self.all[index].way {
+            self.tell_failure(index);
+        }
+    }
+
+    fn tell_failure(&mut self, index: usize) {
+        if let Some(why) = self.all[index].failing.take() {
+            (self.on_failure)(index, &why);
         }
     }
 

@@ -37,7 +37,7 @@ pub use prune::{Fate, Pruning};
 pub use records::{NO_QUOTE, Rule, Scan, count_lines, is_blank, last_end};
 pub use times::{TimeFormat, TimeFormats};
 pub use words::{shorten, thousands, type_name};
-pub use write::Encoder;
+pub use write::{Encoder, check_writable};
 
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;

@@ -237,3 +237,67 @@ fn a_bad_record_is_told_with_its_file_and_its_place() {
         assert!(said.contains(place), "{said}");
     }
 }
+
+/// The names of all files below a folder.
+fn files_below(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => found.extend(files_below(&path)),
+            false => found.push(path.file_name().expect("a name").to_string_lossy().into_owned()),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_query_that_fails_leaves_nothing_unfinished() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    write(dir.path(), "bad.csv", "n\n1\n2\nx\n");
+    write(dir.path(), "nested.jsonl", "{\"l\":[1],\"s\":{\"a\":1},\"n\":1}\n");
+    let (shown, target) = (dir.path().display(), out.display());
+    let into = |path: &str, options: &str, query: &str| {
+        format!(
+            "CREATE SOURCE bad (n BIGINT) WITH (connector = 'file', path = '{shown}/bad.csv');
+             CREATE SOURCE nested WITH (connector = 'file', path = '{shown}/nested.jsonl');
+             CREATE SINK s WITH (connector = 'file', path = '{target}/{path}'{options});
+             SET max_rows_per_interval = 1; INSERT INTO s {query};"
+        )
+    };
+    let parts = ["part-000000000000.csv", "part-000000000001.csv"];
+    let bad = "SELECT n FROM bad";
+    let span = "SELECT INTERVAL '1 day' AS i FROM nested";
+    let cases: [(&str, &str, &str, &str, &[&str]); 9] = [
+        ("one.csv", "", bad, "bad.csv:4", &[]),
+        ("one.csv.gz", "", bad, "bad.csv:4", &[]),
+        ("one.parquet", "", bad, "bad.csv:4", &[]),
+        ("parts", ", format = 'csv'", bad, "bad.csv:4", &parts),
+        (
+            "roll",
+            ", format = 'csv', max_rows_per_file = 9",
+            bad,
+            "bad.csv:4",
+            &parts[..1],
+        ),
+        ("l.csv", "", "SELECT n, l FROM nested", "column `l` is BIGINT[]", &[]),
+        (
+            "s.csv",
+            "",
+            "SELECT s FROM nested",
+            "write its fields, as in (s).a",
+            &[],
+        ),
+        ("i.parquet", "", span, "column `i` is INTERVAL", &[]),
+        ("i", ", format = 'parquet'", span, "CAST(i AS STRING)", &[]),
+    ];
+    for (path, options, query, message, left) in cases {
+        let (_, said, code) = waterwheel(&into(path, options, query));
+        assert!(code.is_some_and(|code| code > 0) && said.contains(message), "{said}");
+        let found = if out.is_dir() { files_below(&out) } else { Vec::new() };
+        assert_eq!(found, left, "{path}");
+        std::fs::remove_dir_all(&out).ok();
+    }
+}
