@@ -299,8 +299,6 @@ impl Sink for FileSink {
 
     fn abort(&mut self) -> Result<()> {
         self.prepared.clear();
-        // One file is seen when it is complete, which it will not be.
-        self.file = None;
         Ok(())
     }
 
