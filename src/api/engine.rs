@@ -6,6 +6,7 @@ use super::filling::Filling;
 use super::launch;
 use super::planning::Planning;
 use super::query::{Query, Running};
+use super::registry::Registry;
 use super::script::{Outcome, Script};
 use crate::catalog::Catalog;
 use crate::config::Settings;
@@ -59,8 +60,8 @@ pub(super) struct State {
     /// Per table without connector, the streams from which INSERTs bring rows into it.
     pub flows: BTreeMap<String, BTreeSet<String>>,
     pub push: BTreeMap<String, PushTable>,
-    /// What runs, or has run, by the name of the query.
-    pub running: BTreeMap<String, (Arc<Running>, usize)>,
+    /// What runs, or has run.
+    pub running: Registry,
     /// How many queries without a name have been started.
     pub unnamed: usize,
 }
@@ -126,7 +127,7 @@ impl EngineBuilder {
             memory: BTreeMap::new(),
             flows: BTreeMap::new(),
             push: BTreeMap::new(),
-            running: BTreeMap::new(),
+            running: Registry::default(),
             unnamed: 0,
         };
         let inner = Inner {
@@ -273,9 +274,7 @@ impl Engine {
     }
 
     fn programs(&self) -> Vec<Arc<Running>> {
-        let state = self.lock();
-        let first = state.running.values().filter(|(_, output)| *output == 0);
-        first.map(|(program, _)| Arc::clone(program)).collect()
+        self.lock().running.programs()
     }
 
     /// Where the queries stand that run: one row per query and split.
@@ -292,7 +291,7 @@ impl Engine {
 
     /// Stops every query after the interval that runs, and waits for it.
     pub async fn shutdown(&self) {
-        let running: Vec<Arc<Running>> = self.lock().running.values().map(|(r, _)| Arc::clone(r)).collect();
+        let running = self.programs();
         for program in &running {
             program.control.stop();
         }
@@ -341,7 +340,7 @@ impl Engine {
 impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (program, _) in state.running.values() {
+        for program in state.running.programs() {
             program.control.stop();
         }
         if let Some(runtime) = self.runtime.take() {

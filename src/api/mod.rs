@@ -21,6 +21,7 @@ mod launch;
 mod planning;
 mod progress;
 mod query;
+mod registry;
 mod script;
 mod show;
 

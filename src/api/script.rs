@@ -206,6 +206,7 @@ impl Script {
             snapshot: true,
         };
         let query = self.engine.start(planned).await?.pop();
+        self.seal_tables(&[]);
         query.ok_or_else(|| Error::internal("a query did not start"))
     }
 
@@ -352,7 +353,7 @@ impl Script {
                 snapshot: false,
             })
             .await?;
-        self.seal_tables();
+        self.seal_tables(&[]);
         for (query, (written, reads)) in started.into_iter().zip(moves) {
             if of_values {
                 query.wait().await?;
@@ -376,7 +377,7 @@ impl Script {
 
     /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
-        self.seal_tables();
+        self.seal_tables(&routed.fills().collect::<Vec<_>>());
         if self.engine.is_manual() {
             return Ok(());
         }
@@ -385,15 +386,16 @@ impl Script {
         settle(&running, routed.reads()).await
     }
 
-    /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run.
-    fn seal_tables(&self) {
+    /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run; `next`
+    /// are those into which the query inserts that starts now.
+    fn seal_tables(&self, next: &[&str]) {
         if !self.whole {
             return;
         }
         let filled: BTreeSet<&str> = self.statements.as_slice().iter().flat_map(filled_by).collect();
         let waiting: BTreeSet<&str> = self.waiting.iter().flat_map(|(routed, _)| routed.fills()).collect();
         let state = self.engine.lock();
-        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name);
+        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name) && !next.contains(&name);
         let tables = state.memory.iter().filter(|(name, _)| ended(name));
         tables.for_each(|(_, table)| table.seal());
     }
