@@ -115,12 +115,13 @@ impl LateLog {
         kept.drain(..excess);
     }
 
-    /// The kept bad records of a source: source, byte_offset, line, bytes, message.
+    /// The kept bad records of a source: source, split, byte_offset, line, bytes, message.
     pub fn dead_letters(&self, source: &str) -> Result<RecordBatch> {
         let bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
         let records: Vec<&BadRecord> = bad.get(source).into_iter().flatten().collect();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(records.iter().map(|_| source))),
+            Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.split))),
             Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.byte_offset))),
             Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.line))),
             Arc::new(BinaryArray::from_iter_values(records.iter().map(|r| &r.bytes))),

@@ -22,6 +22,7 @@ pub fn late_fields(unit: TimeUnit) -> Vec<Field> {
 pub fn dead_letter_fields() -> Vec<Field> {
     vec![
         Field::new("source", DataType::Utf8, false),
+        Field::new("split", DataType::Utf8, false),
         Field::new("byte_offset", DataType::UInt64, false),
         Field::new("line", DataType::UInt64, false),
         Field::new("bytes", DataType::Binary, false),

@@ -95,6 +95,11 @@ impl TableSpec {
         physical.filter(judges).map(|(at, _)| at).collect()
     }
 
+    /// Whether rows may turn out to be bad when they have been decoded, so that their text is to be kept until then.
+    pub fn asks_for_text(&self) -> bool {
+        self.options.contains_key("max_future_skew")
+    }
+
     /// The option's value, or the default that the connector's table gives.
     pub fn option<'a>(&'a self, spec: &ConnectorSpec, name: &str) -> Option<&'a str> {
         let default = || spec.all_options().find(|o| o.name == name)?.default;

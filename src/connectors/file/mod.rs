@@ -10,6 +10,7 @@ mod batches;
 mod bytes;
 mod follow;
 mod groups;
+mod locate;
 mod partition;
 mod parts;
 mod paths;
@@ -55,7 +56,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "compression",
             OptionKind::OneOf(&["auto", "none", "gzip", "zstd"]),
             Some("auto"),
-            "How the bytes are packed; auto goes by the suffix (.gz, .zst)",
+            "How the bytes are packed; auto goes by the suffix of each file (.gz, .zst)",
         ),
         OptionSpec::new(
             "splits",
@@ -151,7 +152,7 @@ fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<d
 
 /// The columns of the first file.
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
-    let (files, format, compression) = source::locate(spec)?;
+    let (files, format, packing) = locate::locate(spec)?;
     let Some(file) = files.first() else {
         let message = format!(
             "`{}` has no files yet that could tell its columns: declare them",
@@ -167,6 +168,6 @@ fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     if format == Format::Arrow {
         return arrow::columns(Box::new(file.read_from(0)), &file.name);
     }
-    let input = file.read(compression).map_err(unreadable)?;
+    let input = file.read(packing.of_file(&file.name)).map_err(unreadable)?;
     infer_text(&format, &mut BlockReader::new(input, format.rule()), &file.name)
 }
