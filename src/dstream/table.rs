@@ -149,6 +149,7 @@ pub static SOURCES: &[OptionSpec] = &[
         Some("fail"),
         "What a bad record does: end the query, be left out and counted, or go to dead_letters('table')",
     )
+    .reading()
     .elsewhere(&[
         "ignore_errors",
         "ignore-parse-errors",
@@ -161,7 +162,8 @@ pub static SOURCES: &[OptionSpec] = &[
         OptionKind::Duration,
         None,
         "A row whose event time lies further ahead of the clock than this is a bad record",
-    ),
+    )
+    .reading(),
 ];
 
 /// One option of `WITH (…)`.
@@ -172,6 +174,8 @@ pub struct OptionSpec {
     pub kind: OptionKind,
     pub default: Option<&'static str>,
     pub doc: &'static str,
+    /// It means nothing to who only writes.
+    pub reading: bool,
     /// The formats for which it means something; none: all.
     pub of: &'static [&'static str],
     /// What other systems call it: whoever writes that is told the name.
@@ -190,9 +194,15 @@ impl OptionSpec {
             kind,
             default,
             doc,
+            reading: false,
             of: &[],
             elsewhere: &[],
         }
+    }
+
+    /// The same for reading only.
+    pub const fn reading(self) -> OptionSpec {
+        OptionSpec { reading: true, ..self }
     }
 
     /// The same for some formats only.

@@ -172,7 +172,8 @@ impl Creation<'_> {
                         .help(example),
                 );
             }
-            _ => {}
+            Some(spec) => wrong.extend(options::only_read(&create.options, spec)),
+            None => {}
         }
         match wrong.is_empty() {
             false => Err(wrong),

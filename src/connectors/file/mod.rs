@@ -63,13 +63,15 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             OptionKind::OneOf(&["file", "ordered"]),
             Some("file"),
             "file: each file has its own order; ordered: the files are one sequence, by name",
-        ),
+        )
+        .reading(),
         OptionSpec::new(
             "follow",
             OptionKind::Bool,
             Some("false"),
             "Go on reading as files grow and others appear; packed files, Parquet and Arrow must appear complete",
-        ),
+        )
+        .reading(),
         OptionSpec::new(
             "partition_by",
             OptionKind::Text,
