@@ -17,6 +17,7 @@ mod dstream_run;
 mod engine;
 mod filling;
 mod insert;
+mod insert_values;
 mod late;
 mod launch;
 mod planning;

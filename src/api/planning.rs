@@ -20,13 +20,14 @@ use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
-use crate::sql::{Lines, fields, from_first, group_window, lateral, parse_script, twice};
+use crate::sql::{Lines, fields, from_first, group_window, json_output, lateral, parse_script, quantified, unnamed};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -34,7 +35,9 @@ use std::sync::Arc;
 pub struct Planning<'a> {
     pub state: State,
     pub(super) text: &'a str,
-    lines: Lines<'a>,
+    pub(super) lines: Lines<'a>,
+    /// The files and directories to which the queries so far write.
+    written: BTreeSet<String>,
 }
 
 /// A query with where its rows go.
@@ -64,6 +67,7 @@ impl<'a> Planning<'a> {
             state,
             text,
             lines: Lines::new(text),
+            written: BTreeSet::new(),
         }
     }
 
@@ -222,6 +226,7 @@ impl<'a> Planning<'a> {
             SinkInput::Nothing => None,
             SinkInput::Query(query) => {
                 let mut plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
+                plan.titles = titles(&query.query);
                 late = self.clauses(query, &mut plan, span)?;
                 Some(plan)
             }
@@ -330,6 +335,7 @@ impl<'a> Planning<'a> {
     pub fn graph(&mut self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
         for routed in queries {
             self.check_target(routed, span)?;
+            self.write_once(routed, span)?;
         }
         let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
         let mut graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
@@ -342,6 +348,25 @@ impl<'a> Planning<'a> {
             self.state.catalog.put_late_rows(&output, late);
         }
         Ok(graph)
+    }
+
+    /// Two queries that wrote to one file would undo each other's work.
+    fn write_once(&mut self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
+        let Target::Sink(sink) = &routed.target else {
+            return Ok(());
+        };
+        let (Some("file"), Some(path)) = (sink.connector.as_deref(), sink.options.get("path")) else {
+            return Ok(());
+        };
+        let replaces = sink.options.get("overwrite").is_some_and(|value| value == "true");
+        if self.written.insert(path.clone()) || replaces {
+            return Ok(());
+        }
+        let message = format!("another query of this text writes to '{path}' already");
+        let twice = Diagnostic::error("written_twice", message).at(span.clone());
+        Err(vec![
+            twice.help("write both in one query, with UNION ALL, or to two files"),
+        ])
     }
 
     /// An aggregate without a window over a stream changes its rows, which no sink takes yet.
@@ -407,7 +432,9 @@ impl<'a> Planning<'a> {
         from_first::select_all(&mut ast_query);
         lateral::as_unnest(&mut ast_query);
         fields::by_name(&mut ast_query);
-        twice::apart(&mut ast_query);
+        quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
+        json_output::as_text(&mut ast_query);
+        unnamed::as_written(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         let names = self.names();
         let planner = SqlToRel::new(&names);
@@ -478,7 +505,7 @@ impl<'a> Planning<'a> {
         self.state
             .session
             .optimize(&plan)
-            .and_then(|plan| unnest::refuse_correlated(&plan).map(|()| plan))
+            .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
             .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
@@ -596,17 +623,16 @@ pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
         ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
             Some(parts.last().map(group_window::normal))
         }
-        ast::SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
         ast::SelectItem::ExprWithAlias { .. } => Some(None),
         _ => None,
     };
-    let again = twice::names(&select.projection);
-    let title = |(item, again): (&ast::SelectItem, Option<String>)| match again {
+    let unnamed = unnamed::names(&select.projection);
+    let title = |(item, unnamed): (&ast::SelectItem, Option<String>)| match unnamed {
         Some(name) => Some(Some(name)),
         None => title(item),
     };
     // A wildcard stands for several columns: then nothing is known of places.
-    let items = select.projection.iter().zip(again);
+    let items = select.projection.iter().zip(unnamed);
     items.map(title).collect::<Option<_>>().unwrap_or_default()
 }
 

@@ -166,6 +166,11 @@ impl Script {
                     &self.engine.progress().await,
                 )?)))
             }
+            Statement::Drop(_) => {
+                // What reads or fills it was written before, and is to find it there.
+                self.start_waiting().await?;
+                self.define(located.statement, span)
+            }
             Statement::CreateTable(create) if create.query.is_some() => {
                 self.create_filled(create, &span).await.map(Some)
             }

@@ -13,9 +13,10 @@ use crate::operators::{LateRow, Report};
 use crate::storage::Entry;
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array, make_array,
+    new_null_array,
 };
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,12 +115,13 @@ impl LateLog {
         kept.drain(..excess);
     }
 
-    /// The kept bad records of a source: source, byte_offset, line, bytes, message.
+    /// The kept bad records of a source: source, split, byte_offset, line, bytes, message.
     pub fn dead_letters(&self, source: &str) -> Result<RecordBatch> {
         let bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
         let records: Vec<&BadRecord> = bad.get(source).into_iter().flatten().collect();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(records.iter().map(|_| source))),
+            Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.split))),
             Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.byte_offset))),
             Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.line))),
             Arc::new(BinaryArray::from_iter_values(records.iter().map(|r| &r.bytes))),
@@ -171,10 +173,39 @@ impl Noticed {
     }
 }
 
-/// A slice's rows with every column of the source: the query may have read only a few of them.
+/// A slice's rows with every column of the source: the query may have read only a few of them. Where a column that it
+/// has not read makes records bad, other rows would come: then the columns that were not read are NULL.
 fn whole_rows(intake: &Intake, record: &SliceRecord) -> Result<RecordBatch> {
     let schema = intake.source().schema();
     let all: Vec<usize> = (0..schema.fields().len()).collect();
+    let used = intake.columns();
+    let whole = read_again(intake, record, &all);
+    if used == all {
+        return whole;
+    }
+    let read = read_again(intake, record, used)?;
+    if let Ok(whole) = whole
+        && whole.num_rows() == read.num_rows()
+        && used
+            .iter()
+            .zip(read.columns())
+            .all(|(at, column)| whole.column(*at) == column)
+    {
+        return Ok(whole);
+    }
+    let fields = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
+    let column = |(at, field): (usize, &Arc<Field>)| match used.iter().position(|u| *u == at) {
+        Some(place) => Arc::clone(read.column(place)),
+        None => new_null_array(field.data_type(), read.num_rows()),
+    };
+    let columns = schema.fields().iter().enumerate().map(column).collect();
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    RecordBatch::try_new(schema, columns).map_err(|e| failed(e.into()))
+}
+
+/// The rows of a slice with these columns.
+fn read_again(intake: &Intake, record: &SliceRecord, columns: &[usize]) -> Result<RecordBatch> {
+    let schema = intake.source().schema();
     let split = intake.split(record.split).ok_or_else(|| super::missing("a split"))?;
     let from = Offset {
         block: record.from.block,
@@ -184,8 +215,9 @@ fn whole_rows(intake: &Intake, record: &SliceRecord) -> Result<RecordBatch> {
         block: record.to.block,
         row: record.to.row,
     };
-    let batches = intake.source().reread(split, from, to, record.rows, &all)?;
-    concat_batches(&schema, &batches).map_err(|e| failed(e.into()))
+    let batches = intake.source().reread(split, from, to, record.rows, columns)?;
+    let schema = schema.project(columns).map_err(|e| failed(e.into()))?;
+    concat_batches(&Arc::new(schema), &batches).map_err(|e| failed(e.into()))
 }
 
 fn late_batch(batch: &RecordBatch, rows: &[&LateRow], panes: &PanesNode) -> Result<RecordBatch> {

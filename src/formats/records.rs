@@ -8,6 +8,8 @@ use std::ops::Range;
 pub enum Rule {
     /// Every line feed.
     Lines,
+    /// The same, and an empty line is a record like any other.
+    AllLines,
     /// Line ends outside quotes.
     Quoted(Quoting),
 }
@@ -233,6 +235,7 @@ pub fn count_lines(bytes: &[u8]) -> usize {
 pub fn is_blank(rule: Rule, record: &[u8]) -> bool {
     match rule {
         Rule::Lines => record.iter().all(u8::is_ascii_whitespace),
+        Rule::AllLines => false,
         Rule::Quoted(quoting) => {
             let comment = quoting.comment.is_some() && record.first().copied() == quoting.comment;
             comment || record.iter().all(|b| matches!(b, b'\r' | b'\n'))

@@ -17,19 +17,21 @@ pub mod fields;
 pub mod from_first;
 pub mod grammar;
 pub mod group_window;
+pub mod json_output;
 mod keywords;
 pub mod lateral;
 mod options;
 mod parser;
+pub mod quantified;
 mod query;
 mod refuse;
 pub mod statement;
 #[cfg(test)]
 mod tests;
 mod tokens;
-pub mod twice;
 mod type_syntax;
 mod types;
+pub mod unnamed;
 mod unparsed;
 
 pub use dialect::WaterwheelDialect;

@@ -124,7 +124,7 @@ impl Tail {
         let Some(decoder) = &self.decoder else {
             return Ok(last);
         };
-        let Decoded { batch, bad, stop } = decoder.decode_block(&block);
+        let Decoded { batch, bad, stop, text } = decoder.decode_block(&block);
         let chunk = Chunk {
             from: place(block.offset),
             to: place(block.end()),
@@ -132,6 +132,7 @@ impl Tail {
             bad,
             watermark_ns: None,
             passed: None,
+            text,
         };
         lock(&self.queue).items.push_back(Ok(chunk));
         stop.map_or(Ok(last), Err)
