@@ -4,6 +4,7 @@ use super::query::Ended;
 use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
 use crate::error::{Error, Result};
+use crate::operators::stop::Stop;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Control {
     wake: Condvar,
     /// Everything that has come is worked off, and more comes only when somebody puts it in.
     resting: watch::Sender<bool>,
+    /// Per output: breaks off work that would take long.
+    pub stops: Vec<Stop>,
 }
 
 #[derive(Default)]
@@ -38,6 +41,13 @@ struct Inbox {
 }
 
 impl Control {
+    pub fn of(outputs: usize) -> Control {
+        Control {
+            stops: std::iter::repeat_with(Stop::default).take(outputs).collect(),
+            ..Control::default()
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inbox> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,10 +75,12 @@ impl Control {
     }
 
     pub fn cancel(&self, output: usize) {
+        self.stops.iter().skip(output).take(1).for_each(Stop::stop);
         self.tell(Command::Cancel(output));
     }
 
     pub fn stop(&self) {
+        self.stops.iter().for_each(Stop::stop);
         self.tell(Command::Stop);
     }
 
@@ -146,6 +158,7 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
             }
         }
         program.look();
+        stopped_some |= program.broken_off;
         if !program.outputs.any_runs() {
             return match program.outputs.all_failed() {
                 Some(error) => Err(Arc::clone(error)),

@@ -63,12 +63,28 @@ pub(super) struct State {
     pub running: BTreeMap<String, (Arc<Running>, usize)>,
     /// How many queries without a name have been started.
     pub unnamed: usize,
+    /// There is no host that pushes rows.
+    pub standalone: bool,
+}
+
+impl State {
+    /// Each program that runs, or has run, once.
+    pub fn programs(&self) -> Vec<Arc<Running>> {
+        let mut programs: Vec<Arc<Running>> = Vec::new();
+        for (program, _) in self.running.values() {
+            if !programs.iter().any(|known| Arc::ptr_eq(known, program)) {
+                programs.push(Arc::clone(program));
+            }
+        }
+        programs
+    }
 }
 
 /// Settings of an engine before it starts.
 #[derive(Default)]
 pub struct EngineBuilder {
     settings: Settings,
+    standalone: bool,
     manual: bool,
     clock: Option<ManualClock>,
 }
@@ -80,6 +96,12 @@ impl EngineBuilder {
     pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
         self.settings.set(name, value)?;
         Ok(self)
+    }
+
+    /// There is no host around the engine that could push rows: sources that wait for them are refused.
+    pub fn standalone(mut self) -> Self {
+        self.standalone = true;
+        self
     }
 
     /// No timer: an interval runs when [`Engine::step`] is called, so that a test is exact.
@@ -128,6 +150,7 @@ impl EngineBuilder {
             push: BTreeMap::new(),
             running: BTreeMap::new(),
             unnamed: 0,
+            standalone: self.standalone,
         };
         let inner = Inner {
             state: Mutex::new(state),
@@ -213,12 +236,22 @@ impl Engine {
     ///
     /// Errors: all its mistakes, each with its place.
     pub fn script(&self, text: &str) -> Result<Script> {
-        Script::new(self.clone(), text)
+        Script::new(self.clone(), text, self.check(text))
+    }
+
+    /// The same for a text that is run to its end, and no other beside it: a SELECT that does not end must be its last
+    /// statement, and a table without connector ends when every INSERT of the text into it has ended. Without this it
+    /// ends when it is dropped, or with the engine.
+    ///
+    /// Errors: all its mistakes, each with its place.
+    pub fn whole_script(&self, text: &str) -> Result<Script> {
+        let found = Planning::new(self.snapshot(), text).check(true);
+        Script::new(self.clone(), text, found).map(Script::whole)
     }
 
     /// The mistakes and warnings of a text, without running anything of it.
     pub fn check(&self, text: &str) -> Vec<Diagnostic> {
-        Planning::new(self.snapshot(), text).check()
+        Planning::new(self.snapshot(), text).check(false)
     }
 
     /// A handle to send rows to a source with `connector = 'push'`. Rows sent before a query reads the source wait for
@@ -273,9 +306,7 @@ impl Engine {
     }
 
     fn programs(&self) -> Vec<Arc<Running>> {
-        let state = self.lock();
-        let first = state.running.values().filter(|(_, output)| *output == 0);
-        first.map(|(program, _)| Arc::clone(program)).collect()
+        self.lock().programs()
     }
 
     /// Where the queries stand that run: one row per query and split.
@@ -292,7 +323,7 @@ impl Engine {
 
     /// Stops every query after the interval that runs, and waits for it.
     pub async fn shutdown(&self) {
-        let running: Vec<Arc<Running>> = self.lock().running.values().map(|(r, _)| Arc::clone(r)).collect();
+        let running = self.programs();
         for program in &running {
             program.control.stop();
         }

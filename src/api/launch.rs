@@ -24,6 +24,7 @@ use crate::lineage::BatchStore;
 use crate::metrics::Metrics;
 use crate::operators::fragment::{Workshop, failed};
 use crate::operators::static_table::StaticTables;
+use crate::operators::stop::Stop;
 use crate::plan::branch::static_tables;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::tasks::Pool;
@@ -47,7 +48,7 @@ pub struct Planned {
 
 /// Starts a program and gives its queries, once its sources are open.
 pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
-    let control = Arc::new(Control::default());
+    let control = Arc::new(Control::of(planned.graph.outputs.len()));
     let store = Arc::new(BatchStore::default());
     let late = Arc::new(LateLog::new(planned.state.settings.kept_rows));
     let metrics = Arc::new(Metrics::default());
@@ -230,8 +231,9 @@ impl Build {
             session: Arc::clone(&state.session),
             tables: Arc::new(tables),
             lookups: Arc::default(),
+            stop: Stop::default(),
         };
-        let tasks = Tasks::new(&graph, settings.threads(), &shop)?;
+        let tasks = Tasks::new(&graph, settings.threads(), &shop, &self.control.stops)?;
         let mut intakes = Vec::new();
         for node in graph.sources.iter().filter_map(|id| graph.nodes.get(*id)) {
             if let Op::Source(source) = &node.op {
@@ -390,9 +392,9 @@ fn system_rows(spec: &TableSpec, state: &State) -> Result<Option<Vec<RecordBatch
             ))
         }
         Some(DEAD_LETTERS) => {
-            let programs = state.running.values().filter(|(_, output)| *output == 0);
+            let programs = state.programs().into_iter();
             programs
-                .map(|(program, _)| program.late.dead_letters(of))
+                .map(|program| program.late.dead_letters(of))
                 .collect::<Result<Vec<_>>>()
                 .map(Some)
         }

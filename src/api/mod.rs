@@ -23,6 +23,7 @@ mod progress;
 mod query;
 mod script;
 mod show;
+mod standalone;
 
 pub use clock::ManualClock;
 pub use dstream::{DStream, Span};

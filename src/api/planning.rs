@@ -3,6 +3,7 @@
 use super::delivery::Callback;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
+use super::standalone::endless;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Subject};
 use crate::dstream::graph::Graph;
@@ -33,6 +34,8 @@ pub struct Planning<'a> {
     pub state: State,
     text: &'a str,
     lines: Lines<'a>,
+    /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
+    endless: Vec<Diagnostic>,
 }
 
 /// A query with where its rows go.
@@ -62,11 +65,12 @@ impl<'a> Planning<'a> {
             state,
             text,
             lines: Lines::new(text),
+            endless: Vec::new(),
         }
     }
 
-    /// Every mistake and warning of the text.
-    pub fn check(mut self) -> Vec<Diagnostic> {
+    /// Every mistake and warning of the text. `whole`: it is run to its end, statement by statement.
+    pub fn check(mut self, whole: bool) -> Vec<Diagnostic> {
         let (statements, mut found) = parse_script(self.text);
         let mut broken: Vec<&str> = Vec::new();
         for located in &statements {
@@ -79,6 +83,10 @@ impl<'a> Planning<'a> {
                 broken.extend(created(&located.statement));
             }
         }
+        if whole {
+            let last = statements.last().map(|last| &last.span);
+            found.extend(self.endless.drain(..).filter(|d| d.span.as_ref() != last));
+        }
         found.sort_by_key(|d| d.span.as_ref().map(|s| s.start));
         found.dedup();
         found.into_iter().map(|d| d.placed(self.text)).collect()
@@ -90,12 +98,18 @@ impl<'a> Planning<'a> {
             Statement::Query(query) => self
                 .query(query, &located.span)
                 .and_then(|q| self.graph(&[q], &located.span))
-                .map(drop),
+                .map(|graph| self.endless.extend(endless(&graph, &located.span))),
             Statement::Insert(insert) => self
                 .insert(insert, &located.span)
                 .and_then(|q| self.graph(&[q], &located.span))
                 .map(drop),
-            Statement::Explain(explain) => self.explain(explain, &located.span).map(drop),
+            Statement::Explain(explain) => {
+                // Nothing that EXPLAIN plans becomes known.
+                let before = self.state.clone();
+                let graph = self.explain(explain, &located.span);
+                self.state = before;
+                graph.map(drop)
+            }
             Statement::Copy(copy) => self
                 .copy(copy, &located.span)
                 .and_then(|q| self.graph(&[q], &located.span))
@@ -156,6 +170,7 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
+        self.refuse_push(create)?;
         let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
         if let Some(check) = connector.and_then(|c| c.check) {

@@ -112,6 +112,7 @@ impl Query {
             updates,
             control: Arc::clone(&self.running.control),
             output: self.output,
+            name: self.name.clone(),
         }
     }
 
@@ -144,7 +145,7 @@ impl Query {
             return Err(Error::internal("the engine has gone"));
         };
         match (fate.failed.get(&self.output), &fate.ended) {
-            (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again()),
+            (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again().of_query(&self.name)),
             _ => Ok(self.summary()),
         }
     }
@@ -214,6 +215,7 @@ pub struct Updates {
     updates: Option<Unread>,
     control: Arc<Control>,
     output: usize,
+    name: String,
 }
 
 impl Updates {
@@ -221,7 +223,7 @@ impl Updates {
     pub fn try_next(&mut self) -> Option<Result<Update>> {
         let update = self.updates.as_mut()?.updates.try_recv().ok()?;
         self.taken(&update);
-        Some(update)
+        Some(update.map_err(|error| error.of_query(&self.name)))
     }
 
     fn taken(&self, update: &Result<Update>) {
@@ -243,7 +245,7 @@ impl Stream for Updates {
         if let Poll::Ready(Some(update)) = &next {
             self.taken(update);
         }
-        next
+        next.map_err(|error| error.of_query(&self.name))
     }
 }
 

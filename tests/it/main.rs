@@ -13,5 +13,6 @@ mod library;
 mod nexmark;
 mod parser;
 mod programs;
+mod scripts;
 mod slt;
 mod tidy;
