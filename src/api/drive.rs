@@ -115,9 +115,9 @@ impl Control {
     }
 }
 
-/// Runs a program to its end.
-pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
-    let result = intervals(&mut program, control, manual);
+/// Runs a program to its end. `stopped` is told of each output that was stopped while others go on.
+pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dyn Fn(usize)) -> Ended {
+    let result = intervals(&mut program, control, manual, stopped);
     let ended = match result {
         Ok(true) => {
             program.outputs.finish();
@@ -140,7 +140,12 @@ pub fn drive(mut program: Program, control: &Control, manual: bool) -> Ended {
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.
-fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<bool, Arc<Error>> {
+fn intervals(
+    program: &mut Program,
+    control: &Control,
+    manual: bool,
+    stopped: &dyn Fn(usize),
+) -> Result<bool, Arc<Error>> {
     let mut taken = Vec::new();
     let mut step: Option<oneshot::Sender<()>> = None;
     let mut stopped_some = false;
@@ -153,7 +158,11 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
                 Command::Stop => return Ok(false),
                 Command::Cancel(output) => {
                     stopped_some |= !program.ended();
+                    let ran = program.outputs.runs(output);
                     program.stop_one(output);
+                    if ran && program.outputs.any_runs() {
+                        stopped(output);
+                    }
                 }
             }
         }

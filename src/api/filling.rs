@@ -31,6 +31,18 @@ impl Filling {
         }
     }
 
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    pub fn fills(&self, target: &str) -> bool {
+        self.target == target
+    }
+
+    pub fn reads(&self, source: &str) -> bool {
+        self.reads.contains(source)
+    }
+
     /// Whether a relation that the engine fills is filled by it.
     fn leaves(&self, relation: &TableSpec) -> bool {
         let of = relation.options.get(OF).map(String::as_str).unwrap_or_default();

@@ -111,7 +111,12 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             Ok(program) => {
                 // Whoever started it may have gone; it runs all the same.
                 let _ = opened.send(Ok(()));
-                let ended = drive(program, &control, manual);
+                let stopped = |output| {
+                    news.send_modify(|fate| {
+                        fate.stopped.insert(output);
+                    });
+                };
+                let ended = drive(program, &control, manual, &stopped);
                 news.send_modify(|fate| fate.ended = Some(ended));
             }
             Err(error) => {
@@ -343,7 +348,7 @@ impl Build {
         };
         let settings = state.settings.clone();
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![to], true)?;
-        match drive(program, &build.control, false) {
+        match drive(program, &build.control, false, &|_| ()) {
             Ended::Failed(error) => Err(error.again()),
             Ended::Stopped => Err(Error::new(
                 Kind::Internal,

@@ -11,6 +11,7 @@ mod clauses;
 mod clock;
 mod delivery;
 mod drive;
+mod dropping;
 mod dstream;
 mod dstream_run;
 mod engine;

@@ -11,7 +11,7 @@ use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{Stream, StreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +44,8 @@ pub(super) struct Fate {
     pub ended: Option<Ended>,
     /// Its queries that have failed, by their place, while others may go on.
     pub failed: BTreeMap<usize, Arc<Error>>,
+    /// Its queries that were stopped, by their place, while others go on.
+    pub stopped: BTreeSet<usize>,
 }
 
 /// How a program ended.
@@ -135,7 +137,7 @@ impl Query {
         all.map_err(|e| Error::internal("the rows of a query do not fit together").because(e))
     }
 
-    /// Waits for the end of its program, or for its own failure, and gives the numbers.
+    /// Waits for the end of its program, or until it alone has failed or was stopped, and gives the numbers.
     ///
     /// Errors: what made it fail. The other queries of its program may go on.
     pub async fn wait(&self) -> Result<Summary> {
@@ -151,7 +153,8 @@ impl Query {
     }
 
     fn is_over(&self, fate: &Fate) -> bool {
-        fate.ended.is_some() || fate.failed.contains_key(&self.output)
+        let alone = fate.failed.contains_key(&self.output) || fate.stopped.contains(&self.output);
+        alone || fate.ended.is_some()
     }
 
     /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
@@ -177,7 +180,8 @@ impl Query {
 
     /// Whether it was stopped before its input had ended.
     pub fn stopped(&self) -> bool {
-        matches!(self.running.outcome.borrow().ended, Some(Ended::Stopped))
+        let fate = self.running.outcome.borrow();
+        matches!(fate.ended, Some(Ended::Stopped)) || fate.stopped.contains(&self.output)
     }
 
     /// The numbers so far, of the whole program.

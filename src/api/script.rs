@@ -1,5 +1,6 @@
 //! A text, statement by statement: what it defines, what it starts, what it answers.
 
+use super::dropping::refuse_read;
 use super::engine::{Engine, State};
 use super::filling::{Filling, filled_by, settle, settle_system};
 use super::launch::Planned;
@@ -272,10 +273,20 @@ impl Script {
 
     /// Statements that change or show what is known.
     async fn define(&mut self, statement: Statement, span: Range<usize>) -> Result<Option<Outcome>> {
+        let alone = if self.whole { Vec::new() } else { self.engine.filling() };
         let routed = self.plan(|p| {
+            let in_use = match &statement {
+                Statement::Drop(drop) => refuse_read(drop, &p.state, &alone),
+                _ => Vec::new(),
+            };
             let routed = p.define(&statement, &span)?;
-            routed.map(|routed| p.known(routed, &span)).transpose()
+            let routed = routed.map(|routed| p.known(routed, &span)).transpose()?;
+            if in_use.is_empty() { Ok(routed) } else { Err(in_use) }
         })?;
+        let stopped = match &statement {
+            Statement::Drop(drop) if !self.whole => self.engine.stop_fillers(drop).await,
+            _ => Vec::new(),
+        };
         if let Statement::CreateTable(create) = &statement
             && create.or_replace
         {
@@ -297,6 +308,9 @@ impl Script {
             Statement::ShowCreate(name) => Outcome::Rows(show::create(find(&name.value)?)?),
             Statement::Describe(name) => Outcome::Rows(show::describe(find(&name.value)?)?),
             Statement::Show(name) => Outcome::Rows(show::settings(&state, name.as_ref().map(|n| n.value.as_str()))?),
+            other if !stopped.is_empty() => {
+                Outcome::Done(format!("stopped {}, {}", stopped.join(", "), show::done(other)))
+            }
             other => Outcome::Done(show::done(other)),
         }))
     }

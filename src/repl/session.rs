@@ -217,6 +217,8 @@ impl Session {
         for query in std::mem::take(&mut self.background) {
             match query.wait().now_or_never() {
                 None => running.push(query),
+                // Whoever stopped it was told.
+                Some(Ok(_)) if query.stopped() => {}
                 Some(Ok(_)) => self.reporter.note(&format!("`{}` is done", query.name())),
                 Some(Err(error)) => self.tell(&failed(query.name(), &error)),
             }

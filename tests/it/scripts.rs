@@ -249,3 +249,47 @@ async fn a_long_batch_can_be_cancelled() {
     ended.expect("to be stopped is no failure");
     assert!(query.stopped());
 }
+
+/// What the statements of a text say that they did.
+async fn done(engine: &Engine, text: &str) -> Vec<String> {
+    let mut script = engine.script(text).expect("no mistakes");
+    let mut said = Vec::new();
+    while let Some(outcome) = script.next().await {
+        match outcome.expect("no failure") {
+            Outcome::Done(what) => said.push(what),
+            Outcome::Started(query) => said.push(format!("started {}", query.name())),
+            Outcome::Rows(_) | Outcome::Query(_) => said.push("rows".to_string()),
+        }
+    }
+    said
+}
+
+#[tokio::test]
+async fn to_drop_a_target_stops_what_fills_it() {
+    let engine = Engine::in_memory();
+    let start = "CREATE SOURCE bid WITH (connector = 'nexmark', type = 'bid');
+         CREATE SINK s WITH (connector = 'blackhole'); CREATE TABLE m (price BIGINT);
+         INSERT INTO s SELECT auction FROM bid; INSERT INTO m SELECT price FROM bid WHERE price < 0";
+    let mut script = engine.script(start).expect("no mistakes");
+    let mut running = Vec::new();
+    while let Some(outcome) = script.next().await {
+        if let Outcome::Started(query) = outcome.expect("no failure") {
+            running.push(query);
+        }
+    }
+    let mut refused = engine
+        .script("DROP SOURCE bid")
+        .expect("that it is read shows when it is run");
+    let error = refused.next().await.expect("an answer").err().expect("it is read");
+    assert_eq!(
+        error.diagnostics[0].message,
+        "`bid` is read by `m`, `s`, which still run"
+    );
+
+    assert_eq!(done(&engine, "DROP SINK s").await, ["stopped `s`, dropped s"]);
+    assert!(running[0].stopped() && !running[1].stopped(), "the other goes on");
+    assert_eq!(done(&engine, "DROP TABLE m").await, ["stopped `m`, dropped m"]);
+    running[1].wait().await.expect("to be stopped is no failure");
+    assert!(running[1].stopped());
+    assert_eq!(done(&engine, "DROP SOURCE bid").await, ["dropped bid"]);
+}
