@@ -5,6 +5,7 @@ use super::delivery::Callback;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
 use super::read_once::ReadOnce;
+use super::standalone::endless;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Subject};
 use crate::dstream::graph::Graph;
@@ -38,6 +39,8 @@ pub struct Planning<'a> {
     pub(super) lines: Lines<'a>,
     /// The files and directories to which the queries so far write.
     written: BTreeSet<String>,
+    /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
+    endless: Vec<Diagnostic>,
 }
 
 /// A query with where its rows go.
@@ -68,11 +71,12 @@ impl<'a> Planning<'a> {
             text,
             lines: Lines::new(text),
             written: BTreeSet::new(),
+            endless: Vec::new(),
         }
     }
 
-    /// Every mistake and warning of the text.
-    pub fn check(mut self) -> Vec<Diagnostic> {
+    /// Every mistake and warning of the text. `whole`: it is run to its end, statement by statement.
+    pub fn check(mut self, whole: bool) -> Vec<Diagnostic> {
         let (statements, mut found) = parse_script(self.text);
         let mut broken = Broken::of(self.text, &statements);
         let mut once = ReadOnce::default();
@@ -82,6 +86,10 @@ impl<'a> Planning<'a> {
                 found.extend(mistakes.into_iter().filter(|d| broken.missed(d, self.text).is_none()));
                 broken.add(names_of(located));
             }
+        }
+        if whole {
+            let last = statements.last().map(|last| &last.span);
+            found.extend(self.endless.drain(..).filter(|d| d.span.as_ref() != last));
         }
         found.sort_by_key(|d| d.span.as_ref().map(|s| s.start));
         found.dedup();
@@ -94,12 +102,21 @@ impl<'a> Planning<'a> {
         let routed = match &located.statement {
             Statement::Query(query) => Some(self.query(query, span)?),
             Statement::Insert(insert) => Some(self.insert(insert, span)?),
-            Statement::Explain(explain) => return self.explain(explain, span).map(drop),
+            Statement::Explain(explain) => {
+                // Nothing that EXPLAIN plans becomes known.
+                let before = (self.state.clone(), self.written.clone());
+                let graph = self.explain(explain, span);
+                (self.state, self.written) = before;
+                return graph.map(drop);
+            }
             Statement::Copy(copy) => Some(self.copy(copy, span)?),
             other => self.define(other, span)?,
         };
         if let Some(routed) = &routed {
-            self.graph(std::slice::from_ref(routed), span)?;
+            let graph = self.graph(std::slice::from_ref(routed), span)?;
+            if let Statement::Query(_) = &located.statement {
+                self.endless.extend(endless(&graph, span));
+            }
         }
         self.read_once(once, located, routed.as_ref())
     }
@@ -153,6 +170,7 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
+        self.refuse_push(create)?;
         let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
         if let Some(check) = connector.and_then(|c| c.check) {

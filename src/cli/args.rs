@@ -106,8 +106,13 @@ pub struct Options {
 
 impl Options {
     /// Errors: a setting that does not exist, or a value that it cannot have.
-    pub fn engine(&self) -> Result<Engine> {
-        let mut engine = Engine::builder();
+    ///
+    /// `runs`: what is planned runs here, without a host that could push rows.
+    pub fn engine(&self, runs: bool) -> Result<Engine> {
+        let mut engine = match runs {
+            true => Engine::builder().standalone(),
+            false => Engine::builder(),
+        };
         let flags = [("interval", &self.interval), ("parallelism", &self.parallelism)];
         for (name, value) in flags {
             if let Some(value) = value {

@@ -72,7 +72,8 @@ fn command(args: Args, reporter: &Reporter) -> Result<Exit, Error> {
         return Err(Error::refused("`-c` stands alone: give either SQL or a command"));
     }
     let style = args.options.style();
-    let engine = args.options.engine()?;
+    let only_plans = matches!(args.command, Some(Command::Check { .. } | Command::Explain { .. }));
+    let engine = args.options.engine(!only_plans)?;
     match (args.command, args.sql) {
         (Some(Command::Check { files }), _) => {
             let text = Text::of_files(&files)?;

@@ -95,6 +95,11 @@ pub trait Source: Send + Sync {
     /// True when every split ends by itself and none can appear any more.
     fn bounded(&self) -> bool;
 
+    /// Whether it waits for what comes from outside, and so can be quiet. What is there already only takes its time.
+    fn waits(&self) -> bool {
+        !self.bounded()
+    }
+
     /// True when [`Source::reread`] works for any range at any time (files, generators); otherwise the engine keeps the rows.
     fn replayable(&self) -> bool;
 
