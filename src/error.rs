@@ -5,6 +5,8 @@
 //! Does not guarantee: a diagnostic for every error (a failed disk has no place in a script).
 //! Depends on nothing of this crate. Start reading at [`Error`].
 
+pub mod wording;
+
 use std::fmt;
 use std::ops::Range;
 

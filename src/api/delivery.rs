@@ -7,9 +7,9 @@ use crate::driver::lanes::bytes_of;
 use crate::driver::output::{Delivery, Pace};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Field, SchemaRef};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -131,9 +131,50 @@ impl Delivery for ToCallback {
     }
 }
 
+/// The columns of a table in which no NULL may stand.
+pub struct Required {
+    table: String,
+    /// Their places among the physical columns, their names, and why.
+    columns: Vec<(usize, String, &'static str)>,
+}
+
+impl Required {
+    pub fn of(spec: &TableSpec) -> Required {
+        let (schema, key) = (spec.physical_schema(), spec.physical_key());
+        let reason = |(at, field): (usize, &Arc<Field>)| {
+            let why = match (key.contains(&at), field.is_nullable()) {
+                (true, _) => "it belongs to the PRIMARY KEY",
+                (false, false) => "it is NOT NULL",
+                (false, true) => return None,
+            };
+            Some((at, field.name().clone(), why))
+        };
+        Required {
+            table: spec.name.clone(),
+            columns: schema.fields().iter().enumerate().filter_map(reason).collect(),
+        }
+    }
+
+    /// Errors: a NULL stands where none may.
+    fn check(&self, batches: &[RecordBatch]) -> Result<()> {
+        let is_null = |at: &usize| {
+            let columns = batches.iter().filter_map(|batch| batch.columns().get(*at));
+            columns.map(|column| column.logical_null_count()).any(|nulls| nulls > 0)
+        };
+        match self.columns.iter().find(|(at, _, _)| is_null(at)) {
+            None => Ok(()),
+            Some((_, name, why)) => Err(Error::data(format!(
+                "a row for `{}` has NULL in column `{name}`, and {why}",
+                self.table
+            ))),
+        }
+    }
+}
+
 /// To a connector's sink.
 pub struct ToSink {
     sink: Box<dyn Sink>,
+    required: Required,
     pace: Pace,
 }
 
@@ -144,7 +185,11 @@ impl ToSink {
             Some("stdout") => Pace::Shared("stdout"),
             _ => Pace::Own,
         };
-        ToSink { sink, pace }
+        ToSink {
+            sink,
+            required: Required::of(spec),
+            pace,
+        }
     }
 }
 
@@ -158,6 +203,7 @@ impl Delivery for ToSink {
     }
 
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
+        self.required.check(batches)?;
         match batches.is_empty() {
             true => Ok(()),
             false => self.sink.prepare(interval, batches),
@@ -196,11 +242,13 @@ fn is_closed_pipe(error: &Error) -> bool {
 /// Into a table without connector.
 pub struct ToTable {
     pub insert: Option<InsertHandle>,
+    pub required: Required,
     pub prepared: Vec<RecordBatch>,
 }
 
 impl Delivery for ToTable {
     fn prepare(&mut self, _interval: u64, batches: &[RecordBatch]) -> Result<()> {
+        self.required.check(batches)?;
         self.prepared = batches.to_vec();
         Ok(())
     }

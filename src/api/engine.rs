@@ -6,9 +6,10 @@ use super::filling::Filling;
 use super::launch;
 use super::planning::Planning;
 use super::query::{Query, Running};
+use super::registry::Registry;
 use super::script::{Outcome, Script};
 use crate::catalog::Catalog;
-use crate::config::Settings;
+use crate::config::{Origin, Settings};
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::{PushHandle, PushTable};
 use crate::driver::Clock;
@@ -59,25 +60,12 @@ pub(super) struct State {
     /// Per table without connector, the streams from which INSERTs bring rows into it.
     pub flows: BTreeMap<String, BTreeSet<String>>,
     pub push: BTreeMap<String, PushTable>,
-    /// What runs, or has run, by the name of the query.
-    pub running: BTreeMap<String, (Arc<Running>, usize)>,
+    /// What runs, or has run.
+    pub running: Registry,
     /// How many queries without a name have been started.
     pub unnamed: usize,
     /// There is no host that pushes rows.
     pub standalone: bool,
-}
-
-impl State {
-    /// Each program that runs, or has run, once.
-    pub fn programs(&self) -> Vec<Arc<Running>> {
-        let mut programs: Vec<Arc<Running>> = Vec::new();
-        for (program, _) in self.running.values() {
-            if !programs.iter().any(|known| Arc::ptr_eq(known, program)) {
-                programs.push(Arc::clone(program));
-            }
-        }
-        programs
-    }
 }
 
 /// Settings of an engine before it starts.
@@ -93,8 +81,15 @@ impl EngineBuilder {
     /// A setting by the name that SET knows, e.g. `("parallelism", "4")`.
     ///
     /// Errors: there is no such setting, or the value does not fit it.
-    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
-        self.settings.set(name, value)?;
+    pub fn set(self, name: &str, value: &str) -> Result<Self> {
+        self.configure(name, value, Origin::Host)
+    }
+
+    /// The same, with who says so: SHOW tells it.
+    ///
+    /// Errors: there is no such setting, or the value does not fit it.
+    pub fn configure(mut self, name: &str, value: &str, origin: Origin) -> Result<Self> {
+        self.settings.configure(name, value, origin)?;
         Ok(self)
     }
 
@@ -144,11 +139,11 @@ impl EngineBuilder {
         let state = State {
             session: Arc::new(session),
             catalog: Catalog::default(),
-            settings: self.settings,
+            settings: self.settings.fixed(),
             memory: BTreeMap::new(),
             flows: BTreeMap::new(),
             push: BTreeMap::new(),
-            running: BTreeMap::new(),
+            running: Registry::default(),
             unnamed: 0,
             standalone: self.standalone,
         };
@@ -306,7 +301,7 @@ impl Engine {
     }
 
     fn programs(&self) -> Vec<Arc<Running>> {
-        self.lock().programs()
+        self.lock().running.programs()
     }
 
     /// Where the queries stand that run: one row per query and split.
@@ -372,7 +367,7 @@ impl Engine {
 impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for (program, _) in state.running.values() {
+        for program in state.running.programs() {
             program.control.stop();
         }
         if let Some(runtime) = self.runtime.take() {

@@ -35,7 +35,12 @@ impl Planning<'_> {
         if name.value == "stdout" && self.state.catalog.get("stdout").is_none() {
             self.declare_stdout();
         }
-        self.relation(name).cloned()
+        self.relation(name).cloned().map_err(|mut unknown| {
+            for diagnostic in unknown.iter_mut().filter(|d| d.help.is_empty()) {
+                *diagnostic = diagnostic.clone().suggest(&name.value, ["stdout"]);
+            }
+            unknown
+        })
     }
 
     /// A plan whose columns are those of the target (`named`: these of them, all when there are none), and the target.

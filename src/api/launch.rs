@@ -1,6 +1,6 @@
 //! Starting a program: its thread opens sources and sinks, reads static tables, plans every task, then runs.
 
-use super::delivery::{ToCallback, ToReader, ToSink, ToTable};
+use super::delivery::{Required, ToCallback, ToReader, ToSink, ToTable};
 use super::drive::{Control, drive};
 use super::engine::{Engine, State};
 use super::late::{Fitted, LateInto};
@@ -83,10 +83,7 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             running: Arc::clone(&running),
             updates: Mutex::new(updates),
         });
-        engine
-            .lock()
-            .running
-            .insert(output.name.clone(), (Arc::clone(&running), index));
+        engine.lock().running.add(&output.name, &running, index);
     }
     let reads_streams = !planned.graph.sources.is_empty();
     let manual = engine.inner.manual && reads_streams;
@@ -172,6 +169,7 @@ fn delivery(target: &Target, bounded: bool, schema: &SchemaRef, state: &State) -
             Ok((
                 Box::new(ToTable {
                     insert: Some(insert),
+                    required: Required::of(spec),
                     prepared: Vec::new(),
                 }),
                 None,
@@ -389,15 +387,14 @@ fn system_rows(spec: &TableSpec, state: &State) -> Result<Option<Vec<RecordBatch
     let of = spec.options.get(OF).map(String::as_str).unwrap_or_default();
     match spec.connector.as_deref() {
         Some(LATE_ROWS) => {
-            let running = state.running.get(of);
-            Ok(Some(
-                running
-                    .map(|(program, output)| program.late.late_rows(*output))
-                    .unwrap_or_default(),
-            ))
+            let rows = state
+                .running
+                .of(of)
+                .flat_map(|(program, output)| program.late.late_rows(output));
+            Ok(Some(rows.collect()))
         }
         Some(DEAD_LETTERS) => {
-            let programs = state.programs().into_iter();
+            let programs = state.running.programs().into_iter();
             programs
                 .map(|program| program.late.dead_letters(of))
                 .collect::<Result<Vec<_>>>()

@@ -22,6 +22,7 @@ mod launch;
 mod planning;
 mod progress;
 mod query;
+mod registry;
 mod script;
 mod show;
 mod standalone;

@@ -19,7 +19,7 @@ use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
-use crate::sql::{Lines, fields, group_window, parse_script, twice};
+use crate::sql::{Lines, fields, from_first, group_window, parse_script, twice};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -136,7 +136,7 @@ impl<'a> Planning<'a> {
                 set.map_err(|d| vec![d.at(name.span.clone())]).map(|()| None)
             }
             Statement::Reset(None) => {
-                self.state.settings = Default::default();
+                self.state.settings.reset_all();
                 Ok(None)
             }
             Statement::Reset(Some(name)) => {
@@ -420,12 +420,13 @@ impl<'a> Planning<'a> {
             return Err(unsupported);
         }
         let mut ast_query = query.query.as_ref().clone();
-        self.declare_files(&ast_query)?;
+        self.declare_files(&ast_query, span)?;
         let has_time = |name: &str| match self.state.catalog.get(name) {
             Some(Relation::Table(table)) => table.spec.watermark.is_some(),
             Some(Relation::View(view)) => facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime),
             _ => false,
         };
+        from_first::select_all(&mut ast_query);
         fields::by_name(&mut ast_query);
         twice::apart(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
@@ -450,17 +451,17 @@ impl<'a> Planning<'a> {
     }
 
     /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.
-    fn declare_files(&mut self, query: &ast::Query) -> Planned<()> {
+    fn declare_files(&mut self, query: &ast::Query, statement: &Range<usize>) -> Planned<()> {
         let mut paths = Vec::new();
         let _: ControlFlow<()> = ast::visit_relations(query, |name| {
             if let [ast::ObjectNamePart::Identifier(ident)] = &name.0[..]
                 && ident.quote_style == Some('\'')
             {
-                paths.push((ident.value.clone(), self.lines.span(ident.span)));
+                paths.push(ident.value.clone());
             }
             ControlFlow::Continue(())
         });
-        for (path, span) in paths {
+        for path in paths {
             if self.state.catalog.get(&path).is_some() {
                 continue;
             }
@@ -474,7 +475,16 @@ impl<'a> Planning<'a> {
                 is_static: false,
                 definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
             };
-            let schema = infer(&spec).map_err(|d| vec![d.maybe_at(span)])?;
+            let schema = infer(&spec).map_err(|d| {
+                // The parser keeps no places of names in single quotes.
+                let written = format!("'{}'", path.replace('\'', "''"));
+                let at = self.text.get(statement.clone()).and_then(|text| text.find(&written));
+                let at = at.map_or(statement.clone(), |at| {
+                    let start = statement.start + at;
+                    start..start + written.len()
+                });
+                vec![d.at(at)]
+            })?;
             spec.columns = schema.fields().iter().map(|field| Column::physical(field)).collect();
             self.state.catalog.put(Relation::Table(Table {
                 spec: Arc::new(spec),

@@ -37,6 +37,13 @@ pub(super) struct Running {
     pub outcome: watch::Receiver<Fate>,
 }
 
+impl Running {
+    /// None of its queries gives more.
+    pub fn has_ended(&self) -> bool {
+        self.outcome.borrow().ended.is_some()
+    }
+}
+
 /// What has become of a program.
 #[derive(Debug, Default)]
 pub(super) struct Fate {

@@ -123,7 +123,7 @@ impl Script {
     pub fn leave(&mut self) -> Vec<Query> {
         self.statements = Vec::new().into_iter();
         self.waiting.clear();
-        self.seal_tables(None);
+        self.seal_tables(&[]);
         let ready = std::mem::take(&mut self.ready);
         let started = ready.into_iter().filter_map(|outcome| match outcome {
             Ok(Outcome::Started(query)) => Some(query),
@@ -225,6 +225,7 @@ impl Script {
             snapshot: true,
         };
         let query = self.engine.start(planned).await?.pop();
+        self.seal_tables(&[]);
         query.ok_or_else(|| Error::internal("a query did not start"))
     }
 
@@ -404,7 +405,7 @@ impl Script {
                 snapshot: false,
             })
             .await?;
-        self.seal_tables(None);
+        self.seal_tables(&[]);
         for (query, (written, reads)) in started.into_iter().zip(moves) {
             if of_values {
                 query.wait().await?;
@@ -429,7 +430,7 @@ impl Script {
     /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them,
     /// and for the queries whose late rows, or the dead letters of whose sources, it reads.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
-        self.seal_tables(Some(routed));
+        self.seal_tables(&routed.fills().collect::<Vec<_>>());
         if self.engine.is_manual() {
             return Ok(());
         }
@@ -439,17 +440,16 @@ impl Script {
         settle(&running, routed.reads()).await
     }
 
-    /// Tables into which no statement that is left inserts, nor the query that is about to start, get no more rows than
-    /// those of the INSERTs that run.
-    fn seal_tables(&self, starts: Option<&Routed>) {
+    /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run; `next`
+    /// are those into which the query inserts that starts now.
+    fn seal_tables(&self, next: &[&str]) {
         if !self.whole {
             return;
         }
         let filled: BTreeSet<&str> = self.statements.as_slice().iter().flat_map(filled_by).collect();
-        let waiting = self.waiting.iter().map(|(routed, _)| routed).chain(starts);
-        let waiting: BTreeSet<&str> = waiting.flat_map(|routed| routed.fills()).collect();
+        let waiting: BTreeSet<&str> = self.waiting.iter().flat_map(|(routed, _)| routed.fills()).collect();
         let state = self.engine.lock();
-        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name);
+        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name) && !next.contains(&name);
         let tables = state.memory.iter().filter(|(name, _)| ended(name));
         tables.for_each(|(_, table)| table.seal());
     }

@@ -39,7 +39,9 @@ fn names_stdin(error: &Error, text: &Text) -> bool {
 
 fn is_stdin(diagnostic: &Diagnostic, text: &Text) -> bool {
     let named = diagnostic.span.clone().and_then(|span| text.sql.get(span));
-    diagnostic.code == "unknown_table" && named.is_some_and(|n| n.eq_ignore_ascii_case("stdin"))
+    // With an alias the place is that of both.
+    let table = named.and_then(|text| text.split_whitespace().next());
+    diagnostic.code == "unknown_table" && table.is_some_and(|n| n.eq_ignore_ascii_case("stdin"))
 }
 
 /// The statements that declare standard input as a table.

@@ -1,7 +1,7 @@
 //! Idle splits: whoever has been quiet for longer than a query's time-out holds its windows back no more.
 //!
 //! Owns: [`Idleness`], per query of a program what its time-out makes of the splits: who is idle, the watermark of each
-//! source without those, and the floors of splits that come back (docs/time.md, "Quiet sources"). A pure function of
+//! source without those, and the floors of splits that come back or appear (docs/time.md, "Quiet sources"). A pure function of
 //! the interval records, so a replay sees what the first run saw. Start reading at [`Idleness::advance`].
 
 use super::intake::Intake;
@@ -38,6 +38,8 @@ struct WatchedSource {
     /// `None`: its splits are waited for, however quiet they are.
     timeout_ns: Option<i64>,
     watermark_ns: i64,
+    /// Splits that are not here have appeared after the start.
+    started: bool,
     splits: BTreeMap<u32, WatchedSplit>,
 }
 
@@ -57,6 +59,7 @@ impl Idleness {
                 let source = WatchedSource {
                     timeout_ns,
                     watermark_ns: NO_WATERMARK,
+                    started: false,
                     splits: BTreeMap::new(),
                 };
                 (place, source)
@@ -103,11 +106,14 @@ impl Idleness {
         splits.filter_map(|split| split.deadline_ns).min()
     }
 
-    /// The least watermark by which rows of a split could be judged, were they to come now.
-    pub fn judged_from(&self, source: usize, split: u32) -> i64 {
+    /// The least watermark by which rows of a split could be judged, were they to come now; `None`: of a split that is
+    /// yet to appear.
+    pub fn judged_from(&self, source: usize, split: Option<u32>) -> i64 {
         let of = |query: &Watched| {
             let source = query.sources.get(&source)?;
-            let split = source.splits.get(&split)?;
+            let Some(split) = split.and_then(|split| source.splits.get(&split)) else {
+                return Some(source.watermark_ns);
+            };
             let floor = split.floor_ns.unwrap_or(NO_WATERMARK);
             Some(if split.idle {
                 floor.max(source.watermark_ns)
@@ -182,11 +188,12 @@ impl WatchedSource {
         let before = self.watermark_ns;
         let (mut least, mut live) = (None::<i64>, false);
         for split in &record.splits {
+            let appeared = self.started && !self.splits.contains_key(&split.split);
             let state = self.splits.entry(split.split).or_default();
             let deadline = split.quiet_since_ns.zip(self.timeout_ns);
             let deadline = deadline.map(|(since, timeout)| since.saturating_add(timeout));
             let idle = !split.ended && deadline.is_some_and(|deadline| deadline <= clock_ns);
-            if state.idle && !idle {
+            if appeared || state.idle && !idle {
                 state.floor_ns = state.floor_ns.max(Some(before));
             }
             state.idle = idle;
@@ -197,6 +204,7 @@ impl WatchedSource {
                 least = Some(least.map_or(part, |least: i64| least.min(part)));
             }
         }
+        self.started = true;
         if record.watermark_ns == ENDED {
             self.watermark_ns = ENDED;
             return Live::None;
@@ -342,8 +350,25 @@ mod tests {
         let (idleness, seen) = run(&[Some(5)], &intervals);
         // It holds its source at the floor of 20 until its own watermark is past it.
         assert_eq!(seen, [[3], [20], [20], [25]]);
-        assert_eq!(idleness.judged_from(0, 1), 20 * S);
-        assert_eq!(idleness.judged_from(0, 0), NO_WATERMARK);
+        assert_eq!(idleness.judged_from(0, Some(1)), 20 * S);
+        assert_eq!(idleness.judged_from(0, Some(0)), NO_WATERMARK);
+    }
+
+    #[test]
+    fn a_split_that_appears_gets_the_floor() {
+        let quiet = split(1, 3, Some(100), false);
+        let intervals = [
+            (100, vec![(vec![split(0, 20, None, false), quiet.clone()], false)]),
+            (110, vec![(vec![split(0, 20, None, false), quiet.clone()], false)]),
+            (
+                111,
+                vec![(vec![split(0, 30, None, false), quiet, split(2, 7, None, false)], false)],
+            ),
+        ];
+        let (idleness, seen) = run(&[Some(5)], &intervals);
+        assert_eq!(seen, [[3], [20], [20]]);
+        assert_eq!(idleness.judged_from(0, Some(2)), 20 * S);
+        assert_eq!(idleness.judged_from(0, None), 20 * S);
     }
 
     #[test]

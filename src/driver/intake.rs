@@ -21,6 +21,8 @@ pub struct Intake {
     more: bool,
     /// The source's watermark; never goes back.
     watermark_ns: i64,
+    /// The same as [`SplitIntake::judged_from_ns`] for splits that are yet to appear.
+    new_judged_from_ns: i64,
     /// How many splits are read ahead at once.
     ahead: usize,
     pub bounded: bool,
@@ -102,6 +104,7 @@ impl Intake {
             splits: Vec::new(),
             more: true,
             watermark_ns: NO_WATERMARK,
+            new_judged_from_ns: NO_WATERMARK,
             ahead,
         };
         intake.source.watch(intake.bell.clone());
@@ -151,7 +154,7 @@ impl Intake {
                     pending: false,
                     broken: None,
                     watermark_ns: floor,
-                    judged_from_ns: NO_WATERMARK,
+                    judged_from_ns: self.new_judged_from_ns,
                     quiet_since_ns: None,
                     settled_ns: floor,
                     explicit_ns: NO_WATERMARK,
@@ -394,10 +397,11 @@ impl Intake {
         time.filter_future(&read, batch, clock_ns)
     }
 
-    /// From now on rows of a split behind `judged_from` are judged one by one.
-    pub fn judge_from(&mut self, judged_from: impl Fn(u32) -> i64) {
+    /// From now on rows of a split behind `judged_from` are judged one by one; `None` are the splits yet to appear.
+    pub fn judge_from(&mut self, judged_from: impl Fn(Option<u32>) -> i64) {
+        self.new_judged_from_ns = judged_from(None);
         for split in &mut self.splits {
-            split.judged_from_ns = judged_from(split.split.id);
+            split.judged_from_ns = judged_from(Some(split.split.id));
         }
     }
 

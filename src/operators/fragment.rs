@@ -7,6 +7,7 @@ use super::lookup_join::LookupTables;
 use super::stop::{self, Stop};
 use super::{static_table::StaticTables, window_expand::WindowExpandExec};
 use crate::dstream::nodes::{InputNode, StaticNode, WindowNode};
+use crate::error::wording::plain;
 use crate::error::{Error, Kind, Result};
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
@@ -126,7 +127,7 @@ pub fn failed(error: DataFusionError) -> Error {
         DataFusionError::ArrowError(inner, _) => arrow_words(inner),
         other => other.strip_backtrace(),
     };
-    Error::new(kind, message.lines().next().unwrap_or_default().to_string()).because(error)
+    Error::new(kind, plain(message.lines().next().unwrap_or_default())).because(error)
 }
 
 fn arrow_words(error: &datafusion::arrow::error::ArrowError) -> String {

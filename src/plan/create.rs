@@ -76,7 +76,11 @@ impl Creation<'_> {
         let inferred = match connector {
             Some(_) if !declared && wrong.is_empty() => match infer(&spec) {
                 Ok(schema) => Some(schema),
-                Err(diagnostic) => return Err(vec![diagnostic.at(create.name.span.clone())]),
+                Err(diagnostic) => {
+                    let path = create.options.iter().find(|def| def.key.value == "path");
+                    let at = path.map_or(&create.name.span, |path| &path.value_span);
+                    return Err(vec![diagnostic.at(at.clone())]);
+                }
             },
             _ => None,
         };

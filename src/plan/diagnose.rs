@@ -1,8 +1,9 @@
 //! DataFusion's errors in our words: code, place, nearest names.
 
+use crate::error::wording::{bare, sql_types};
 use crate::error::{Diagnostic, nearest};
 use crate::plan::Refusal;
-use crate::plan::reword::{bare, reword, sql_types};
+use crate::plan::reword::reword;
 use datafusion::common::{DataFusionError, SchemaError};
 use std::ops::Range;
 
@@ -128,9 +129,14 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
     }
     if let Some(name) = quoted_after(message, "table '") {
         let name = name.rsplit('.').next().unwrap_or(&name).to_string();
-        return Diagnostic::error("unknown_table", format!("table `{name}` not found"))
-            .suggest(&name, context.tables.iter().map(String::as_str))
-            .at(place(error, &name, context));
+        let at = place(error, &name, context);
+        let unknown = Diagnostic::error("unknown_table", format!("table `{name}` not found"));
+        // `FROM "dir/file.csv"`: a point parts the names of schemas and tables.
+        if let Some(path) = context.text.get(at.clone()).and_then(quoted_path) {
+            let help = format!("a file is named in single quotes: FROM '{path}'");
+            return unknown.help(help).at(at);
+        }
+        return unknown.suggest(&name, context.tables.iter().map(String::as_str)).at(at);
     }
     if let Some(name) = quoted_after(message, "Invalid function '") {
         return Diagnostic::error("unknown_function", format!("function `{name}` not found"))
@@ -189,6 +195,12 @@ pub fn word_in(name: &str, text: &str, part: &Range<usize>) -> Option<Range<usiz
         }
     }
     None
+}
+
+/// What stands in double quotes and looks like a path.
+fn quoted_path(text: &str) -> Option<&str> {
+    let path = text.strip_prefix('"')?.strip_suffix('"')?;
+    path.contains(['/', '.', '*']).then_some(path)
 }
 
 fn quoted_after(message: &str, start: &str) -> Option<String> {

@@ -3,6 +3,8 @@
 //! Each rule knows one message by a piece of its text. A message that no rule knows is shown as it is, with SQL's
 //! names for types.
 
+use crate::error::wording::{bare, between, sql_types, value};
+
 /// A message in our words, and the word of the statement that it is about.
 pub struct Reworded {
     pub code: &'static str,
@@ -34,55 +36,13 @@ impl Reworded {
 
 /// The message in our words, if it is one that is known.
 pub fn reword(message: &str) -> Option<Reworded> {
-    let message = sql_types(bare(message));
+    let message = bare(message);
+    if let Some((said, text)) = value(message) {
+        return Some(Reworded::new("invalid_literal", said).about(text));
+    }
+    let message = sql_types(message);
     let rules: [fn(&str) -> Option<Reworded>; 4] = [grouping, functions, types, literals];
     rules.iter().find_map(|rule| rule(&message))
-}
-
-/// The message without the names of the parts of DataFusion that it went through.
-pub fn bare(message: &str) -> &str {
-    let parts = [
-        "Error during planning: ",
-        "Internal error: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "Parser error: ",
-        "Cast error: ",
-        "Schema error: ",
-        "This feature is not implemented: ",
-    ];
-    let shorter = parts.iter().find_map(|part| message.strip_prefix(part));
-    shorter.map_or(message, bare)
-}
-
-/// SQL's names for the types that a message quotes.
-pub fn sql_types(message: &str) -> String {
-    let names = [
-        ("Utf8View", "VARCHAR"),
-        ("LargeUtf8", "VARCHAR"),
-        ("Utf8", "VARCHAR"),
-        ("UInt64", "BIGINT UNSIGNED"),
-        ("UInt32", "INT UNSIGNED"),
-        ("UInt16", "SMALLINT UNSIGNED"),
-        ("UInt8", "TINYINT UNSIGNED"),
-        ("Int64", "BIGINT"),
-        ("Int32", "INT"),
-        ("Int16", "SMALLINT"),
-        ("Int8", "TINYINT"),
-        ("Float64", "DOUBLE"),
-        ("Float32", "FLOAT"),
-        ("Date32", "DATE"),
-        ("Boolean", "BOOLEAN"),
-        ("Timestamp(ns)", "TIMESTAMP"),
-        ("Timestamp(µs)", "TIMESTAMP(6)"),
-        ("Timestamp(ms)", "TIMESTAMP(3)"),
-        ("Timestamp(s)", "TIMESTAMP(0)"),
-        ("Interval(MonthDayNano)", "INTERVAL"),
-        ("Decimal128", "DECIMAL"),
-    ];
-    names
-        .iter()
-        .fold(message.to_string(), |text, (theirs, sql)| text.replace(theirs, sql))
 }
 
 fn grouping(message: &str) -> Option<Reworded> {
@@ -102,6 +62,11 @@ fn grouping(message: &str) -> Option<Reworded> {
     }
     if message.starts_with("Projections require unique expression names") {
         let twice = between(message, "the expression \"", "\" at position")?;
+        if let Some((_, name)) = twice.rsplit_once(" AS ") {
+            let said = format!("two columns are called `{name}`");
+            let help = "give one of them another name";
+            return Some(Reworded::new("duplicate_column", said).help(help).about(name));
+        }
         if twice.contains('(') {
             let said = "two columns of SELECT are the same expression";
             return Some(Reworded::new("duplicate_column", said).help("give one of them a name: … AS name"));
@@ -191,14 +156,11 @@ fn literals(message: &str) -> Option<Reworded> {
                 .about(text),
         );
     }
-    let text = between(message, "Cannot cast string '", "'")?;
-    let wanted = between(message, "to value of ", " type").unwrap_or("that type");
-    Some(Reworded::new("invalid_literal", format!("'{text}' is no {wanted}")).about(text))
-}
-
-fn between<'a>(message: &'a str, start: &str, end: &str) -> Option<&'a str> {
-    let rest = &message[message.find(start)? + start.len()..];
-    Some(&rest[..rest.find(end)?])
+    if message.starts_with("Unsupported Value ") {
+        let said = "a literal of this kind is not known here";
+        return Some(Reworded::new("invalid_literal", said).help("write text in single quotes: 'text'"));
+    }
+    None
 }
 
 /// `usr` of `clicks.usr`.

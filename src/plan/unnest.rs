@@ -5,8 +5,8 @@
 //! `LogicalPlan::Unnest` over the rows of the left side from it, which keeps the columns of time as they are.
 //! Does **not** own: `SELECT unnest(…)`, which DataFusion plans by itself.
 
+use crate::error::wording::sql_types;
 use crate::plan::Refusal;
-use crate::plan::reword::sql_types;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{

@@ -14,6 +14,7 @@ mod cursor;
 mod dialect;
 mod external;
 pub mod fields;
+pub mod from_first;
 pub mod grammar;
 pub mod group_window;
 mod keywords;

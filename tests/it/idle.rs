@@ -178,6 +178,62 @@ async fn each_query_has_its_own_time_out() {
     );
 }
 
+/// What a table holds: window end in seconds, count.
+async fn held(engine: &Engine, table: &str) -> BTreeMap<i64, i64> {
+    let query = engine.query(&format!("SELECT * FROM {table}")).await.expect("a query");
+    let mut updates = query.stream();
+    for _ in 0..4 {
+        engine.step().await.expect("an engine without timer");
+    }
+    let mut all = BTreeMap::new();
+    shown(&mut updates, &mut all);
+    all
+}
+
+/// An INSERT is a split. One that begins when a window has closed without a quiet one is judged by that window.
+#[tokio::test]
+async fn a_split_that_appears_is_judged_by_what_has_been_shown() {
+    let streams = streams([0, 0]).await;
+    let engine = &streams.engine;
+    let text = "CREATE TABLE both (n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);
+                CREATE TABLE counts (window_end TIMESTAMP(3), n BIGINT);
+                INSERT INTO both SELECT * FROM clicks;
+                INSERT INTO both SELECT * FROM quiet;
+                INSERT INTO counts SELECT window_end, count(*) FROM TUMBLE(both, ts, INTERVAL '10 seconds')
+                GROUP BY window_end IDLE TIMEOUT INTERVAL '5' SECOND";
+    engine.execute(text).await.expect("tables and what fills them");
+    streams.send(0, &[5, 25]).await;
+    streams.send(1, &[3]).await;
+    for _ in 0..4 {
+        streams.step(1).await;
+    }
+    assert_eq!(
+        held(engine, "counts").await,
+        BTreeMap::new(),
+        "the second split stands at 3"
+    );
+    // It falls quiet, the first goes on.
+    for _ in 0..8 {
+        streams.send(0, &[25]).await;
+        streams.step(2).await;
+    }
+    assert_eq!(held(engine, "counts").await, BTreeMap::from([(10, 2)]));
+    let insert = "INSERT INTO both VALUES (7, '1970-01-01T00:00:07'), (22, '1970-01-01T00:00:22')";
+    engine.execute(insert).await.expect("rows");
+    streams.send(0, &[31]).await;
+    for _ in 0..8 {
+        streams.step(2).await;
+    }
+    assert_eq!(held(engine, "counts").await, BTreeMap::from([(10, 2), (30, 10)]));
+    let late = engine
+        .query("SELECT n FROM late_rows('counts')")
+        .await
+        .expect("a query");
+    let late = late.collect().await.expect("rows");
+    let late: usize = late.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(late, 1, "07 came for a window that had been shown");
+}
+
 /// The rules of docs/time.md for two sources of one split each, written down once more.
 #[derive(Default)]
 struct Model {
