@@ -302,7 +302,7 @@ pub fn parse_duration_ns(text: &str) -> Option<i64> {
     (ns.is_finite() && ns < 9e18).then_some(ns as i64)
 }
 
-fn show_duration(ns: i64) -> String {
+pub fn show_duration(ns: i64) -> String {
     if ns == 0 {
         return "0".to_string();
     }

@@ -152,6 +152,7 @@ fn columns_of(plan: &QueryPlan, table: &Name) -> Planned<Vec<Column>> {
             name: field.name().clone(),
             data_type,
             nullable: true,
+            declared: false,
             computed: None,
         });
     }

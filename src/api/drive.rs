@@ -1,6 +1,7 @@
 //! The thread of a program: waits for rows, ticks and commands, and runs intervals.
 
 use super::query::Ended;
+use crate::driver::output::Lingering;
 use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
 use crate::error::{Error, Result};
@@ -115,8 +116,9 @@ impl Control {
     }
 }
 
-/// Runs a program to its end. `stopped` is told of each output that was stopped while others go on.
-pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dyn Fn(usize)) -> Ended {
+/// Runs a program to its end. Queries that were cancelled may still deliver what they had given. `stopped` is told of
+/// each output that was stopped while others go on.
+pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dyn Fn(usize)) -> (Ended, Lingering) {
     let result = intervals(&mut program, control, manual, stopped);
     let ended = match result {
         Ok(true) => {
@@ -136,7 +138,7 @@ pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dy
         }
     };
     control.close();
-    ended
+    (ended, program.outputs.lingering())
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.

@@ -5,7 +5,7 @@ use super::drive::Command;
 use super::filling::Filling;
 use super::launch;
 use super::planning::Planning;
-use super::query::{Query, Running};
+use super::query::{Fate, Query, Running};
 use super::registry::Registry;
 use super::script::{Outcome, Script};
 use crate::catalog::Catalog;
@@ -325,7 +325,7 @@ impl Engine {
         for program in running {
             let mut outcome = program.outcome.clone();
             // The sender goes only when the program has ended.
-            let _ = outcome.wait_for(|fate| fate.ended.is_some()).await;
+            let _ = outcome.wait_for(Fate::is_settled).await;
         }
     }
 

@@ -158,20 +158,31 @@ impl Routed {
 
 /// What a statement that has not run yet will insert into.
 pub fn filled_by(located: &Located) -> Vec<&str> {
-    let (target, query): (Option<&str>, Option<&StreamQuery>) = match &located.statement {
-        Statement::Insert(insert) => (Some(&insert.target.value), Some(&insert.query)),
-        Statement::Query(query) => (None, Some(query)),
-        Statement::CreateTable(create) => (None, create.query.as_deref()),
+    let target: Option<&str> = match &located.statement {
+        Statement::Insert(insert) => Some(&insert.target.value),
+        _ => None,
+    };
+    let late = query_of(&located.statement).and_then(late::clause);
+    target
+        .into_iter()
+        .chain(late.map(|(name, _)| name.value.as_str()))
+        .collect()
+}
+
+/// The query that a statement has, if it has one with clauses.
+pub fn query_of(statement: &Statement) -> Option<&StreamQuery> {
+    match statement {
+        Statement::Insert(insert) => Some(&insert.query),
+        Statement::Query(query) => Some(query),
+        Statement::CreateTable(create) => create.query.as_deref(),
         Statement::CreateSink(create) => match &create.from {
-            SinkInput::Query(query) => (None, Some(query)),
-            SinkInput::Nothing | SinkInput::Relation(_) => (None, None),
+            SinkInput::Query(query) => Some(query),
+            SinkInput::Nothing | SinkInput::Relation(_) => None,
         },
         Statement::Copy(copy) => match &copy.from {
-            CopyInput::Query(query) => (None, Some(query)),
-            CopyInput::Relation(_) => (None, None),
+            CopyInput::Query(query) => Some(query),
+            CopyInput::Relation(_) => None,
         },
-        _ => (None, None),
-    };
-    let late = query.and_then(late::clause).map(|(name, _)| name.value.as_str());
-    target.into_iter().chain(late).collect()
+        _ => None,
+    }
 }

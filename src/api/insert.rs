@@ -1,6 +1,6 @@
 //! INSERT: where the rows of a query go, and in which columns.
 
-use super::planning::{Planned, Planning, Routed, Target};
+use super::planning::{Planned, Planning, Routed, Target, titles};
 use crate::catalog::Relation;
 use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
@@ -16,9 +16,16 @@ impl Planning<'_> {
     /// An INSERT: the query's columns are those of the target.
     pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
         let relation = self.target(&insert.target)?;
+        let of_query = matches!(relation, Relation::Sink(_));
+        if let Relation::Table(table) = &relation {
+            self.check_values(insert, &table.spec)?;
+        }
         let plan = self.logical(&insert.query, span)?;
         let (plan, target) = self.routed_into(plan, relation, &insert.target, &insert.columns, span)?;
         let mut plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
+        if of_query {
+            plan.titles = titles(&insert.query.query);
+        }
         let late = self.clauses(&insert.query, &mut plan, span)?;
         let routed = Routed {
             plan,
@@ -93,6 +100,11 @@ impl Planning<'_> {
             let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
             let wrong = Diagnostic::error("unknown_column", message).at(unknown.span.clone());
             return Err(vec![wrong.suggest(&unknown.value, known)]);
+        }
+        if let Some(again) = (1..named.len()).find(|at| named[..*at].iter().any(|n| n.value == named[*at].value)) {
+            let message = format!("column `{}` is named twice", named[again].value);
+            let wrong = Diagnostic::error("duplicate_column", message).at(named[again].span.clone());
+            return Err(vec![wrong]);
         }
         let columns = plan.schema().columns();
         if columns.len() != names.len() {

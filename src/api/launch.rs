@@ -113,8 +113,13 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
                         fate.stopped.insert(output);
                     });
                 };
-                let ended = drive(program, &control, manual, &stopped);
-                news.send_modify(|fate| fate.ended = Some(ended));
+                let (ended, mut rest) = drive(program, &control, manual, &stopped);
+                news.send_modify(|fate| {
+                    fate.ended = Some(ended);
+                    fate.lingering = rest.outputs;
+                });
+                rest.lanes.join_all();
+                news.send_modify(|fate| fate.lingering.clear());
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -346,7 +351,7 @@ impl Build {
         };
         let settings = state.settings.clone();
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![to], true)?;
-        match drive(program, &build.control, false, &|_| ()) {
+        match drive(program, &build.control, false, &|_| ()).0 {
             Ended::Failed(error) => Err(error.again()),
             Ended::Stopped => Err(Error::new(
                 Kind::Internal,

@@ -6,6 +6,7 @@
 //! Depends on everything below. Start reading at [`Engine::query`].
 
 mod answers;
+mod broken;
 mod circles;
 mod clauses;
 mod clock;
@@ -17,11 +18,13 @@ mod dstream_run;
 mod engine;
 mod filling;
 mod insert;
+mod insert_values;
 mod late;
 mod launch;
 mod planning;
 mod progress;
 mod query;
+mod read_once;
 mod registry;
 mod script;
 mod show;

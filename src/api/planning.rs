@@ -1,8 +1,10 @@
 //! Statements to changes of the catalog and to programs, against a state that may be a scratch copy.
 
+use super::broken::{Broken, names_of};
 use super::delivery::Callback;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
+use super::read_once::ReadOnce;
 use super::standalone::endless;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Subject};
@@ -19,21 +21,24 @@ use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
-use crate::sql::{Lines, fields, from_first, group_window, parse_script, twice};
+use crate::sql::{Lines, fields, from_first, group_window, json_output, parse_script, quantified, unnamed};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// Plans the statements of one text, one after the other, changing `state` as they would.
 pub struct Planning<'a> {
     pub state: State,
-    text: &'a str,
-    lines: Lines<'a>,
+    pub(super) text: &'a str,
+    pub(super) lines: Lines<'a>,
+    /// The files and directories to which the queries so far write.
+    written: BTreeSet<String>,
     /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
     endless: Vec<Diagnostic>,
 }
@@ -65,6 +70,7 @@ impl<'a> Planning<'a> {
             state,
             text,
             lines: Lines::new(text),
+            written: BTreeSet::new(),
             endless: Vec::new(),
         }
     }
@@ -72,15 +78,13 @@ impl<'a> Planning<'a> {
     /// Every mistake and warning of the text. `whole`: it is run to its end, statement by statement.
     pub fn check(mut self, whole: bool) -> Vec<Diagnostic> {
         let (statements, mut found) = parse_script(self.text);
-        let mut broken: Vec<&str> = Vec::new();
+        let mut broken = Broken::of(self.text, &statements);
+        let mut once = ReadOnce::default();
         for located in &statements {
-            if let Err(mistakes) = self.rehearse(located) {
+            if let Err(mistakes) = self.rehearse(located, &mut once) {
                 // What could not be created is not there for the statements after it, which is no mistake of theirs.
-                let named = |d: &Diagnostic| d.span.clone().and_then(|span| self.text.get(span));
-                let follows =
-                    |d: &Diagnostic| d.code == "unknown_table" && named(d).is_some_and(|n| broken.contains(&n));
-                found.extend(mistakes.into_iter().filter(|d| !follows(d)));
-                broken.extend(created(&located.statement));
+                found.extend(mistakes.into_iter().filter(|d| broken.missed(d, self.text).is_none()));
+                broken.add(names_of(located));
             }
         }
         if whole {
@@ -93,32 +97,28 @@ impl<'a> Planning<'a> {
     }
 
     /// Does what a statement would do to the state, and plans what it would start.
-    fn rehearse(&mut self, located: &Located) -> Planned<()> {
-        match &located.statement {
-            Statement::Query(query) => self
-                .query(query, &located.span)
-                .and_then(|q| self.graph(&[q], &located.span))
-                .map(|graph| self.endless.extend(endless(&graph, &located.span))),
-            Statement::Insert(insert) => self
-                .insert(insert, &located.span)
-                .and_then(|q| self.graph(&[q], &located.span))
-                .map(drop),
+    fn rehearse(&mut self, located: &Located, once: &mut ReadOnce) -> Planned<()> {
+        let span = &located.span;
+        let routed = match &located.statement {
+            Statement::Query(query) => Some(self.query(query, span)?),
+            Statement::Insert(insert) => Some(self.insert(insert, span)?),
             Statement::Explain(explain) => {
                 // Nothing that EXPLAIN plans becomes known.
-                let before = self.state.clone();
-                let graph = self.explain(explain, &located.span);
-                self.state = before;
-                graph.map(drop)
+                let before = (self.state.clone(), self.written.clone());
+                let graph = self.explain(explain, span);
+                (self.state, self.written) = before;
+                return graph.map(drop);
             }
-            Statement::Copy(copy) => self
-                .copy(copy, &located.span)
-                .and_then(|q| self.graph(&[q], &located.span))
-                .map(drop),
-            other => {
-                let filled = self.define(other, &located.span)?;
-                filled.map_or(Ok(()), |q| self.graph(&[q], &located.span).map(drop))
+            Statement::Copy(copy) => Some(self.copy(copy, span)?),
+            other => self.define(other, span)?,
+        };
+        if let Some(routed) = &routed {
+            let graph = self.graph(std::slice::from_ref(routed), span)?;
+            if let Statement::Query(_) = &located.statement {
+                self.endless.extend(endless(&graph, span));
             }
         }
+        self.read_once(once, located, routed.as_ref())
     }
 
     /// CREATE, DROP, SET, RESET. A sink or table that is created with its query gives that query.
@@ -244,6 +244,7 @@ impl<'a> Planning<'a> {
             SinkInput::Nothing => None,
             SinkInput::Query(query) => {
                 let mut plan = QueryPlan::new(create.name.value.clone(), self.planned(query, span)?);
+                plan.titles = titles(&query.query);
                 late = self.clauses(query, &mut plan, span)?;
                 Some(plan)
             }
@@ -352,6 +353,7 @@ impl<'a> Planning<'a> {
     pub fn graph(&mut self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
         for routed in queries {
             self.check_target(routed, span)?;
+            self.write_once(routed, span)?;
         }
         let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
         let mut graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
@@ -364,6 +366,25 @@ impl<'a> Planning<'a> {
             self.state.catalog.put_late_rows(&output, late);
         }
         Ok(graph)
+    }
+
+    /// Two queries that wrote to one file would undo each other's work.
+    fn write_once(&mut self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
+        let Target::Sink(sink) = &routed.target else {
+            return Ok(());
+        };
+        let (Some("file"), Some(path)) = (sink.connector.as_deref(), sink.options.get("path")) else {
+            return Ok(());
+        };
+        let replaces = sink.options.get("overwrite").is_some_and(|value| value == "true");
+        if self.written.insert(path.clone()) || replaces {
+            return Ok(());
+        }
+        let message = format!("another query of this text writes to '{path}' already");
+        let twice = Diagnostic::error("written_twice", message).at(span.clone());
+        Err(vec![
+            twice.help("write both in one query, with UNION ALL, or to two files"),
+        ])
     }
 
     /// An aggregate without a window over a stream changes its rows, which no sink takes yet.
@@ -428,7 +449,9 @@ impl<'a> Planning<'a> {
         };
         from_first::select_all(&mut ast_query);
         fields::by_name(&mut ast_query);
-        twice::apart(&mut ast_query);
+        quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
+        json_output::as_text(&mut ast_query);
+        unnamed::as_written(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         let names = self.names();
         let planner = SqlToRel::new(&names);
@@ -499,7 +522,7 @@ impl<'a> Planning<'a> {
         self.state
             .session
             .optimize(&plan)
-            .and_then(|plan| unnest::refuse_correlated(&plan).map(|()| plan))
+            .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
             .map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
@@ -610,17 +633,16 @@ pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
         ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
             Some(parts.last().map(group_window::normal))
         }
-        ast::SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
         ast::SelectItem::ExprWithAlias { .. } => Some(None),
         _ => None,
     };
-    let again = twice::names(&select.projection);
-    let title = |(item, again): (&ast::SelectItem, Option<String>)| match again {
+    let unnamed = unnamed::names(&select.projection);
+    let title = |(item, unnamed): (&ast::SelectItem, Option<String>)| match unnamed {
         Some(name) => Some(Some(name)),
         None => title(item),
     };
     // A wildcard stands for several columns: then nothing is known of places.
-    let items = select.projection.iter().zip(again);
+    let items = select.projection.iter().zip(unnamed);
     items.map(title).collect::<Option<_>>().unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 //! What SHOW PROGRESS answers.
 
-use crate::driver::progress::{Progress, SplitState};
+use crate::config::show_duration;
+use crate::driver::progress::{Progress, SplitState, Wait};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub fn rows(progress: &[Progress]) -> Result<RecordBatch> {
     let times = |of: fn(&Progress) -> Option<i64>| -> ArrayRef {
         Arc::new(progress.iter().map(of).collect::<TimestampNanosecondArray>())
     };
+    let hints: StringArray = progress.iter().map(|p| p.wait.map(hint)).collect();
     let columns = [
         ("query", texts(|p| Some(&p.query)), false),
         ("source", texts(|p| Some(&p.source)), false),
@@ -25,7 +27,7 @@ pub fn rows(progress: &[Progress]) -> Result<RecordBatch> {
         ("holds_since", times(|p| p.holds_since_ns), true),
         ("open_window_end", times(|p| p.open_window_end_ns), true),
         ("closes_at", times(|p| p.closes_at_ns), true),
-        ("hint", texts(hint), true),
+        ("hint", Arc::new(hints), true),
     ];
     RecordBatch::try_from_iter_with_nullable(columns)
         .map_err(|e| Error::internal("the progress could not be shown").because(e))
@@ -41,8 +43,22 @@ fn state(state: SplitState) -> &'static str {
 }
 
 /// What to do about a split that holds the windows back.
-fn hint(progress: &Progress) -> Option<&str> {
-    let waits = progress.holds_since_ns.is_some() && progress.state == SplitState::Quiet;
-    waits
-        .then_some("windows wait for its rows; IDLE TIMEOUT INTERVAL '10' SECOND behind the query goes on without them")
+fn hint(wait: Wait) -> String {
+    match wait {
+        Wait::Others => {
+            "windows wait for its rows; IDLE TIMEOUT INTERVAL '10' SECOND behind the query goes on without them".to_string()
+        }
+        Wait::Rows => {
+            "windows wait for its rows, as nothing has got further: one that reaches `closes_at` closes the oldest".to_string()
+        }
+        Wait::Until(timeout_ns) => format!(
+            "windows go on without its rows when it has been quiet for {}",
+            show_duration(timeout_ns)
+        ),
+        Wait::Split => {
+            "windows wait until there is something to read, which no IDLE TIMEOUT passes over: give it rows, or leave it out \
+             of the query"
+                .to_string()
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::driver::late::LateLog;
 use crate::dstream::record::BatchId;
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
-use crate::metrics::{Metrics, Summary};
+use crate::metrics::{LateRows, Metrics, Summary};
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -53,6 +53,20 @@ pub(super) struct Fate {
     pub failed: BTreeMap<usize, Arc<Error>>,
     /// Its queries that were stopped, by their place, while others go on.
     pub stopped: BTreeSet<usize>,
+    /// Its queries that were cancelled and whose sinks still take what had been given, after the end.
+    pub lingering: BTreeSet<usize>,
+}
+
+impl Fate {
+    /// Everything that was given is delivered.
+    pub fn is_settled(&self) -> bool {
+        self.ended.is_some() && self.lingering.is_empty()
+    }
+
+    fn is_over(&self, output: usize) -> bool {
+        let alone = self.failed.contains_key(&output) || self.stopped.contains(&output);
+        alone || self.ended.is_some() && !self.lingering.contains(&output)
+    }
 }
 
 /// How a program ended.
@@ -149,7 +163,7 @@ impl Query {
     /// Errors: what made it fail. The other queries of its program may go on.
     pub async fn wait(&self) -> Result<Summary> {
         let mut outcome = self.running.outcome.clone();
-        let fate = outcome.wait_for(|fate| self.is_over(fate)).await;
+        let fate = outcome.wait_for(|fate| fate.is_over(self.output)).await;
         let Ok(fate) = fate else {
             return Err(Error::internal("the engine has gone"));
         };
@@ -157,11 +171,6 @@ impl Query {
             (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again().of_query(&self.name)),
             _ => Ok(self.summary()),
         }
-    }
-
-    fn is_over(&self, fate: &Fate) -> bool {
-        let alone = fate.failed.contains_key(&self.output) || fate.stopped.contains(&self.output);
-        alone || fate.ended.is_some()
     }
 
     /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
@@ -178,7 +187,7 @@ impl Query {
 
     /// It gives no more, whatever comes.
     pub(super) fn has_ended(&self) -> bool {
-        self.is_over(&self.running.outcome.borrow())
+        self.running.outcome.borrow().is_over(self.output)
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -195,6 +204,11 @@ impl Query {
     pub fn summary(&self) -> Summary {
         let kept = self.running.store.state_rows();
         self.running.metrics.summary(kept as u64)
+    }
+
+    /// How many rows came too late for it, by source.
+    pub fn late_counts(&self) -> Vec<LateRows> {
+        self.running.metrics.late_rows_of(self.output)
     }
 
     /// Stops the query after the interval that runs; what it has given stays. Nothing is flushed: its open windows are

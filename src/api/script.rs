@@ -1,10 +1,11 @@
 //! A text, statement by statement: what it defines, what it starts, what it answers.
 
+use super::broken::{Broken, names_of};
 use super::dropping::refuse_read;
 use super::engine::{Engine, State};
 use super::filling::{Filling, filled_by, settle, settle_system};
 use super::launch::Planned;
-use super::planning::{Planning, Routed, created, mistakes};
+use super::planning::{Planning, Routed, mistakes};
 use super::query::Query;
 use super::show;
 use super::standalone::endless;
@@ -45,7 +46,7 @@ pub struct Script {
     /// INSERTs that run: a SELECT of their table waits for them.
     filling: Vec<Filling>,
     /// What could not be created: that it is not there is no mistake of the statements after it.
-    broken: Vec<String>,
+    broken: Broken,
     /// The engine runs this text and no other: a table without connector ends with the last INSERT into it.
     whole: bool,
     pub warnings: Vec<Diagnostic>,
@@ -69,6 +70,7 @@ impl Script {
 
     fn of(engine: Engine, text: &str, warnings: Vec<Diagnostic>) -> Script {
         let (statements, _) = parse_script(text);
+        let broken = Broken::of(text, &statements);
         Script {
             engine,
             text: text.to_string(),
@@ -76,7 +78,7 @@ impl Script {
             waiting: Vec::new(),
             ready: Default::default(),
             filling: Vec::new(),
-            broken: Vec::new(),
+            broken,
             whole: false,
             warnings,
         }
@@ -102,13 +104,13 @@ impl Script {
                 self.ready.extend(started.err().map(Err));
                 continue;
             };
-            let name = created(&located.statement).map(str::to_string);
+            let names = names_of(&located);
             // What it started on the way is ready by then, and comes first.
             match self.run(located).await {
                 Ok(outcome) => self.ready.extend(outcome.map(Ok)),
                 Err(error) => {
                     let follows = self.follows(&error);
-                    self.broken.extend(name);
+                    self.broken.add(names);
                     self.ready.push_back(match follows {
                         Some(missing) => Ok(Outcome::Done(format!("left out: `{missing}` was not created"))),
                         None => Err(error),
@@ -123,7 +125,7 @@ impl Script {
     pub fn leave(&mut self) -> Vec<Query> {
         self.statements = Vec::new().into_iter();
         self.waiting.clear();
-        self.seal_tables(&[]);
+        self.seal_tables(None);
         let ready = std::mem::take(&mut self.ready);
         let started = ready.into_iter().filter_map(|outcome| match outcome {
             Ok(Outcome::Started(query)) => Some(query),
@@ -138,11 +140,7 @@ impl Script {
 
     /// What is missing, if all that an error says is that something is not there that could not be created.
     fn follows(&self, error: &Error) -> Option<String> {
-        let missing = |found: &Diagnostic| {
-            let named = found.span.clone().and_then(|span| self.text.get(span))?;
-            let broken = self.broken.iter().find(|name| name.as_str() == named)?;
-            (found.code == "unknown_table").then(|| broken.clone())
-        };
+        let missing = |found: &Diagnostic| self.broken.missed(found, &self.text).map(str::to_string);
         let missing: Option<Vec<String>> = error.diagnostics.iter().map(missing).collect();
         missing?.pop()
     }
@@ -180,6 +178,11 @@ impl Script {
                 Ok(Some(Outcome::Rows(super::progress::rows(
                     &self.engine.progress().await,
                 )?)))
+            }
+            Statement::Drop(_) => {
+                // What reads or fills it was written before, and is to find it there.
+                self.start_waiting().await?;
+                self.define(located.statement, span).await
             }
             Statement::CreateTable(create) if create.query.is_some() => {
                 self.create_filled(create, &span).await?;
@@ -225,7 +228,7 @@ impl Script {
             snapshot: true,
         };
         let query = self.engine.start(planned).await?.pop();
-        self.seal_tables(&[]);
+        self.seal_tables(None);
         query.ok_or_else(|| Error::internal("a query did not start"))
     }
 
@@ -405,7 +408,7 @@ impl Script {
                 snapshot: false,
             })
             .await?;
-        self.seal_tables(&[]);
+        self.seal_tables(None);
         for (query, (written, reads)) in started.into_iter().zip(moves) {
             if of_values {
                 query.wait().await?;
@@ -430,7 +433,7 @@ impl Script {
     /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them,
     /// and for the queries whose late rows, or the dead letters of whose sources, it reads.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
-        self.seal_tables(&routed.fills().collect::<Vec<_>>());
+        self.seal_tables(Some(routed));
         if self.engine.is_manual() {
             return Ok(());
         }
@@ -440,16 +443,17 @@ impl Script {
         settle(&running, routed.reads()).await
     }
 
-    /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run; `next`
-    /// are those into which the query inserts that starts now.
-    fn seal_tables(&self, next: &[&str]) {
+    /// Tables into which no statement that is left inserts, nor the query that is about to start, get no more rows than
+    /// those of the INSERTs that run.
+    fn seal_tables(&self, starts: Option<&Routed>) {
         if !self.whole {
             return;
         }
         let filled: BTreeSet<&str> = self.statements.as_slice().iter().flat_map(filled_by).collect();
-        let waiting: BTreeSet<&str> = self.waiting.iter().flat_map(|(routed, _)| routed.fills()).collect();
+        let waiting = self.waiting.iter().map(|(routed, _)| routed).chain(starts);
+        let waiting: BTreeSet<&str> = waiting.flat_map(|routed| routed.fills()).collect();
         let state = self.engine.lock();
-        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name) && !next.contains(&name);
+        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name);
         let tables = state.memory.iter().filter(|(name, _)| ended(name));
         tables.for_each(|(_, table)| table.seal());
     }

@@ -114,6 +114,21 @@ fn misplaced(defs: &[OptionDef], spec: &ConnectorSpec, options: &BTreeMap<String
     defs.iter().filter_map(stranger).collect()
 }
 
+/// Options of a sink that mean something only to who reads.
+pub fn only_read(defs: &[OptionDef], spec: &ConnectorSpec) -> Vec<Diagnostic> {
+    let reads = |def: &&OptionDef| spec.all_options().any(|o| o.reading && o.takes(&def.key.value));
+    let refuse = |def: &OptionDef| {
+        let message = format!(
+            "the option `{}` is for reading, and a sink is only written to",
+            def.key.value
+        );
+        Diagnostic::error("misplaced_option", message)
+            .at(def.key.span.clone())
+            .help("leave it out here, and set it where the rows are read: CREATE SOURCE … WITH (…)")
+    };
+    defs.iter().filter(reads).map(refuse).collect()
+}
+
 fn unknown(def: &OptionDef, connector: Option<&ConnectorSpec>, known: &[&str]) -> Diagnostic {
     let key = &def.key.value;
     let of = connector.map_or(String::new(), |c| format!(" of connector `{}`", c.name));

@@ -1,7 +1,7 @@
 //! The last line of a run: what was done, and how fast.
 
 use waterwheel::Query;
-use waterwheel::metrics::{Stopwatch, Summary};
+use waterwheel::metrics::{LateRows, Stopwatch, Summary};
 
 /// Sums over the programs of a script. Queries that started together are one program and count once.
 fn total(queries: &[Query]) -> Summary {
@@ -18,8 +18,6 @@ fn total(queries: &[Query]) -> Summary {
         sum.late_partial += one.late_partial;
         sum.bad += one.bad;
         sum.null_time += one.null_time;
-        sum.late_in_order += one.late_in_order;
-        sum.late_delay_ns = sum.late_delay_ns.max(one.late_delay_ns);
         sum.jump_ns = sum.jump_ns.max(one.jump_ns);
     }
     sum
@@ -29,17 +27,11 @@ fn total(queries: &[Query]) -> Summary {
 pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
     let sum = total(queries);
     let mut text = String::new();
-    if sum.late > 0 {
-        let rows = if sum.late == 1 { "row was" } else { "rows were" };
-        let late = queries.iter().find(|q| !q.late_rows().is_empty());
-        let shown = late.map_or(String::new(), |q| {
-            format!("; SELECT * FROM late_rows('{}') shows them", q.name())
-        });
-        text.push_str(&format!(
-            "late: {} {rows} left out, as all their windows had closed; \
-             a larger delay in WATERMARK FOR … keeps windows open longer{shown}\n",
-            sum.late
-        ));
+    for query in queries {
+        let rows = query.late_counts().iter().map(|of| of.late).sum();
+        if rows > 0 {
+            text.push_str(&late(query.name(), rows, queries.len() > 1));
+        }
     }
     let wall_s = watch.seconds();
     let rows_per_s = sum.rows_in as f64 / wall_s.max(1e-9);
@@ -48,10 +40,43 @@ pub fn lines(queries: &[Query], watch: Stopwatch) -> String {
          rows_per_s={rows_per_s:.0}\n",
         sum.intervals, sum.rows_in, sum.rows_out, sum.late, sum.late_partial, sum.bad, sum.null_time
     ));
-    text.push_str(&advice(&sum));
-    text.push_str(order(&sum));
+    let by_source = worst(queries.iter().flat_map(Query::late_counts));
+    by_source.iter().for_each(|of| text.push_str(&advice(of)));
+    by_source.iter().for_each(|of| text.push_str(&order(of)));
     text.push_str(&jump(&sum));
     text
+}
+
+/// A line about the rows that a query has left out.
+fn late(query: &str, rows: u64, is_named: bool) -> String {
+    let were = if rows == 1 { "row was" } else { "rows were" };
+    let of = if is_named {
+        format!(" of `{query}`")
+    } else {
+        String::new()
+    };
+    format!(
+        "late: {rows} {were} left out{of}, as all their windows had closed; a larger delay in WATERMARK FOR … keeps \
+         windows open longer; SELECT * FROM late_rows('{query}') shows them\n"
+    )
+}
+
+/// Per source, that of the query for which most of its rows were late, with the delay that is enough for all.
+fn worst(all: impl Iterator<Item = LateRows>) -> Vec<LateRows> {
+    let mut by_source: Vec<LateRows> = Vec::new();
+    for of in all {
+        match by_source.iter_mut().find(|known| known.source == of.source) {
+            None => by_source.push(of),
+            Some(known) => {
+                let delay_ns = known.delay_ns.max(of.delay_ns);
+                if known.late < of.late {
+                    *known = of;
+                }
+                known.delay_ns = delay_ns;
+            }
+        }
+    }
+    by_source
 }
 
 /// A line about an event time that has closed every window up to some day in the future.
@@ -70,26 +95,28 @@ fn jump(sum: &Summary) -> String {
 const LATE_ROWS_MIN: u64 = 100;
 const LATE_PER_CENT_MIN: u64 = 1;
 
-/// A line that says which delay would have taken in the late rows, when they are many.
-fn advice(sum: &Summary) -> String {
-    if sum.late < LATE_ROWS_MIN || sum.late * 100 <= sum.rows_in * LATE_PER_CENT_MIN {
+/// A line that says which delay would have taken in the late rows of a source, when they are many.
+fn advice(of: &LateRows) -> String {
+    if of.late < LATE_ROWS_MIN || of.late * 100 <= of.of_rows * LATE_PER_CENT_MIN {
         return String::new();
     }
-    let per_cent = (sum.late * 100).div_ceil(sum.rows_in.max(1));
+    let per_cent = (of.late * 100).div_ceil(of.of_rows.max(1));
     format!(
-        "warning: {per_cent} % of the rows were late; WATERMARK FOR … - {} would have taken them in\n",
-        round_up(sum.late_delay_ns)
+        "warning: {per_cent} % of the rows of `{}` were late; WATERMARK FOR … - {} would have taken them in\n",
+        of.source,
+        round_up(of.delay_ns)
     )
 }
 
 /// A line about files whose names are not in the order of their rows.
-fn order(sum: &Summary) -> &'static str {
-    match sum.late_in_order {
-        0 => "",
-        _ => {
-            "warning: rows of files that are read in the order of their names were late; with splits = 'file' each file \
-             is judged by its own rows\n"
-        }
+fn order(of: &LateRows) -> String {
+    match of.in_order {
+        false => String::new(),
+        true => format!(
+            "warning: rows of `{}`, whose files are read in the order of their names, were late; with splits = 'file' \
+             each file is judged by its own rows\n",
+            of.source
+        ),
     }
 }
 
@@ -143,17 +170,33 @@ mod tests {
 
     #[test]
     fn few_late_rows_need_no_advice() {
-        let sum = |late, rows_in| Summary {
+        let of = |late, of_rows| LateRows {
+            source: "clicks".to_string(),
             late,
-            rows_in,
-            late_delay_ns: 25_000_000_000,
-            ..Summary::default()
+            of_rows,
+            delay_ns: 25_000_000_000,
+            ..LateRows::default()
         };
-        assert_eq!(advice(&sum(99, 100)), "");
-        assert_eq!(advice(&sum(100, 10_000)), "");
+        assert_eq!(advice(&of(99, 100)), "");
+        assert_eq!(advice(&of(100, 10_000)), "");
         assert_eq!(
-            advice(&sum(120, 1_000)),
-            "warning: 12 % of the rows were late; WATERMARK FOR … - INTERVAL '30' SECOND would have taken them in\n"
+            advice(&of(120, 1_000)),
+            "warning: 12 % of the rows of `clicks` were late; WATERMARK FOR … - INTERVAL '30' SECOND would have taken \
+             them in\n"
         );
+    }
+
+    #[test]
+    fn a_source_is_told_of_once() {
+        let of = |query: &str, source: &str, late, delay_ns| LateRows {
+            query: query.to_string(),
+            source: source.to_string(),
+            late,
+            delay_ns,
+            ..LateRows::default()
+        };
+        let all = [of("a", "x", 2, 9), of("b", "x", 5, 1), of("b", "y", 1, 1)];
+        let found = worst(all.into_iter());
+        assert_eq!(found, [of("b", "x", 5, 9), of("b", "y", 1, 1)]);
     }
 }

@@ -320,6 +320,7 @@ impl SplitReader for MemoryReader {
             bad: Vec::new(),
             watermark_ns: None,
             passed: None,
+            text: None,
         };
         self.block += 1;
         Ok(Next::Chunk(chunk))

@@ -25,7 +25,7 @@ use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::CsvFormat;
 use crate::formats::table::format_of;
-pub use crate::formats::{BadRecord, Pruning};
+pub use crate::formats::{BadRecord, BlockText, Pruning};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub struct Chunk {
     /// Rows were left out before the first row of this chunk: the greatest value that they have in the column of
     /// [`Pruning::greatest_of`].
     pub passed: Option<i64>,
+    /// What the block was decoded from, where that is known and asked for (`max_future_skew`).
+    pub text: Option<Arc<BlockText>>,
 }
 
 /// What a reader has for the driver now.

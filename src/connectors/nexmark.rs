@@ -14,9 +14,9 @@ mod sequence;
 mod tests;
 
 use super::blocks::{Made, MakeBlock};
-use super::{Chunk, Connector, Offset, Source, Workers};
+use super::{Chunk, Connector, Fault, Offset, Source, Subject, Workers};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Diagnostic, Error, Kind, Result};
 use columns::Table;
 use datafusion::arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -76,9 +76,24 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open),
     sink: None,
-    check: None,
+    check: Some(check),
     ends: |table| table.options.contains_key("events"),
 };
+
+fn check(table: &TableSpec) -> Vec<Fault> {
+    let values = [
+        ("rate", at_least_one(table, "rate")),
+        ("base_time", base_time_ms(table)),
+        ("out_of_order", at_least_one(table, "out_of_order")),
+    ];
+    let fault = |(name, value): (&str, Result<u64>)| {
+        value.err().map(|error| Fault {
+            subject: Subject::Value(name.to_string()),
+            diagnostic: Diagnostic::error("option_value", error.message),
+        })
+    };
+    values.into_iter().filter_map(fault).collect()
+}
 
 fn infer(table: &TableSpec) -> Result<SchemaRef> {
     Ok(Table::of_type(table.option(&SPEC, "type"))?.schema())
@@ -138,6 +153,7 @@ impl MakeBlock for Maker {
             bad: Vec::new(),
             watermark_ns: None,
             passed: None,
+            text: None,
         })
     }
 
@@ -164,19 +180,16 @@ fn count(table: &TableSpec, name: &str) -> Result<Option<u64>> {
 fn at_least_one(table: &TableSpec, name: &str) -> Result<u64> {
     match count(table, name)? {
         Some(number) if number > 0 => Ok(number),
-        _ => {
-            let message = format!("option `{name}` of `{}` must be at least 1", table.name);
-            Err(Error::new(Kind::Sql, message))
-        }
+        _ => Err(Error::new(Kind::Sql, format!("the option `{name}` must be at least 1"))),
     }
 }
 
 fn base_time_ms(table: &TableSpec) -> Result<u64> {
     let text = table.option(&SPEC, "base_time").unwrap_or_default();
     let wrong = |why: &str| {
-        let message = format!("option `base_time` of `{}`: `{text}` {why}", table.name);
+        let message = format!("the option `base_time` takes {why}, not `{text}`");
         Error::new(Kind::Sql, message)
     };
-    let ns = string_to_timestamp_nanos(text).map_err(|_| wrong("is not a time such as 2015-07-15T00:00:00Z"))?;
-    u64::try_from(ns / 1_000_000).map_err(|_| wrong("is before 1970"))
+    let ns = string_to_timestamp_nanos(text).map_err(|_| wrong("a time such as 2015-07-15T00:00:00Z"))?;
+    u64::try_from(ns / 1_000_000).map_err(|_| wrong("a time since 1970"))
 }

@@ -111,6 +111,7 @@ impl Held {
             bad: Vec::new(),
             watermark_ns: None,
             passed: None,
+            text: None,
         };
         self.given = end;
         part

@@ -318,6 +318,7 @@ impl SplitReader for PushReader {
             bad: Vec::new(),
             watermark_ns: sent.watermark_ns,
             passed: None,
+            text: None,
         }))
     }
 

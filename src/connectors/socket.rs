@@ -42,7 +42,8 @@ static SPEC: ConnectorSpec = ConnectorSpec {
             OptionKind::Bool,
             Some("false"),
             "Reading: wait for connections, each a split, instead of making one",
-        ),
+        )
+        .reading(),
         OptionSpec::new(
             "format",
             OptionKind::OneOf(&["json", "csv", "text"]),

@@ -1,6 +1,6 @@
 //! Event time as the intake reads it: watermarks, and rows that lie too far ahead of the clock (docs/time.md).
 
-use crate::connectors::BadRecord;
+use crate::connectors::{BadRecord, BlockText};
 use crate::dstream::record::NO_WATERMARK;
 use crate::dstream::table::{TableSpec, unit_ns};
 use crate::error::Result;
@@ -192,26 +192,50 @@ impl Skew {
         nullif(times, &future).map_or_else(|_| times.clone(), |times| times.as_primitive::<Int64Type>().clone())
     }
 
-    /// The rows that have a time in `all`, and none in `times`.
+    /// The rows that have a time in `all`, and none in `times`: each as it stands in its source, where that is text.
     pub fn future_rows(
         &self,
         batch: &RecordBatch,
         all: &Int64Array,
         times: &Int64Array,
+        origin: &Origin,
         clock_ns: i64,
     ) -> Vec<FutureRow> {
         if all.null_count() == times.null_count() {
             return Vec::new();
         }
+        let message = format!(
+            "column `{}` lies more than max_future_skew = '{}' ahead of the clock, which stands at {}",
+            self.column,
+            self.text,
+            instant(clock_ns)
+        );
         let is_future = |row: &usize| all.is_valid(*row) && times.is_null(*row);
-        let record = |row: usize| FutureRow {
-            row,
-            record: self.record(&batch.slice(row, 1), clock_ns),
+        let rows: Vec<usize> = (0..all.len()).filter(is_future).collect();
+        let first = usize::try_from(origin.first_row).unwrap_or(usize::MAX);
+        let records = match &origin.text {
+            Some(text) => text.bad_records(rows.iter().map(|row| first.saturating_add(*row)), &message),
+            None => rows
+                .iter()
+                .map(|row| origin.record(&batch.slice(*row, 1), &message))
+                .collect(),
         };
-        (0..all.len()).filter(is_future).map(record).collect()
+        let future = rows.into_iter().zip(records);
+        future.map(|(row, record)| FutureRow { row, record }).collect()
     }
+}
 
-    fn record(&self, row: &RecordBatch, clock_ns: i64) -> BadRecord {
+/// Where the rows of a slice come from.
+pub struct Origin<'a> {
+    pub split: &'a str,
+    pub text: Option<Arc<BlockText>>,
+    /// The place of the first row in its block.
+    pub first_row: u64,
+}
+
+impl Origin<'_> {
+    /// A row of a source that is no text, as JSON.
+    fn record(&self, row: &RecordBatch, message: &str) -> BadRecord {
         // A row that has no form in JSON is told of without its text.
         let json = Format::Json(JsonFormat::default());
         let written = Encoder::new(&json, row.schema(), Vec::new()).and_then(|mut encoder| {
@@ -220,17 +244,11 @@ impl Skew {
         });
         let mut bytes = written.unwrap_or_default();
         bytes.truncate(bytes.trim_ascii_end().len());
-        let message = format!(
-            "column `{}` lies more than max_future_skew = '{}' ahead of the clock, which stands at {}: {}",
-            self.column,
-            self.text,
-            instant(clock_ns),
-            String::from_utf8_lossy(&bytes)
-        );
         BadRecord {
+            split: self.split.into(),
             byte_offset: 0,
             line: 0,
-            message,
+            message: message.to_string(),
             bytes,
         }
     }

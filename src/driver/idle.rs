@@ -124,6 +124,12 @@ impl Idleness {
         self.queries.iter().filter_map(of).max().unwrap_or(NO_WATERMARK)
     }
 
+    /// For how long a query waits for a quiet split of a source; `None`: for ever.
+    pub fn timeout_ns(&self, output: usize, source: usize) -> Option<i64> {
+        let query = self.queries.iter().find(|query| query.output == output)?;
+        query.sources.get(&source)?.timeout_ns
+    }
+
     /// How a query sees a split: whether it is idle, and the floor of its watermark.
     pub fn stands(&self, output: usize, source: usize, split: u32) -> (bool, i64) {
         let query = self.queries.iter().find(|query| query.output == output);

@@ -1,7 +1,7 @@
 //! Taking rows from the splits of one source: what is there is cut into slices, and watermarks are counted.
 
-use super::event_time::Clockwork;
-use crate::connectors::{BadRecord, Bell, Chunk, Next, Offset, Source, Split, SplitReader};
+use super::event_time::{Clockwork, Origin};
+use crate::connectors::{BadRecord, Bell, BlockText, Chunk, Next, Offset, Source, Split, SplitReader};
 use crate::dstream::graph::SourceNode;
 use crate::dstream::record::{ENDED, NO_WATERMARK, Place, SliceRecord, SourceRecord, SplitRecord};
 use crate::error::{Error, Result};
@@ -79,6 +79,8 @@ pub struct TakenSlice {
     pub from: Offset,
     pub rows_before: u64,
     pub batch: RecordBatch,
+    /// As [`Chunk::text`].
+    text: Option<Arc<BlockText>>,
     pub watermark_before_ns: i64,
     pub watermarks: Option<Arc<Int64Array>>,
     watermark_after_ns: i64,
@@ -114,6 +116,11 @@ impl Intake {
 
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.source
+    }
+
+    /// The columns of the source that are read, ascending.
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
     }
 
     /// The declared delay of its watermark; 0 without one.
@@ -247,7 +254,7 @@ impl Intake {
         taken.bad.append(&mut chunk.bad);
         let rows = chunk.batch.num_rows().min(max_rows - taken.rows);
         let batch = chunk.batch.slice(0, rows);
-        let from = chunk.from;
+        let (from, text) = (chunk.from, chunk.text.clone());
         if rows < chunk.batch.num_rows() {
             chunk.batch = chunk.batch.slice(rows, chunk.batch.num_rows() - rows);
             chunk.from.row += rows as u64;
@@ -275,6 +282,7 @@ impl Intake {
             from,
             rows_before,
             batch,
+            text,
             watermark_before_ns: before,
             watermarks,
             watermark_after_ns: after,
@@ -310,6 +318,11 @@ impl Intake {
             watermark_ns: s.watermark_ns,
         };
         self.splits.iter().map(record).collect()
+    }
+
+    /// Its watermark, if no split of it is there to be read and some may appear.
+    pub fn awaits_split(&self) -> Option<i64> {
+        (self.more && self.splits.iter().all(|s| s.ended)).then_some(self.watermark_ns)
     }
 
     /// How every split stands now, for people.
@@ -351,12 +364,17 @@ impl Intake {
             }
             let all = time.times(&slice.batch)?;
             let times = skew.without_future(&all, time.unit, clock_ns);
-            let future = skew.future_rows(&slice.batch, &all, &times, clock_ns);
+            let origin = Origin {
+                split: &split.split.name,
+                text: slice.text.take(),
+                first_row: slice.from.row,
+            };
+            let future = skew.future_rows(&slice.batch, &all, &times, &origin, clock_ns);
             taken.rows -= future.len();
             if skew.fails
                 && let Some(first) = future.first()
             {
-                split.broken = Some(Error::data(format!("{}: {}", split.split.name, first.record.message)));
+                split.broken = Some(first.record.failure());
                 (split.chunk, split.ended) = (None, false);
                 broken_off.push(slice.split);
                 taken.rows -= slice.batch.num_rows() - first.row - future.len();

@@ -30,6 +30,7 @@ pub struct Parcel {
 pub enum News {
     /// Its reader wants no more.
     Enough,
+    /// It could not take what it was given, or its query has failed; what was given before is delivered.
     Failed(Error),
 }
 
@@ -56,8 +57,10 @@ struct State {
     waiting: VecDeque<(u64, usize)>,
     bytes: usize,
     news: Option<News>,
-    /// Nobody waits for it any more: what still waits is dropped.
+    /// It was cancelled: nobody is held back by what it has not delivered yet.
     abandoned: bool,
+    /// Its thread has delivered everything.
+    ended: bool,
 }
 
 impl Progress {
@@ -120,12 +123,18 @@ impl Lanes {
         Ok((lanes, tickets))
     }
 
-    /// Waits until everything is delivered, except for what nobody waits for. The tickets must have been told the end.
+    /// Waits until everything is delivered, except for what was cancelled. The tickets must have been told the end.
     pub fn join(&mut self) {
-        for (thread, outputs) in self.threads.drain(..) {
-            if outputs.iter().all(|progress| progress.lock().abandoned) {
-                continue;
-            }
+        let (left, waited): (Vec<_>, Vec<_>) = std::mem::take(&mut self.threads)
+            .into_iter()
+            .partition(|(_, outputs)| outputs.iter().all(|progress| progress.lock().abandoned));
+        self.threads = left;
+        Lanes { threads: waited }.join_all();
+    }
+
+    /// Waits for what was cancelled too.
+    pub fn join_all(&mut self) {
+        for (thread, _) in self.threads.drain(..) {
             // A thread catches its panics; one that broke off all the same has nothing more to deliver.
             let _ = thread.join();
         }
@@ -152,14 +161,16 @@ impl Ticket {
         self.tell(Message::Stop(why.map(Error::again)));
     }
 
-    /// What was sent and is not being delivered is dropped.
-    pub fn abandon(&self, why: Option<&Error>) {
-        let mut state = self.progress.lock();
-        state.abandoned = true;
-        state.waiting.clear();
-        state.bytes = 0;
-        drop(state);
-        self.stop(why);
+    /// The same, and nobody else waits for that.
+    pub fn abandon(&self) {
+        self.progress.lock().abandoned = true;
+        self.stop(None);
+    }
+
+    /// Whether something that was sent before it was abandoned is not delivered yet.
+    pub fn lingers(&self) -> bool {
+        let state = self.progress.lock();
+        state.abandoned && !state.ended
     }
 
     fn tell(&self, message: Message) {
@@ -172,9 +183,11 @@ impl Ticket {
         self.progress.lock().bytes
     }
 
-    /// The oldest interval that is not committed.
+    /// The oldest interval that is not committed, and that somebody waits for.
     pub fn oldest(&self) -> Option<u64> {
-        self.progress.lock().waiting.front().map(|(interval, _)| *interval)
+        let state = self.progress.lock();
+        let oldest = state.waiting.front().map(|(interval, _)| *interval);
+        oldest.filter(|_| !state.abandoned)
     }
 
     pub fn news(&self) -> Option<News> {
@@ -192,7 +205,6 @@ fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
             continue;
         };
         let ended = match message {
-            Message::Parcel(_) if progress.lock().abandoned => None,
             Message::Parcel(parcel) => match guarded(|| receiver.give(&parcel)) {
                 Ok(true) => None,
                 Ok(false) => {
@@ -207,18 +219,20 @@ fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
             Message::Finish => Some(guarded(|| receiver.finish()).err().map(News::Failed)),
             Message::Stop(why) => {
                 receiver.stop(why.as_ref());
-                Some(None)
+                Some(why.map(News::Failed))
             }
         };
         match ended {
             None => progress.delivered(),
             Some(news) => {
+                let progress = Arc::clone(progress);
+                // What a sink leaves undone it tidies up before anybody hears of the end.
+                stops.remove(&output);
                 let mut state = progress.lock();
                 state.waiting.clear();
                 state.bytes = 0;
                 state.news = news;
-                drop(state);
-                stops.remove(&output);
+                state.ended = true;
             }
         }
         ring();

@@ -7,16 +7,18 @@ use crate::dstream::record::SliceRecord;
 use crate::dstream::system::{dead_letter_fields, late_fields};
 use crate::dstream::table::unit_ns;
 use crate::error::Result;
-use crate::metrics::Metrics;
+use crate::metrics::{LateRows, Metrics};
 use crate::operators::fragment::failed;
 use crate::operators::{LateRow, Report};
 use crate::storage::Entry;
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array, make_array,
+    new_null_array,
 };
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
-use datafusion::arrow::datatypes::{DataType, Schema};
-use std::collections::{BTreeMap, VecDeque};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The newest late rows per query, and the newest bad records per source.
@@ -42,24 +44,16 @@ impl LateLog {
         }
     }
 
-    /// Counts what a task of the interval noticed, and keeps its late rows with all columns of the source. Gives them too,
-    /// all of them, in the order of reading.
-    pub fn count(
+    /// Keeps the late rows that a task of the interval noticed, with all columns of the source. Gives them too, all of
+    /// them, in the order of reading.
+    pub fn collect(
         &self,
         panes: &PanesNode,
         report: &Report,
         entry: &Entry,
         source: usize,
         intake: &Intake,
-        metrics: &Metrics,
     ) -> Result<Vec<RecordBatch>> {
-        metrics.late(report.late.len() as u64, report.late_partial, report.null_time);
-        if let Some(delay) = report.late.iter().map(|row| row.behind_ns).max() {
-            metrics.late_by(delay.saturating_add(intake.delay_ns()));
-        }
-        if intake.source().is_ordered() {
-            metrics.late_in_order(report.late.len() as u64);
-        }
         let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
         for row in &report.late {
@@ -121,12 +115,13 @@ impl LateLog {
         kept.drain(..excess);
     }
 
-    /// The kept bad records of a source: source, byte_offset, line, bytes, message.
+    /// The kept bad records of a source: source, split, byte_offset, line, bytes, message.
     pub fn dead_letters(&self, source: &str) -> Result<RecordBatch> {
         let bad = self.bad.lock().unwrap_or_else(PoisonError::into_inner);
         let records: Vec<&BadRecord> = bad.get(source).into_iter().flatten().collect();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(records.iter().map(|_| source))),
+            Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.split))),
             Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.byte_offset))),
             Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.line))),
             Arc::new(BinaryArray::from_iter_values(records.iter().map(|r| &r.bytes))),
@@ -136,10 +131,81 @@ impl LateLog {
     }
 }
 
-/// A slice's rows with every column of the source: the query may have read only a few of them.
+/// Counts what a task of a query noticed about the rows of one of its sources.
+pub fn count(metrics: &Metrics, graph: &Graph, panes: &PanesNode, report: &Report, source: usize, intake: &Intake) {
+    let late = report.late.len() as u64;
+    metrics.late(late, report.late_partial, report.null_time);
+    let behind_ns = report.late.iter().map(|row| row.behind_ns).max();
+    let (Some(behind_ns), Some(Op::Source(node))) = (behind_ns, graph.nodes.get(panes.source).map(|n| &n.op)) else {
+        return;
+    };
+    let rows = LateRows {
+        query: graph
+            .outputs
+            .get(panes.output)
+            .map(|output| output.name.clone())
+            .unwrap_or_default(),
+        source: node.table.name.clone(),
+        late,
+        of_rows: 0,
+        delay_ns: behind_ns.saturating_add(intake.delay_ns()).max(0) as u64,
+        in_order: intake.source().is_ordered(),
+    };
+    metrics.late_of(panes.output, source, rows);
+}
+
+/// The late rows of an interval that one query could notice twice, as it windows their source twice.
+#[derive(Default)]
+pub struct Noticed(HashSet<(usize, NodeId, usize, usize)>);
+
+impl Noticed {
+    /// What a task noticed, without the late rows that another node of its query has noticed before.
+    pub fn new_of<'a>(&mut self, graph: &Graph, panes: &PanesNode, report: &'a Report) -> Cow<'a, Report> {
+        let alike = |op: &Op| matches!(op, Op::Panes(p) if (p.output, p.source) == (panes.output, panes.source));
+        if report.late.is_empty() || graph.nodes.iter().filter(|node| alike(&node.op)).count() < 2 {
+            return Cow::Borrowed(report);
+        }
+        let is_new = |row: &&LateRow| self.0.insert((panes.output, panes.source, row.slice, row.row));
+        Cow::Owned(Report {
+            late: report.late.iter().filter(is_new).copied().collect(),
+            ..report.clone()
+        })
+    }
+}
+
+/// A slice's rows with every column of the source: the query may have read only a few of them. Where a column that it
+/// has not read makes records bad, other rows would come: then the columns that were not read are NULL.
 fn whole_rows(intake: &Intake, record: &SliceRecord) -> Result<RecordBatch> {
     let schema = intake.source().schema();
     let all: Vec<usize> = (0..schema.fields().len()).collect();
+    let used = intake.columns();
+    let whole = read_again(intake, record, &all);
+    if used == all {
+        return whole;
+    }
+    let read = read_again(intake, record, used)?;
+    if let Ok(whole) = whole
+        && whole.num_rows() == read.num_rows()
+        && used
+            .iter()
+            .zip(read.columns())
+            .all(|(at, column)| whole.column(*at) == column)
+    {
+        return Ok(whole);
+    }
+    let fields = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
+    let column = |(at, field): (usize, &Arc<Field>)| match used.iter().position(|u| *u == at) {
+        Some(place) => Arc::clone(read.column(place)),
+        None => new_null_array(field.data_type(), read.num_rows()),
+    };
+    let columns = schema.fields().iter().enumerate().map(column).collect();
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    RecordBatch::try_new(schema, columns).map_err(|e| failed(e.into()))
+}
+
+/// The rows of a slice with these columns.
+fn read_again(intake: &Intake, record: &SliceRecord, columns: &[usize]) -> Result<RecordBatch> {
+    let schema = intake.source().schema();
     let split = intake.split(record.split).ok_or_else(|| super::missing("a split"))?;
     let from = Offset {
         block: record.from.block,
@@ -149,8 +215,9 @@ fn whole_rows(intake: &Intake, record: &SliceRecord) -> Result<RecordBatch> {
         block: record.to.block,
         row: record.to.row,
     };
-    let batches = intake.source().reread(split, from, to, record.rows, &all)?;
-    concat_batches(&schema, &batches).map_err(|e| failed(e.into()))
+    let batches = intake.source().reread(split, from, to, record.rows, columns)?;
+    let schema = schema.project(columns).map_err(|e| failed(e.into()))?;
+    concat_batches(&Arc::new(schema), &batches).map_err(|e| failed(e.into()))
 }
 
 fn late_batch(batch: &RecordBatch, rows: &[&LateRow], panes: &PanesNode) -> Result<RecordBatch> {

@@ -30,7 +30,7 @@ use crate::tasks::Pool;
 use execute::Tasks;
 use idle::{Idleness, Judgement};
 use intake::{Intake, Reached, Taken, deal};
-use late::LateLog;
+use late::{LateLog, Noticed};
 use live::Live;
 use output::Outputs;
 use std::collections::VecDeque;
@@ -377,6 +377,7 @@ impl Program {
             let (Some(intake), Some(node)) = (self.intakes.get_mut(index), self.graph.sources.get(index)) else {
                 continue;
             };
+            self.metrics.read(index, taken.rows as u64);
             self.metrics.bad(taken.bad.len() as u64);
             self.late.keep_bad(&self.graph, *node, taken.bad);
             let watermark = intake.advance_watermark();
@@ -454,26 +455,27 @@ impl Program {
     /// Late rows and what else the tasks noticed, counted once per interval.
     fn count_late(&mut self, entry: &Entry) {
         let graph = Arc::clone(&self.graph);
+        let mut noticed = Noticed::default();
         for node in &graph.nodes {
             let Op::Panes(panes) = &node.op else { continue };
             if !self.live.needs(node.id) || !self.outputs.runs(panes.output) {
                 continue;
             }
-            if let Err(error) = self.count_late_of(node.id, panes, entry) {
+            if let Err(error) = self.count_late_of(node.id, panes, entry, &mut noticed) {
                 self.outputs.fail(panes.output, &Arc::new(error));
             }
         }
     }
 
-    fn count_late_of(&mut self, node: NodeId, panes: &PanesNode, entry: &Entry) -> Result<()> {
+    fn count_late_of(&mut self, node: NodeId, panes: &PanesNode, entry: &Entry, noticed: &mut Noticed) -> Result<()> {
         let source = self.graph.sources.iter().position(|s| *s == panes.source);
         for batch in self.all_batches(node, entry)? {
             let Some((source, intake)) = source.and_then(|s| self.intakes.get(s).map(|i| (s, i))) else {
                 continue;
             };
-            let late = self
-                .late
-                .count(panes, &batch.report, entry, source, intake, &self.metrics)?;
+            let report = noticed.new_of(&self.graph, panes, &batch.report);
+            late::count(&self.metrics, &self.graph, panes, &report, source, intake);
+            let late = self.late.collect(panes, &report, entry, source, intake)?;
             self.outputs.came_late(panes.output, late);
         }
         Ok(())

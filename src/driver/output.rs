@@ -8,7 +8,7 @@ use crate::operators::Batch;
 use crate::operators::fragment::failed;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where the rows of one query go.
@@ -113,6 +113,12 @@ pub struct Outputs {
     failed: BTreeMap<usize, Arc<Error>>,
     /// Some output has come to its end without having failed.
     some_ended: bool,
+}
+
+/// The outputs that were cancelled and still deliver what they had been given, after the end of their program.
+pub struct Lingering {
+    pub outputs: BTreeSet<usize>,
+    pub lanes: Lanes,
 }
 
 struct Delivered {
@@ -266,7 +272,11 @@ impl Outputs {
             changed |= !self.all[index].done;
             match news {
                 News::Failed(error) => self.note_failure(index, &Arc::new(error)),
-                News::Enough => self.some_ended = true,
+                News::Enough => {
+                    // Whoever wants no more does not miss what could not be made.
+                    self.failed.remove(&index);
+                    self.some_ended = true;
+                }
             }
             self.all[index].done = true;
         }
@@ -313,19 +323,34 @@ impl Outputs {
             }
         }
         self.lanes.join();
+        self.look();
     }
 
-    /// Stops one output, at once.
+    /// Once everything is stopped or finished: what is left of it.
+    pub fn lingering(self) -> Lingering {
+        let lingers = |d: &Delivered| matches!(&d.way, Way::Lane(ticket) if ticket.lingers());
+        let all = self.all.iter().enumerate();
+        Lingering {
+            outputs: all.filter(|(_, d)| lingers(d)).map(|(index, _)| index).collect(),
+            lanes: self.lanes,
+        }
+    }
+
+    /// Stops one output; what it has been given is delivered still.
     pub fn stop_one(&mut self, index: usize) {
         self.some_ended = true;
         self.end(index, None);
     }
 
-    /// Stops one output that cannot go on.
+    /// Stops one output that cannot go on. That is told when everything it has been given before is delivered.
     pub fn fail(&mut self, index: usize, why: &Arc<Error>) {
-        if self.runs(index) {
-            self.end(index, Some(why));
-            self.note_failure(index, why);
+        if !self.runs(index) {
+            return;
+        }
+        self.end(index, Some(why));
+        match self.all[index].way {
+            Way::AtOnce(_) => self.note_failure(index, why),
+            Way::Lane(_) => drop(self.failed.insert(index, Arc::clone(why))),
         }
     }
 
@@ -336,8 +361,7 @@ impl Outputs {
         delivered.done = true;
         match (&mut delivered.way, why) {
             (Way::AtOnce(receiver), _) => receiver.stop(why),
-            (Way::Lane(ticket), None) => ticket.abandon(None),
-            // What it has given before it failed stands.
+            (Way::Lane(ticket), None) => ticket.abandon(),
             (Way::Lane(ticket), Some(_)) => ticket.stop(why),
         }
     }

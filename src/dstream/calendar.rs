@@ -2,7 +2,7 @@
 //!
 //! A day is what lies between two midnights of the zone's clocks, 23 or 25 hours where they are put forward or back. A
 //! midnight that the clocks leave out is the moment at which they go on; of one that comes twice it is the first. A day
-//! that a zone left out altogether (Apia, 30 December 2011) is empty.
+//! that a zone left out altogether (Apia, 30 December 2011) is not counted: those behind it have a number less.
 
 use crate::dstream::table::unit_ns;
 use chrono::{DateTime, MappedLocalTime, Offset, TimeZone};
@@ -101,11 +101,40 @@ pub struct Calendar {
     pub unit: TimeUnit,
     /// How long after midnight, on the clocks of the zone, a period begins; in the unit, from 0 to a day.
     pub after_midnight: i64,
+    /// The day that the zone left out, by the number that it would have. There is one in a few zones of the Pacific.
+    left_out: Option<i64>,
 }
+
+/// Within these days, counted from 1970 on, one that a zone left out is looked for.
+const DAYS_KNOWN: i64 = 130 * 366;
+
+/// A zone that leaves out a day puts its clocks forward by about so much.
+const DATE_LINE_S: i64 = 20 * 3_600;
 
 const DAY_S: i64 = 86_400;
 
 impl Calendar {
+    pub fn new(zone: Zone, period: Period, unit: TimeUnit, after_midnight: i64) -> Calendar {
+        let mut calendar = Calendar {
+            zone,
+            period,
+            unit,
+            after_midnight,
+            left_out: None,
+        };
+        if period == Period::Day {
+            calendar.left_out = calendar.find_left_out();
+        }
+        calendar
+    }
+
+    fn find_left_out(&self) -> Option<i64> {
+        let ahead = |day: i64| self.zone.ahead_s(day * DAY_S);
+        let jumps = |day: &i64| ahead(day + 30) - ahead(*day) >= DATE_LINE_S;
+        let month = (0..DAYS_KNOWN).step_by(30).find(jumps)?;
+        (month - 1..month + 32).find(|day| self.begin(*day) == self.begin(day + 1))
+    }
+
     fn per_second(&self) -> i64 {
         1_000_000_000 / unit_ns(self.unit)
     }
@@ -113,6 +142,7 @@ impl Calendar {
     /// When the period of that number begins.
     pub fn begin(&self, number: i64) -> i64 {
         let day = match self.period {
+            Period::Day if self.left_out.is_some_and(|day| number >= day) => number + 1,
             Period::Day => number,
             Period::Month => first_of_month(number),
         };
@@ -133,6 +163,7 @@ impl Calendar {
         let local = i128::from(local_s) * i128::from(per) + i128::from(at.rem_euclid(per));
         let day = (local - i128::from(self.after_midnight)).div_euclid(i128::from(DAY_S) * i128::from(per)) as i64;
         let mut number = match self.period {
+            Period::Day if self.left_out.is_some_and(|left_out| day > left_out) => day - 1,
             Period::Day => day,
             Period::Month => month_of(day),
         };
@@ -176,12 +207,8 @@ mod tests {
     use super::*;
 
     fn days(zone: &str, after_midnight_s: i64) -> Calendar {
-        Calendar {
-            zone: Zone::named(zone).expect("a zone"),
-            period: Period::Day,
-            unit: TimeUnit::Second,
-            after_midnight: after_midnight_s,
-        }
+        let zone = Zone::named(zone).expect("a zone");
+        Calendar::new(zone, Period::Day, TimeUnit::Second, after_midnight_s)
     }
 
     fn at(text: &str) -> i64 {
@@ -247,6 +274,29 @@ mod tests {
         );
     }
 
+    /// Every day has rows of its own, and none has two numbers.
+    #[test]
+    fn days_that_a_zone_left_out_have_no_number() {
+        for (zone, time) in [
+            ("Pacific/Apia", "2011-12-29T12:00:00Z"),
+            ("Pacific/Fakaofo", "2011-12-29T12:00:00Z"),
+            ("Pacific/Kwajalein", "1993-08-20T14:00:00Z"),
+            ("Pacific/Kiritimati", "1994-12-30T12:00:00Z"),
+        ] {
+            let calendar = days(zone, 0);
+            assert!(calendar.left_out.is_some(), "{zone}");
+            let number = calendar.number(at(time));
+            for number in number - 40..number + 40 {
+                let (begin, end) = (calendar.begin(number), calendar.begin(number + 1));
+                assert_eq!((end - begin) / 3_600, 24, "{zone}");
+                assert_eq!((calendar.number(begin), calendar.number(end - 1)), (number, number));
+            }
+        }
+        // A day that begins at noon is cut short there, and not left out.
+        assert_eq!(days("Pacific/Apia", 12 * 3_600).left_out, None);
+        assert_eq!(days("Europe/Berlin", 0).left_out, None);
+    }
+
     #[test]
     fn every_time_lies_in_its_period() {
         for zone in [
@@ -259,10 +309,7 @@ mod tests {
         ] {
             for period in [Period::Day, Period::Month] {
                 for after_midnight in [0, 2 * 3_600 + 1_800, 23 * 3_600] {
-                    let calendar = Calendar {
-                        period,
-                        ..days(zone, after_midnight)
-                    };
+                    let calendar = Calendar::new(days(zone, 0).zone, period, TimeUnit::Second, after_midnight);
                     let mut last = i64::MIN;
                     for k in 0..40_000 {
                         let time = at("2009-01-01T00:00:00Z") + k * 13_007;

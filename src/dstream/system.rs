@@ -22,6 +22,7 @@ pub fn late_fields(unit: TimeUnit) -> Vec<Field> {
 pub fn dead_letter_fields() -> Vec<Field> {
     vec![
         Field::new("source", DataType::Utf8, false),
+        Field::new("split", DataType::Utf8, false),
         Field::new("byte_offset", DataType::UInt64, false),
         Field::new("line", DataType::UInt64, false),
         Field::new("bytes", DataType::Binary, false),
@@ -45,6 +46,7 @@ fn relation(function: &str, of: &str, fields: Vec<Field>) -> TableSpec {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
         nullable: true,
+        declared: false,
         computed: None,
     };
     TableSpec {

@@ -33,6 +33,8 @@ pub struct Column {
     pub name: String,
     pub data_type: DataType,
     pub nullable: bool,
+    /// The column list says so: a NULL where none may be is a bad record. What data says of itself holds anyway.
+    pub declared: bool,
     /// `c AS expr`: computed from the physical columns (an expression over [`TableSpec::physical_schema`]).
     pub computed: Option<Expr>,
 }
@@ -53,6 +55,7 @@ impl Column {
             name: field.name().clone(),
             data_type: field.data_type().clone(),
             nullable: field.is_nullable(),
+            declared: false,
             computed: None,
         }
     }
@@ -81,6 +84,20 @@ impl TableSpec {
             .iter()
             .filter_map(|key| physical.iter().position(|p| p == key))
             .collect()
+    }
+
+    /// The columns without which a record cannot be judged, as indices into [`TableSpec::physical_schema`]: those of the
+    /// primary key, and those declared NOT NULL.
+    pub fn judged_by(&self) -> Vec<usize> {
+        let key = self.physical_key();
+        let physical = self.columns.iter().filter(|c| c.computed.is_none()).enumerate();
+        let judges = |(at, column): &(usize, &Column)| key.contains(at) || column.declared && !column.nullable;
+        physical.filter(judges).map(|(at, _)| at).collect()
+    }
+
+    /// Whether rows may turn out to be bad when they have been decoded, so that their text is to be kept until then.
+    pub fn asks_for_text(&self) -> bool {
+        self.options.contains_key("max_future_skew")
     }
 
     /// The option's value, or the default that the connector's table gives.
@@ -132,6 +149,7 @@ pub static SOURCES: &[OptionSpec] = &[
         Some("fail"),
         "What a bad record does: end the query, be left out and counted, or go to dead_letters('table')",
     )
+    .reading()
     .elsewhere(&[
         "ignore_errors",
         "ignore-parse-errors",
@@ -144,7 +162,8 @@ pub static SOURCES: &[OptionSpec] = &[
         OptionKind::Duration,
         None,
         "A row whose event time lies further ahead of the clock than this is a bad record",
-    ),
+    )
+    .reading(),
 ];
 
 /// One option of `WITH (…)`.
@@ -155,6 +174,8 @@ pub struct OptionSpec {
     pub kind: OptionKind,
     pub default: Option<&'static str>,
     pub doc: &'static str,
+    /// It means nothing to who only writes.
+    pub reading: bool,
     /// The formats for which it means something; none: all.
     pub of: &'static [&'static str],
     /// What other systems call it: whoever writes that is told the name.
@@ -173,9 +194,15 @@ impl OptionSpec {
             kind,
             default,
             doc,
+            reading: false,
             of: &[],
             elsewhere: &[],
         }
+    }
+
+    /// The same for reading only.
+    pub const fn reading(self) -> OptionSpec {
+        OptionSpec { reading: true, ..self }
     }
 
     /// The same for some formats only.

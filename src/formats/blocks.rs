@@ -20,6 +20,8 @@ pub struct Block {
     /// The number of the first line, counted from 1.
     pub line: u64,
     pub bytes: Vec<u8>,
+    /// The stream ends behind it: its last record may be broken off.
+    pub is_last: bool,
 }
 
 impl Block {
@@ -73,10 +75,17 @@ impl Pending {
             offset: self.offset,
             line: self.line,
             bytes: std::mem::replace(&mut self.bytes, rest),
+            is_last: false,
         };
         self.offset = block.end();
         self.line += count_lines(&block.bytes) as u64;
         block
+    }
+
+    /// Gives out what is left at the end of the stream, if there is anything.
+    pub fn cut_last(&mut self) -> Option<Block> {
+        let block = self.cut(self.bytes.len());
+        (!block.bytes.is_empty()).then_some(Block { is_last: true, ..block })
     }
 }
 
@@ -164,7 +173,7 @@ impl BlockReader {
         self.pending.skip_mark()?;
         let window = self.block_bytes.min(self.pending.bytes.len());
         if self.input.is_none() && self.failed.is_none() && window == self.pending.bytes.len() {
-            return Ok((window > 0).then(|| self.pending.cut(window)));
+            return Ok(self.pending.cut_last());
         }
         let mut end = last_end(self.rule, &self.pending.bytes[..window]);
         if end.is_none() {
@@ -180,10 +189,7 @@ impl BlockReader {
                 self.pending.bytes.clear();
                 Err(failed)
             }
-            (None, None) => {
-                let rest = self.pending.bytes.len();
-                Ok((rest > 0).then(|| self.pending.cut(rest)))
-            }
+            (None, None) => Ok(self.pending.cut_last()),
         }
     }
 

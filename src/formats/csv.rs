@@ -1,6 +1,6 @@
 //! CSV records to columns.
 
-use super::records::{Rule, count_fields, count_lines, fit_fields};
+use super::records::{Rule, count_fields, count_lines, ends_in_quotes, fit_fields, is_in_order};
 use super::{CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, Scalar, StringArray};
@@ -124,13 +124,22 @@ impl CsvCodec {
         cast_with_options(&text, to, &options)
     }
 
+    /// Whether the quotes of a record are as they should be, and its fields as many.
+    pub fn is_in_order(&self, record: &[u8]) -> bool {
+        let width = (!self.format.ragged).then(|| self.file.fields().len());
+        is_in_order(&self.format.quoting(), record, width)
+    }
+
     /// Why a record is bad, in words.
     pub fn explain(&self, record: &[u8], required: &[usize]) -> String {
+        if ends_in_quotes(self.rule(), record) {
+            return "not a CSV record: a quote does not end".into();
+        }
         let expected = self.file.fields().len();
         let values = match fields(&self.format, record) {
             Ok(values) if values.len() == expected || self.format.ragged => values,
             Ok(values) => return format!("{} fields where {expected} belong", values.len()),
-            Err(_) => return "not a CSV record: a quote does not end".into(),
+            Err(_) => return "not a CSV record".into(),
         };
         for (i, wish) in self.columns.iter().enumerate() {
             let alone = CsvCodec {

@@ -1,9 +1,10 @@
 //! Blocks of text to rows, and the bad records among them.
 
+use super::block_text::{BlockText, without_end};
 use super::blocks::Block;
 use super::csv::CsvCodec;
 use super::json::JsonCodec;
-use super::records::{Rule, count_lines, line_length, records};
+use super::records::{Rule, count_lines, ends_in_quotes, first_line, records};
 use super::{Format, OnError, lines, shorten, thousands};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
@@ -17,11 +18,24 @@ use std::sync::Arc;
 /// A record that could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRecord {
+    /// Which stream it stands in, for people: the path of the file, `stdin`.
+    pub split: Arc<str>,
     pub byte_offset: u64,
     /// Counted from 1; 0 when the source has no lines.
     pub line: u64,
     pub message: String,
     pub bytes: Vec<u8>,
+}
+
+impl BadRecord {
+    /// What ends a query under `on_error = 'fail'`.
+    pub fn failure(&self) -> Error {
+        let place = match self.line {
+            0 => self.split.to_string(),
+            line => format!("{}:{line} (byte {})", self.split, thousands(self.byte_offset)),
+        };
+        Error::data(format!("{place}: {}: {}", self.message, shorten(&self.bytes)))
+    }
 }
 
 /// Which columns of a table are asked for.
@@ -33,6 +47,8 @@ pub struct Wanted {
     pub columns: Vec<usize>,
     /// Indices into `schema` that may not be NULL, though the type allows it (primary key).
     pub key: Vec<usize>,
+    /// The text of the rows is asked for too.
+    pub text: bool,
 }
 
 impl Wanted {
@@ -56,6 +72,8 @@ pub struct Decoded {
     pub bad: Vec<BadRecord>,
     /// The first bad record under `on_error = 'fail'`: `batch` holds the rows before it.
     pub stop: Option<Error>,
+    /// What the rows were decoded from, if that was asked for and they are text.
+    pub text: Option<Arc<BlockText>>,
 }
 
 /// Decodes blocks of one file or stream: at once when all is well, else record by record.
@@ -64,8 +82,9 @@ pub struct RowDecoder {
     schema: SchemaRef,
     required: Vec<usize>,
     on_error: OnError,
+    keeps_text: bool,
     /// For messages: the path, `stdin`.
-    source: String,
+    source: Arc<str>,
 }
 
 enum Codec {
@@ -83,7 +102,7 @@ impl RowDecoder {
         wanted: &Wanted,
         header: Option<&[u8]>,
         on_error: OnError,
-        source: impl Into<String>,
+        source: impl Into<Arc<str>>,
     ) -> Result<Self> {
         let source = source.into();
         let codec = match format {
@@ -104,6 +123,7 @@ impl RowDecoder {
             schema: wanted.projected(),
             required: wanted.required(),
             on_error,
+            keeps_text: wanted.text,
             source,
         })
     }
@@ -115,14 +135,24 @@ impl RowDecoder {
 
     /// The rows of a block, in order, and its bad records.
     pub fn decode_block(&self, block: &Block) -> Decoded {
-        match self.decode(&block.bytes) {
-            Ok(batch) => Decoded {
+        // Only the end of a stream can leave a quote open: every other block was cut outside quotes.
+        let is_open = block.is_last && ends_in_quotes(self.rule(), &block.bytes);
+        let whole = (!is_open).then(|| self.decode(&block.bytes));
+        let mut decoded = match whole {
+            Some(Ok(batch)) => Decoded {
                 batch,
                 bad: Vec::new(),
                 stop: None,
+                text: None,
             },
-            Err(_) => self.decode_piecewise(block),
+            _ => self.decode_piecewise(block),
+        };
+        if self.keeps_text {
+            let bad = decoded.bad.iter().map(|bad| bad.byte_offset).collect();
+            let text = BlockText::new(self.source.clone(), block.clone(), self.rule(), bad);
+            decoded.text = Some(Arc::new(text));
         }
+        decoded
     }
 
     /// All rows of some records, or the news that one of them is bad.
@@ -145,8 +175,16 @@ impl RowDecoder {
         let mut sorted = Sorted::default();
         let mut start = 0;
         loop {
-            let found = records(self.rule(), &block.bytes, start);
-            match self.sort(&block.bytes, &found, &mut sorted) {
+            let mut found = records(self.rule(), &block.bytes, start);
+            // A quote that does not close takes the decoder no further than to the end, as if all were well.
+            let open = found.pop_if(|last| ends_in_quotes(self.rule(), &block.bytes[last.clone()]));
+            let sort = |sorted: &mut Sorted| {
+                self.sort(&block.bytes, &found, sorted)?;
+                open.map_or(ControlFlow::Continue(()), |open| {
+                    self.put_aside(&block.bytes, open, sorted)
+                })
+            };
+            match sort(&mut sorted) {
                 ControlFlow::Continue(()) => break,
                 ControlFlow::Break(None) => break,
                 ControlFlow::Break(Some(resume)) => start = resume,
@@ -160,6 +198,7 @@ impl RowDecoder {
                 .map(|range| self.bad_record(block, range))
                 .collect(),
             stop: None,
+            text: None,
         };
         match concat_batches(&self.schema, &sorted.good) {
             Ok(batch) => decoded.batch = batch,
@@ -169,14 +208,13 @@ impl RowDecoder {
         }
         if self.on_error == OnError::Fail {
             let first = decoded.bad.drain(..).next();
-            decoded.stop = decoded.stop.or(first.map(|bad| self.failure(&bad)));
+            decoded.stop = decoded.stop.or(first.map(|bad| bad.failure()));
         }
         decoded
     }
 
-    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Breaks at the first
-    /// bad record when that is the end, and after the first line of a bad record of several lines, with the place to
-    /// go on: what looked like one record may be a lost quote and many good ones.
+    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Breaks as
+    /// [`RowDecoder::put_aside`] does.
     fn sort(&self, bytes: &[u8], found: &[Range<usize>], sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
         let (Some(first), Some(last)) = (found.first(), found.last()) else {
             return ControlFlow::Continue(());
@@ -188,18 +226,29 @@ impl RowDecoder {
                 self.sort(bytes, left, sorted)?;
                 self.sort(bytes, right, sorted)?;
             }
-            Err(_) => {
-                let line_end = first.start + line_length(&bytes[first.clone()]);
-                sorted.bad.push(first.start..line_end);
-                if self.on_error == OnError::Fail {
-                    return ControlFlow::Break(None);
-                }
-                if line_end < first.end {
-                    return ControlFlow::Break(Some(line_end));
-                }
-            }
+            Err(_) => return self.put_aside(bytes, first.clone(), sorted),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Puts a bad record aside. Of one of several lines whose quotes are not in order only the first line is bad: it may
+    /// be a lost quote and many good records. Breaks behind that line, with the place to go on; and at the first bad
+    /// record when that is the end.
+    fn put_aside(&self, bytes: &[u8], record: Range<usize>, sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
+        let is_one = match &self.codec {
+            Codec::Csv(csv) => csv.is_in_order(&bytes[record.clone()]),
+            _ => true,
+        };
+        let end = match is_one {
+            true => record.end,
+            false => record.start + first_line(&bytes[record.clone()]),
+        };
+        sorted.bad.push(record.start..end);
+        match (self.on_error, end < record.end) {
+            (OnError::Fail, _) => ControlFlow::Break(None),
+            (_, true) => ControlFlow::Break(Some(end)),
+            (_, false) => ControlFlow::Continue(()),
+        }
     }
 
     fn bad_record(&self, block: &Block, range: Range<usize>) -> BadRecord {
@@ -211,25 +260,19 @@ impl RowDecoder {
             (Ok(_), Codec::Text { .. }) => "the line cannot be read".into(),
         };
         BadRecord {
+            split: self.source.clone(),
             byte_offset: block.offset + range.start as u64,
             line: block.line + count_lines(&block.bytes[..range.start]) as u64,
             message,
-            bytes: record
-                .strip_suffix(b"\n")
-                .map_or(record, |r| r.strip_suffix(b"\r").unwrap_or(r))
-                .to_vec(),
+            bytes: without_end(record).to_vec(),
         }
-    }
-
-    fn failure(&self, bad: &BadRecord) -> Error {
-        let place = format!("{}:{} (byte {})", self.source, bad.line, thousands(bad.byte_offset));
-        Error::data(format!("{place}: {}: {}", bad.message, shorten(&bad.bytes)))
     }
 
     fn rule(&self) -> Rule {
         match &self.codec {
             Codec::Csv(csv) => csv.rule(),
-            _ => Rule::Lines,
+            Codec::Text { .. } => Rule::AllLines,
+            Codec::Json(_) => Rule::Lines,
         }
     }
 }

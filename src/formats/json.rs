@@ -2,6 +2,7 @@
 
 use super::json_text;
 use super::records::{Rule, count_lines, is_blank, line_length};
+use super::whole::WholeNumbers;
 use super::{JsonFormat, shorten, type_name};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef};
@@ -19,6 +20,8 @@ pub struct JsonCodec {
     /// The same as they are decoded: text where times have a form of their own.
     decoded: SchemaRef,
     format: JsonFormat,
+    /// The columns in which a fraction is a fault.
+    whole: Option<WholeNumbers>,
     /// Columns declared as text, in which an object or array counts as its JSON text.
     text_columns: Vec<String>,
     /// Such an object was seen: the next block tries that first. Changes the way, never the rows.
@@ -44,9 +47,11 @@ impl JsonCodec {
             Some(_) => f.clone().with_data_type(DataType::Utf8),
             None => f.clone(),
         };
+        let decoded = Schema::new(fields.iter().map(decoded).collect::<Vec<_>>());
         Ok(JsonCodec {
+            whole: WholeNumbers::of(&decoded),
             text_columns: fields.iter().filter(is_text).map(|f| f.name().clone()).collect(),
-            decoded: Arc::new(Schema::new(fields.iter().map(decoded).collect::<Vec<_>>())),
+            decoded: Arc::new(decoded),
             schema: Arc::new(Schema::new(fields)),
             format: format.clone(),
             nested_text: AtomicBool::new(false),
@@ -66,6 +71,9 @@ impl JsonCodec {
     }
 
     fn decode_objects(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+        if let Some(whole) = &self.whole {
+            whole.check(bytes)?;
+        }
         let nested = self.nested_text.load(Ordering::Relaxed);
         if !nested {
             match decode_lines(&self.decoded, bytes) {

@@ -38,6 +38,25 @@ pub fn fields(text: &[u8]) -> Option<Vec<RawField>> {
     Some(found)
 }
 
+/// The elements of the list that `text` begins with, in order; `None` when it is broken.
+pub fn elements(text: &[u8]) -> Option<Vec<Range<usize>>> {
+    let mut found = Vec::new();
+    let mut at = skip_space(text, 0);
+    if text.get(at) != Some(&b'[') {
+        return None;
+    }
+    at = skip_space(text, at + 1);
+    while text.get(at)? != &b']' {
+        let end = value_end(text, at)?;
+        found.push(at..end);
+        at = skip_space(text, end);
+        if text.get(at) == Some(&b',') {
+            at = skip_space(text, at + 1);
+        }
+    }
+    Some(found)
+}
+
 /// The lines with every object or array that stands in one of `columns` replaced by a string that holds its text;
 /// `None` when there is none. Broken lines are left as they are.
 pub fn quote_nested(bytes: &[u8], columns: &[String]) -> Option<Vec<u8>> {

@@ -24,7 +24,8 @@ pub fn check_columns(schema: &SchemaRef) -> Result<()> {
     }
 }
 
-/// The lines without their ends, as an array if it is `wanted`, and how many there are. Blank lines are left out.
+/// The lines without their ends, as an array if it is `wanted`, and how many there are. The end of the last
+/// line begins no other.
 pub fn decode(bytes: &[u8], wanted: bool) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
     let mut text = std::str::from_utf8(bytes).map_err(|e| ArrowError::ParseError(e.to_string()))?;
     let size = if wanted { bytes.len() } else { 0 };
@@ -33,12 +34,10 @@ pub fn decode(bytes: &[u8], wanted: bool) -> Result<(Vec<ArrayRef>, usize), Arro
     while !text.is_empty() {
         let (line, rest) = text.split_at(line_length(text.as_bytes()));
         text = rest;
-        let line = line.trim_end_matches(['\n', '\r']);
-        if !line.trim_ascii().is_empty() {
-            count += 1;
-            if wanted {
-                lines.append_value(line);
-            }
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        count += 1;
+        if wanted {
+            lines.append_value(line.strip_suffix('\r').unwrap_or(line));
         }
     }
     let columns = if wanted {

@@ -6,6 +6,7 @@
 //! Depends on the waist and the ground; knows no files, only readers and bytes. Start reading at [`RowDecoder`].
 
 pub mod arrow;
+mod block_text;
 mod blocks;
 mod csv;
 mod csv_write;
@@ -23,20 +24,20 @@ pub mod table;
 mod tests;
 mod times;
 mod typed;
+mod whole;
 mod words;
 mod write;
 
+pub use block_text::BlockText;
 pub use blocks::{Block, BlockReader, Bytes, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
 pub use infer::{infer_text, json_columns};
-pub use options::{
-    Compression, CsvFormat, Format, JsonFormat, OnError, bool_option, resolve_compression, resolve_format,
-};
+pub use options::{Compression, CsvFormat, Format, JsonFormat, OnError, Packing, bool_option, resolve_format};
 pub use prune::{Fate, Pruning};
 pub use records::{NO_QUOTE, Rule, Scan, count_lines, is_blank, last_end};
 pub use times::{TimeFormat, TimeFormats};
 pub use words::{shorten, thousands, type_name};
-pub use write::Encoder;
+pub use write::{Encoder, check_writable};
 
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;

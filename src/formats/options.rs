@@ -68,6 +68,7 @@ impl Format {
     pub fn rule(&self) -> Rule {
         match self {
             Format::Csv(csv) => csv.rule(),
+            Format::Text => Rule::AllLines,
             _ => Rule::Lines,
         }
     }
@@ -233,6 +234,38 @@ pub enum Compression {
     Zstd,
 }
 
+/// How the files of a table are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Each as its own suffix tells.
+    BySuffix,
+    /// All alike.
+    All(Compression),
+}
+
+impl Packing {
+    /// Errors: the option `compression` has a value that it cannot have.
+    pub fn of(spec: &TableSpec) -> Result<Packing> {
+        match text(spec, "compression").unwrap_or("auto") {
+            "auto" => Ok(Packing::BySuffix),
+            "none" => Ok(Packing::All(Compression::None)),
+            "gzip" => Ok(Packing::All(Compression::Gzip)),
+            "zstd" => Ok(Packing::All(Compression::Zstd)),
+            other => Err(unknown("compression", other, &["auto", "none", "gzip", "zstd"])),
+        }
+    }
+
+    /// How the file of that name is packed.
+    pub fn of_file(self, name: &str) -> Compression {
+        match self {
+            Packing::All(compression) => compression,
+            Packing::BySuffix if name.ends_with(".gz") => Compression::Gzip,
+            Packing::BySuffix if name.ends_with(".zst") => Compression::Zstd,
+            Packing::BySuffix => Compression::None,
+        }
+    }
+}
+
 /// What a record that cannot be decoded does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
@@ -272,20 +305,6 @@ pub fn resolve_format(spec: &TableSpec) -> Result<Format> {
                 path.unwrap_or(&spec.name)
             )),
         }),
-    }
-}
-
-/// The packing that the table names, else the one that the suffix of the path tells.
-///
-/// Errors: the option has a value that it cannot have.
-pub fn resolve_compression(spec: &TableSpec, path: &str) -> Result<Compression> {
-    match text(spec, "compression").unwrap_or("auto") {
-        "auto" if path.ends_with(".gz") => Ok(Compression::Gzip),
-        "auto" if path.ends_with(".zst") => Ok(Compression::Zstd),
-        "auto" | "none" => Ok(Compression::None),
-        "gzip" => Ok(Compression::Gzip),
-        "zstd" => Ok(Compression::Zstd),
-        other => Err(unknown("compression", other, &["auto", "none", "gzip", "zstd"])),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a record of a text ends, and its fields.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use std::ops::Range;
 
 /// What separates records.
@@ -8,6 +8,8 @@ use std::ops::Range;
 pub enum Rule {
     /// Every line feed.
     Lines,
+    /// The same, and an empty line is a record like any other.
+    AllLines,
     /// Line ends outside quotes.
     Quoted(Quoting),
 }
@@ -136,6 +138,43 @@ pub fn records(rule: Rule, bytes: &[u8], start: usize) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether the text is over before the last quote has closed. `bytes` begin with a record.
+pub fn ends_in_quotes(rule: Rule, bytes: &[u8]) -> bool {
+    let Rule::Quoted(quoting) = rule else {
+        return false;
+    };
+    if memchr(quoting.quote, bytes).is_none() {
+        return false;
+    }
+    let end = bytes
+        .iter()
+        .fold(State::RecordStart, |state, byte| state.after(*byte, &quoting));
+    matches!(end, State::InQuotes | State::Escaped)
+}
+
+/// Whether every quote of a CSV record closes right before a delimiter or the end, and it has so many fields.
+pub fn is_in_order(quoting: &Quoting, record: &[u8], width: Option<usize>) -> bool {
+    let mut state = State::RecordStart;
+    for &byte in record {
+        let before = state;
+        state = before.after(byte, quoting);
+        if before == State::AfterQuote && state == State::Plain {
+            return false;
+        }
+    }
+    let closed = !matches!(state, State::InQuotes | State::Escaped);
+    closed && width.is_none_or(|width| count_fields(quoting, record) == width)
+}
+
+/// How many bytes the first line of a CSV record has, its line end included: a carriage return alone is one too.
+pub fn first_line(record: &[u8]) -> usize {
+    match memchr2(b'\n', b'\r', record) {
+        None => record.len(),
+        Some(at) if record[at..].starts_with(b"\r\n") => at + 2,
+        Some(at) => at + 1,
+    }
+}
+
 /// How many fields a CSV record has.
 pub fn count_fields(quoting: &Quoting, record: &[u8]) -> usize {
     let mut state = State::RecordStart;
@@ -196,6 +235,7 @@ pub fn count_lines(bytes: &[u8]) -> usize {
 pub fn is_blank(rule: Rule, record: &[u8]) -> bool {
     match rule {
         Rule::Lines => record.iter().all(u8::is_ascii_whitespace),
+        Rule::AllLines => false,
         Rule::Quoted(quoting) => {
             let comment = quoting.comment.is_some() && record.first().copied() == quoting.comment;
             comment || record.iter().all(|b| matches!(b, b'\r' | b'\n'))

@@ -68,6 +68,7 @@ const RAGGED: OptionSpec = OptionSpec::new(
     Some("false"),
     "Reading: what a record lacks is NULL, and what it has too much is left out; false: such a record is bad",
 )
+.reading()
 .of(CSV)
 .elsewhere(&[
     "null_padding",

@@ -22,6 +22,7 @@ fn wanted(schema: &SchemaRef) -> Wanted {
         schema: schema.clone(),
         columns: (0..schema.fields().len()).collect(),
         key: vec![],
+        text: false,
     }
 }
 
@@ -198,6 +199,38 @@ fn a_lost_quote_costs_one_line() {
     let got = read(&csv(), &wanted(&columns), OnError::Skip, text.as_bytes(), 1 << 20);
     assert_eq!(got[..3], ["1|x", "3|x", "4|x"]);
     assert_eq!(got.len(), 4);
+}
+
+#[test]
+fn a_bad_record_of_several_lines_is_one() {
+    let columns = schema(&[("id", DataType::Int32), ("txt", DataType::Utf8)]);
+    let text = "id,txt\n1,a\nbad,\"first\n99,ghost\"\n3,c\n";
+    assert_eq!(
+        skip(&csv(), &columns, text),
+        ["1|a", "3|c", "3@11 column `id`: \"bad\" is no INT"]
+    );
+    // What follows the quote says that it is not the one that belongs to the first.
+    let text = "id,txt\nbad,\"first\n2,\"b\"\n3,c\n";
+    let lost = "2@7 not a CSV record: a quote does not end";
+    assert_eq!(skip(&csv(), &columns, text), ["2|b", "3|c", lost]);
+    // So do too many fields.
+    let text = "id,txt\nbad,\"first\n2,b\n3,\",c\n";
+    assert_eq!(skip(&csv(), &columns, text)[0], "2|b");
+}
+
+#[test]
+fn a_quote_that_does_not_end_costs_one_line() {
+    let columns = schema(&[("id", DataType::Int32), ("txt", DataType::Utf8)]);
+    for end in ["\n", ""] {
+        let text = format!("id,txt\n1,a\n2,\"unclosed\n3,c\n4,d{end}");
+        let bad = "3@11 not a CSV record: a quote does not end";
+        assert_eq!(skip(&csv(), &columns, &text), ["1|a", "3|c", "4|d", bad]);
+        let stops = read(&csv(), &wanted(&columns), OnError::Fail, text.as_bytes(), 1 << 20);
+        assert_eq!(stops[0], "1|a");
+        assert_eq!(stops.len(), 2);
+    }
+    let text = "id,txt\r1,a\r2,\"unclosed\r3,c\r";
+    assert_eq!(skip(&csv(), &columns, text)[..2], ["1|a", "3|c"]);
 }
 
 #[test]
@@ -388,7 +421,7 @@ fn blocks_depend_on_bytes_only() {
     let text: Vec<u8> = (0..500)
         .flat_map(|i| format!("{i},\"a\n{}\"\n", "x".repeat(i % 37)).into_bytes())
         .collect();
-    let blocks = |input: Box<dyn Read + Send>| {
+    let blocks = |input: Box<dyn Bytes>| {
         let mut reader = BlockReader::new(input, csv().rule()).with_block_bytes(100);
         let mut found = Vec::new();
         while let Some(block) = reader.next_block().unwrap() {
@@ -573,7 +606,7 @@ proptest! {
             };
             // A lost quote in CSV reaches as far as its block does.
             let small = sorted(5);
-            if format.rule() == Rule::Lines {
+            if !matches!(format.rule(), Rule::Quoted(_)) {
                 prop_assert_eq!(small, sorted(1 << 20));
             }
             read(&format, wanted, OnError::Fail, &text, 1 << 20);

@@ -17,7 +17,7 @@ pub struct Fit {
     schema: SchemaRef,
     required: Vec<usize>,
     on_error: OnError,
-    source: String,
+    source: Arc<str>,
 }
 
 impl Fit {
@@ -33,7 +33,7 @@ impl Fit {
             schema: wanted.projected(),
             required: wanted.required(),
             on_error,
-            source: source.to_string(),
+            source: source.into(),
         })
     }
 
@@ -58,6 +58,7 @@ impl Fit {
             batch: RecordBatch::new_empty(self.schema.clone()),
             bad: Vec::new(),
             stop: None,
+            text: None,
         }
     }
 
@@ -103,6 +104,7 @@ impl Fit {
                 batch: whole(columns, rows)?,
                 bad: Vec::new(),
                 stop: None,
+                text: None,
             });
         }
         let mut keep = BooleanArray::from(vec![true; rows]);
@@ -115,6 +117,7 @@ impl Fit {
                 .find(|&&i| columns[i].is_null(row))
                 .map_or("", |&i| self.schema.field(i).name());
             BadRecord {
+                split: self.source.clone(),
                 byte_offset: 0,
                 line: 0,
                 message: format!("{}: column `{column}` may not be NULL", place(row)),
@@ -130,7 +133,12 @@ impl Fit {
                 .map(|b| Error::data(format!("{}: {}", self.source, b.message)));
             let columns = columns.iter().map(|c| c.slice(0, before)).collect();
             let batch = whole(columns, before)?;
-            return Ok(Decoded { batch, bad, stop });
+            return Ok(Decoded {
+                batch,
+                bad,
+                stop,
+                text: None,
+            });
         }
         let nullable = |f: &Arc<Field>| f.as_ref().clone().with_nullable(true);
         let loose = Schema::new(self.schema.fields().iter().map(nullable).collect::<Vec<_>>());
@@ -141,6 +149,7 @@ impl Fit {
             batch: whole(kept.columns().to_vec(), rows)?,
             bad,
             stop: None,
+            text: None,
         })
     }
 }

@@ -4,7 +4,7 @@ use super::csv_write::CsvWriter;
 use super::{Format, TimeFormats, type_name};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::arrow::json;
@@ -30,9 +30,9 @@ impl<W: Write + Send> Encoder<W> {
     ///
     /// Errors: the format cannot be written; the bytes cannot be.
     pub fn new(format: &Format, schema: SchemaRef, output: W) -> Result<Self> {
+        check_writable(format, &schema)?;
         match format {
             Format::Json(format) => {
-                check_times(&format.times, &schema)?;
                 let mut builder = json::WriterBuilder::new()
                     .with_explicit_nulls(true)
                     .with_timestamp_format(RFC_3339.into())
@@ -48,7 +48,6 @@ impl<W: Write + Send> Encoder<W> {
                 Ok(Encoder::Json(builder.build(output)))
             }
             Format::Csv(format) => {
-                check_times(&format.times, &schema)?;
                 let mut writer = CsvWriter::new(format, output)?;
                 writer.begin(schema).map_err(refused)?;
                 Ok(Encoder::Csv(Box::new(writer)))
@@ -63,9 +62,7 @@ impl<W: Write + Send> Encoder<W> {
                     .map_err(|e| Error::refused("these columns cannot be written as Arrow").because(e))?;
                 Ok(Encoder::Arrow(Box::new(writer)))
             }
-            Format::Text => Err(Error::refused(
-                "format 'text' can only be read: write 'csv', 'json', 'parquet' or 'arrow'",
-            )),
+            Format::Text => Err(only_read()),
         }
     }
 
@@ -104,6 +101,66 @@ impl<W: Write + Send> Encoder<W> {
                 .into_inner()
                 .map_err(|e| Error::connector(format!("the output cannot be written: {e}")).because(e)),
         }
+    }
+}
+
+/// Refuses columns that a format cannot hold, before anything is written.
+pub fn check_writable(format: &Format, schema: &SchemaRef) -> Result<()> {
+    match format {
+        Format::Json(json) => check_times(&json.times, schema),
+        Format::Csv(csv) => {
+            check_times(&csv.times, schema)?;
+            schema.fields().iter().try_for_each(|field| check_flat(field))
+        }
+        Format::Parquet => schema.fields().iter().try_for_each(|field| check_spans(field)),
+        Format::Arrow => Ok(()),
+        Format::Text => Err(only_read()),
+    }
+}
+
+fn only_read() -> Error {
+    Error::refused("format 'text' can only be read: write 'csv', 'json', 'parquet' or 'arrow'")
+}
+
+/// A CSV has one value per field.
+fn check_flat(field: &Field) -> Result<()> {
+    let (name, data_type) = (field.name(), field.data_type());
+    let instead = match data_type {
+        DataType::Struct(inner) => {
+            let first = inner.first().map_or("field", |inner| inner.name());
+            format!("its fields, as in ({name}).{first}")
+        }
+        DataType::Map(_, _) => "one of its values".to_string(),
+        other if other.is_nested() => format!("array_to_string({name}, ' ') AS {name}"),
+        _ => return Ok(()),
+    };
+    Err(Error::refused(format!(
+        "column `{name}` is {}, and a field of CSV holds one value: write {instead}, or the format 'json'",
+        type_name(data_type)
+    )))
+}
+
+/// Parquet has no INTERVAL of months, days and nanoseconds.
+fn check_spans(field: &Field) -> Result<()> {
+    if !holds_span(field.data_type()) {
+        return Ok(());
+    }
+    let name = field.name();
+    Err(Error::refused(format!(
+        "column `{name}` is {}, and Parquet has no INTERVAL: write CAST({name} AS STRING) AS {name}, or the format 'arrow'",
+        type_name(field.data_type())
+    )))
+}
+
+fn holds_span(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(IntervalUnit::MonthDayNano) => true,
+        DataType::Struct(inner) => inner.iter().any(|field| holds_span(field.data_type())),
+        DataType::List(inner)
+        | DataType::LargeList(inner)
+        | DataType::FixedSizeList(inner, _)
+        | DataType::Map(inner, _) => holds_span(inner.data_type()),
+        _ => false,
     }
 }
 

@@ -3,7 +3,9 @@
 //! Owns: [`Metrics`] and [`Stopwatch`]. Guarantees: counting never waits, and answers never depend on it.
 //! Does **not** guarantee: a consistent cut over several counters. Depends on nothing. Start reading at [`Summary`].
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Measures durations, which answers never depend on.
@@ -37,9 +39,26 @@ pub struct Metrics {
     busy_us: AtomicU64,
     recomputed: AtomicU64,
     journal: AtomicU64,
-    late_delay_ns: AtomicU64,
-    late_in_order: AtomicU64,
     jump_ns: AtomicU64,
+    /// Rows that were read, by source.
+    read: Mutex<BTreeMap<usize, u64>>,
+    /// By query and source, whose names are in it.
+    late_of: Mutex<BTreeMap<(usize, usize), LateRows>>,
+}
+
+/// Rows of a source that came too late for a query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LateRows {
+    pub query: String,
+    pub source: String,
+    /// Late for all their windows.
+    pub late: u64,
+    /// Of so many that were read from the source.
+    pub of_rows: u64,
+    /// The delay in WATERMARK FOR that would have taken in every one of them, in nanoseconds.
+    pub delay_ns: u64,
+    /// The files of the source are read in the order of their names, as one split.
+    pub in_order: bool,
 }
 
 /// What `done: …` says.
@@ -64,10 +83,6 @@ pub struct Summary {
     pub state_rows: u64,
     /// Time spent inside intervals, in microseconds.
     pub busy_us: u64,
-    /// The delay in WATERMARK FOR that would have taken in every late row, in nanoseconds; 0 when none was late.
-    pub late_delay_ns: u64,
-    /// Late rows of files that are read in the order of their names, as one split.
-    pub late_in_order: u64,
     /// How far ahead of the clock event time has jumped from the present, in nanoseconds; 0 when it has not.
     pub jump_ns: u64,
 }
@@ -86,14 +101,33 @@ impl Metrics {
         self.null_time.fetch_add(null_time, Relaxed);
     }
 
-    /// With this delay a late row would have been in time.
-    pub fn late_by(&self, delay_ns: i64) {
-        self.late_delay_ns.fetch_max(delay_ns.max(0) as u64, Relaxed);
+    /// Rows of a source were read.
+    pub fn read(&self, source: usize, rows: u64) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        *read.entry(source).or_default() += rows;
     }
 
-    /// Some rows were late that come from files read as one split.
-    pub fn late_in_order(&self, rows: u64) {
-        self.late_in_order.fetch_add(rows, Relaxed);
+    /// Rows of a source came too late for a query. `rows` are those of one interval.
+    pub fn late_of(&self, query: usize, source: usize, rows: LateRows) {
+        let mut all = self.late_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let so_far = all.entry((query, source)).or_insert_with(|| LateRows {
+            late: 0,
+            ..rows.clone()
+        });
+        so_far.late += rows.late;
+        so_far.delay_ns = so_far.delay_ns.max(rows.delay_ns);
+    }
+
+    /// What came too late for a query, by source.
+    pub fn late_rows_of(&self, query: usize) -> Vec<LateRows> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let all = self.late_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_query = all.range((query, 0)..=(query, usize::MAX));
+        let rows = |((_, source), rows): (&(usize, usize), &LateRows)| LateRows {
+            of_rows: read.get(source).copied().unwrap_or_default(),
+            ..rows.clone()
+        };
+        of_query.map(rows).collect()
     }
 
     /// Event time has jumped so far ahead of the clock.
@@ -127,8 +161,6 @@ impl Metrics {
             journal: self.journal.load(Relaxed),
             state_rows,
             busy_us: self.busy_us.load(Relaxed),
-            late_delay_ns: self.late_delay_ns.load(Relaxed),
-            late_in_order: self.late_in_order.load(Relaxed),
             jump_ns: self.jump_ns.load(Relaxed),
         }
     }

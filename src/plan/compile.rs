@@ -46,19 +46,21 @@ impl QueryPlan {
 
     /// The columns of the result as its reader sees them.
     pub fn schema(&self) -> SchemaRef {
-        let planned = self.plan.schema().as_arrow();
-        if planned.fields().len() != self.titles.len() {
-            return Arc::new(planned.clone());
+        let planned = self.plan.schema().fields();
+        let titled = planned.len() == self.titles.len();
+        let mut names: Vec<String> = Vec::with_capacity(planned.len());
+        let mut fields = Vec::with_capacity(planned.len());
+        for (at, field) in planned.iter().enumerate() {
+            let title = self.titles.get(at).filter(|_| titled).and_then(Option::as_ref);
+            let title = title.unwrap_or(field.name());
+            // Two tables of a join may have a column of one name.
+            let again = (1..).map(|n| format!("{title}_{n}"));
+            let mut free = std::iter::once(title.clone()).chain(again);
+            let name = free.find(|name| !names.contains(name)).unwrap_or_default();
+            fields.push(field.as_ref().clone().with_name(&name));
+            names.push(name);
         }
-        let titled = planned
-            .fields()
-            .iter()
-            .zip(&self.titles)
-            .map(|(field, title)| match title {
-                Some(title) => field.as_ref().clone().with_name(title),
-                None => field.as_ref().clone(),
-            });
-        Arc::new(Schema::new(titled.collect::<Vec<_>>()))
+        Arc::new(Schema::new(fields))
     }
 }
 
@@ -223,6 +225,7 @@ impl Builder {
             return (0..table.spec.physical_schema().fields().len()).collect();
         }
         let mut used = self.used.columns.get(&table.spec.name).cloned().unwrap_or_default();
+        used.extend(table.spec.judged_by());
         if self.reads_time(table)
             && let Some(watermark) = table.spec.watermark
         {

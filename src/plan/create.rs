@@ -172,7 +172,8 @@ impl Creation<'_> {
                         .help(example),
                 );
             }
-            _ => {}
+            Some(spec) => wrong.extend(options::only_read(&create.options, spec)),
+            None => {}
         }
         match wrong.is_empty() {
             false => Err(wrong),
@@ -252,6 +253,7 @@ impl Creation<'_> {
                             name,
                             data_type,
                             nullable,
+                            declared: true,
                             computed: None,
                         });
                     }
@@ -262,6 +264,7 @@ impl Creation<'_> {
                             name,
                             data_type,
                             nullable: true,
+                            declared: true,
                             computed: Some(expr),
                         });
                     }

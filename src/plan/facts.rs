@@ -303,6 +303,14 @@ fn equal_windows(join: &Join, left: &Facts, right: &Facts) -> bool {
     join.on.iter().any(equal)
 }
 
+/// Why the inputs of a UNION ALL do not go together as a stream.
+fn union_reason(inputs: &[Facts]) -> &'static str {
+    match inputs.iter().any(|f| f.class == Class::Closed || f.assigned) {
+        true => "UNION ALL of windows with something else",
+        false => "UNION ALL of a stream with rows that do not change",
+    }
+}
+
 fn union_facts(inputs: &[Facts], width: usize) -> Facts {
     let column = |i: usize| {
         let first = inputs.first().map_or(Tag::Plain, |f| f.tags[i]);
@@ -318,7 +326,7 @@ fn union_facts(inputs: &[Facts], width: usize) -> Facts {
         None if inputs.iter().all(|f| f.class == Class::Static) => Class::Static,
         None if inputs.iter().all(|f| f.class == Class::Stream && !f.assigned) => Class::Stream,
         None if inputs.iter().all(|f| f.class == Class::Closed) && tags.iter().any(names_window) => Class::Closed,
-        None => Class::Batch("UNION ALL of windows with something else".into()),
+        None => Class::Batch(union_reason(inputs).into()),
     };
     Facts {
         class,

@@ -357,22 +357,38 @@ fn replaced(expr: Expr, input: &DFSchema, by: &[Expr], left: &DFSchema) -> Optio
     replaced.ok().map(|expr| expr.data).filter(|_| !foreign)
 }
 
-/// Refuses what is left of correlated subqueries after optimisation: they would fail in the middle of the stream.
-pub fn refuse_correlated(plan: &LogicalPlan) -> Result<()> {
-    let mut left_over = false;
+/// Refuses what is left of subqueries after optimisation and cannot be run: it would fail in the middle of the stream.
+pub fn refuse_left_over(plan: &LogicalPlan) -> Result<()> {
+    let (mut correlated, mut value) = (false, false);
     plan.apply_with_subqueries(|node| {
-        left_over |= matches!(node, LogicalPlan::Subquery(subquery) if !subquery.outer_ref_columns.is_empty());
+        correlated |= matches!(node, LogicalPlan::Subquery(subquery) if !subquery.outer_ref_columns.is_empty());
+        let nowhere_planned = matches!(node, LogicalPlan::Values(_) | LogicalPlan::Aggregate(_));
         node.apply_expressions(|expr| {
-            left_over |= expr.contains_outer();
+            correlated |= expr.contains_outer();
+            value |= expr.exists(|e| {
+                Ok(match e {
+                    Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => true,
+                    Expr::ScalarSubquery(_) => nowhere_planned,
+                    _ => false,
+                })
+            })?;
             Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
         })
     })?;
-    if !left_over {
+    if value && !correlated {
+        let message = "a subquery is not built yet as a value in this place";
+        let refusal = Refusal::new("not_yet", message);
+        return Err(refusal
+            .help("join with the query instead, or put the condition into WHERE")
+            .into());
+    }
+    if !correlated {
         return Ok(());
     }
     let message = "a subquery that looks at columns of the query around it is not built yet in this form";
     let refusal = Refusal::new("not_yet", message);
     Err(refusal
+        .help("join with the query instead: LEFT JOIN (SELECT key, … GROUP BY key) AS s ON s.key = t.key")
         .help("look into a list with array_has(list, value), or unnest it in FROM: CROSS JOIN UNNEST(list) AS t(x)")
         .into())
 }

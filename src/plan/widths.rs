@@ -206,12 +206,7 @@ impl Sizing<'_> {
     }
 
     fn in_calendar(&self, spec: WindowSpec, period: Period, after_midnight: i64) -> WindowSpec {
-        let calendar = Calendar {
-            zone: self.zone,
-            period,
-            unit: self.unit,
-            after_midnight,
-        };
+        let calendar = Calendar::new(self.zone, period, self.unit, after_midnight);
         spec.in_calendar(calendar).unwrap_or(spec)
     }
 

@@ -16,6 +16,9 @@ use std::any::TypeId;
 /// The function that stands for `t PARTITION BY k` as an argument: the table, then the keys.
 pub const PARTITION_BY: &str = "PARTITION BY";
 
+/// How tightly `->` and `->>` bind, between `*` (40) and `::` (50): `p ->> 'a' = 'x'` compares the field.
+const JSON_ACCESS: u8 = 45;
+
 /// GenericDialect as sqlparser and DataFusion know it, with the changes that the module names.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WaterwheelDialect;
@@ -61,8 +64,12 @@ impl Dialect for WaterwheelDialect {
         supports_comma_separated_trim supports_select_item_multi_column_alias
     }
 
-    /// `bid PARTITION BY k` as an argument of a window function binds like an operator, looser than all others.
+    /// `bid PARTITION BY k` as an argument of a window function binds like an operator, looser than all others. `->` and
+    /// `->>` bind tighter than all but `::`.
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        if matches!(parser.peek_token_ref().token, Token::Arrow | Token::LongArrow) {
+            return Some(Ok(JSON_ACCESS));
+        }
         let by = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(w) if w.keyword == Keyword::BY);
         (by && parser.peek_keyword(Keyword::PARTITION)).then_some(Ok(1))
     }

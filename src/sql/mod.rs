@@ -17,24 +17,28 @@ pub mod fields;
 pub mod from_first;
 pub mod grammar;
 pub mod group_window;
+pub mod json_output;
 mod keywords;
 mod options;
 mod parser;
+pub mod quantified;
 mod query;
 mod refuse;
 pub mod statement;
 #[cfg(test)]
 mod tests;
 mod tokens;
-pub mod twice;
 mod type_syntax;
 mod types;
+pub mod unnamed;
+mod unparsed;
 
 pub use dialect::WaterwheelDialect;
 pub use keywords::suggest_keyword;
 pub use parser::parse_script;
 pub use tokens::{Lines, is_complete, split};
 pub use types::plan_type;
+pub use unparsed::unparsed;
 
 /// What a piece of the parser gives: a value, or the one mistake that stopped it. Boxed: a diagnostic is large.
 type Parsed<T> = Result<T, Box<crate::error::Diagnostic>>;

@@ -400,6 +400,34 @@ fn late_rows_of_files_in_the_wrong_order_are_explained() {
 }
 
 #[test]
+fn warnings_of_late_rows_name_the_source_and_the_queries() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, late: usize| {
+        let path = directory.path().join(name);
+        let rows = "2026-01-01T00:00:01Z,1\n".repeat(late);
+        std::fs::write(&path, format!("ts,n\n2026-01-01T00:01:00Z,1\n{rows}")).expect("a file");
+        format!(
+            "CREATE SOURCE {name} (ts TIMESTAMP, n INT, WATERMARK FOR ts AS ts)
+             WITH (connector = 'file', path = '{}', format = 'csv');
+             CREATE SINK of_{name} WITH (connector = 'blackhole');",
+            path.display()
+        )
+    };
+    let insert = |name: &str| {
+        format!(
+            "INSERT INTO of_{name} SELECT window_end, sum(n) AS n FROM TUMBLE({name}, ts, INTERVAL '10 seconds') \
+             GROUP BY window_end;"
+        )
+    };
+    let sql = [file("many", 200), file("few", 3), insert("many"), insert("few")].concat();
+    let told = stderr(&waterwheel(&["-c", &sql], ""));
+    assert!(told.contains("late: 200 rows were left out of `of_many`, as"), "{told}");
+    assert!(told.contains("late: 3 rows were left out of `of_few`, as"), "{told}");
+    assert!(told.contains("100 % of the rows of `many` were late"), "{told}");
+    assert!(!told.contains("rows of `few` were late"), "{told}");
+}
+
+#[test]
 fn a_query_that_fails_leaves_the_others_of_its_script_running() {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = |name: &str| {
@@ -426,6 +454,37 @@ fn a_query_that_fails_leaves_the_others_of_its_script_running() {
     let written = std::fs::read_to_string(folder.path().join("one.csv")).expect("a file");
     assert_eq!(written.lines().count(), 9, "a header and eight rows: {written}");
     assert!(!folder.path().join("bad.csv").exists());
+}
+
+#[test]
+fn what_was_committed_before_a_failure_is_in_its_sink() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let numbers = folder.path().join("numbers.csv");
+    let rows: String = (0..100).map(|n| format!("{n}\n")).collect();
+    std::fs::write(&numbers, format!("id\n{rows}")).expect("a file");
+    for (name, limit) in [("each", ""), ("rolled", ", max_rows_per_file = '1000'")] {
+        let out = folder.path().join(name);
+        let sql = format!(
+            "SET max_rows_per_interval = 10;\n\
+             CREATE TABLE t (id INT) WITH (connector = 'file', path = '{}');\n\
+             CREATE SINK o WITH (connector = 'file', path = '{}', format = 'csv'{limit});\n\
+             INSERT INTO o SELECT 10 / (95 - id) AS x FROM t;\n",
+            numbers.display(),
+            out.display()
+        );
+        let ended = waterwheel(&["-c", &sql], "");
+        assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+        let parts = std::fs::read_dir(&out).expect("a folder").map(|part| {
+            let part = part.expect("a part").path();
+            let text = std::fs::read_to_string(&part).expect("a text");
+            assert!(
+                part.file_name()
+                    .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+            );
+            text.lines().count() - 1
+        });
+        assert_eq!(parts.sum::<usize>(), 90);
+    }
 }
 
 #[test]

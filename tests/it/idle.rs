@@ -120,6 +120,7 @@ async fn a_silent_source_holds_the_windows_until_its_time_out() {
             of("quiet", "quiet", None, Some(10))
         ]
     );
+    assert!(hints(&progress(&streams.engine).await)[1].2.ends_with("quiet for 30s"));
     streams.handles[0].close();
     streams.step(29).await;
     shown(&mut updates, &mut seen);
@@ -146,6 +147,52 @@ async fn a_silent_source_holds_the_windows_until_its_time_out() {
     }
     assert_eq!(seen, BTreeMap::from([(10, 4), (20, 1), (30, 2), (40, 1)]));
     assert_eq!(query.summary().late, 2, "02 of clicks, 03 of quiet");
+}
+
+/// Per row of SHOW PROGRESS: source, split, and the hint.
+fn hints(batch: &RecordBatch) -> Vec<(String, String, String)> {
+    let text = |name: &str| batch.column_by_name(name).expect("a column").as_string::<i32>().clone();
+    let (source, split, hint) = (text("source"), text("split"), text("hint"));
+    let words = |row| {
+        hint.is_valid(row)
+            .then(|| hint.value(row).to_string())
+            .unwrap_or_default()
+    };
+    let row = |row| (source.value(row).to_string(), split.value(row).to_string(), words(row));
+    (0..batch.num_rows()).map(row).collect()
+}
+
+#[tokio::test]
+async fn progress_says_what_would_help() {
+    let streams = streams([0, 0]).await;
+    let engine = &streams.engine;
+    engine
+        .execute(
+            "CREATE TABLE empty (n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);
+             CREATE TABLE plain (n BIGINT)",
+        )
+        .await
+        .expect("tables");
+    let text = COUNTS.replace("SELECT ts FROM quiet", "SELECT ts FROM empty");
+    let mut script = engine.script(&format!(
+        "CREATE TABLE c (e TIMESTAMP(3), n BIGINT); INSERT INTO c {text}; INSERT INTO plain SELECT n FROM quiet; \
+         CREATE TABLE d (e TIMESTAMP(3), n BIGINT); INSERT INTO d {COUNTS}"
+    ));
+    while let Some(outcome) = script.as_mut().expect("a script").next().await {
+        outcome.expect("a start");
+    }
+    streams.send(0, &[1, 25]).await;
+    streams.step(1).await;
+    let shown = hints(&progress(engine).await);
+    assert_eq!((shown[0].0.as_str(), shown[0].2.as_str()), ("clicks", ""));
+    assert_eq!((shown[1].0.as_str(), shown[1].1.as_str()), ("empty", "none"));
+    assert!(shown[1].2.contains("which no IDLE TIMEOUT passes over"), "{shown:?}");
+    assert_eq!(
+        (shown[2].0.as_str(), shown[2].2.as_str()),
+        ("quiet", ""),
+        "no windows wait"
+    );
+    assert!(shown[4].2.contains("IDLE TIMEOUT INTERVAL '10' SECOND"), "{shown:?}");
 }
 
 #[tokio::test]

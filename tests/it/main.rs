@@ -6,6 +6,7 @@ mod copy;
 mod docs;
 mod dstream;
 mod errors;
+mod files;
 mod hurt;
 mod idle;
 mod laws;

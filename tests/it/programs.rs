@@ -321,6 +321,52 @@ async fn a_slow_query_that_is_cancelled_holds_nobody_back() {
 }
 
 #[tokio::test]
+async fn a_query_that_is_cancelled_delivers_what_it_gave() {
+    let (engine, sent) = engine(&[]).await;
+    let (fast, behind) = (Seen::default(), Seen::default());
+    let (callback, called, let_on) = slow(&behind);
+    let together = engine.together().foreach(stream(&engine), callback);
+    let queries = together
+        .foreach(stream(&engine), note(&fast))
+        .start()
+        .await
+        .expect("a start");
+    sent.send(rows(&sent, 0..10)).await.expect("an open source");
+    called.recv().expect("a call");
+    sent.send(rows(&sent, 10..20)).await.expect("an open source");
+    until(|| seen(&fast).len() == 20).await;
+    queries[0].cancel();
+    sent.close();
+    queries[1].wait().await.expect("no failure");
+    assert!(queries[0].wait().now_or_never().is_none(), "it has not delivered all");
+    drop(let_on);
+    queries[0].wait().await.expect("no failure");
+    assert_eq!(seen(&behind), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_query_that_fails_delivers_what_it_gave_and_then_tells() {
+    let (engine, sent) = engine(&[]).await;
+    let (fast, behind) = (Seen::default(), Seen::default());
+    let (callback, called, let_on) = slow(&behind);
+    let failing = stream(&engine).map([(lit(100) / (lit(15) - col("n"))).alias("x")]);
+    let together = engine.together().foreach(failing.expect("a column"), callback);
+    let queries = together
+        .foreach(stream(&engine), note(&fast))
+        .start()
+        .await
+        .expect("a start");
+    sent.send(rows(&sent, 0..10)).await.expect("an open source");
+    called.recv().expect("a call");
+    sent.send(rows(&sent, 15..20)).await.expect("an open source");
+    until(|| seen(&fast).len() == 15).await;
+    assert!(queries[0].wait().now_or_never().is_none(), "it has not delivered all");
+    drop(let_on);
+    assert!(queries[0].wait().await.is_err());
+    assert_eq!(seen(&behind).len(), 10);
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_holds_nobody_back() {
     let (engine, sent) = engine(&[("max_lag_bytes", "1")]).await;
     let fast = Seen::default();

@@ -167,6 +167,7 @@ impl MakeBlock for Maker {
             bad: Vec::new(),
             watermark_ns: None,
             passed: None,
+            text: None,
         })
     }
 

@@ -21,6 +21,7 @@ fn table(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> TableSpec {
         name: name.to_string(),
         data_type: data_type.clone(),
         nullable: true,
+        declared: false,
         computed: None,
     };
     TableSpec {

@@ -7,6 +7,7 @@
 //! Depends on `tail` for lines, on `source` for files that are read as a whole. Start reading at [`FollowSource`].
 
 use super::bytes::KnownFile;
+use super::locate::agree;
 use super::paths::find_files;
 use super::source::FileSource;
 use super::tail::{Tail, TailReader};
@@ -25,6 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The files of a path, now and later.
 pub struct FollowSource {
     base: FileSource,
+    spec: TableSpec,
     shared: Arc<Shared>,
 }
 
@@ -83,7 +85,11 @@ impl FollowSource {
         });
         // Where there is no file to be opened yet, the first one has to be noticed.
         shared.watch(&mut shared.lock())?;
-        Ok(FollowSource { base, shared })
+        Ok(FollowSource {
+            base,
+            spec: spec.clone(),
+            shared,
+        })
     }
 }
 
@@ -128,7 +134,9 @@ impl Source for FollowSource {
         let Some(followed) = state.files.iter().find(|f| f.split == split.id) else {
             return Err(Error::internal(format!("{} is not followed", split.name)));
         };
-        if !self.base.is_plain_text() {
+        // A file that has come since the start may be of another kind.
+        agree(&self.spec, &[&state.files[0].name, &followed.name])?;
+        if !self.base.is_plain_text(&followed.name) {
             return Ok(self.base.whole(followed.file.clone(), columns, bell));
         }
         let Some(handle) = followed.file.handle()? else {

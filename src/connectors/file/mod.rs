@@ -5,10 +5,12 @@
 //! Does **not** guarantee: that files may be changed while they are read (it is noticed when one is replaced or cut).
 //! Depends on `formats`, `prefetch` and the ground. Start reading at [`CONNECTOR`].
 
+mod alone;
 mod batches;
 mod bytes;
 mod follow;
 mod groups;
+mod locate;
 mod partition;
 mod parts;
 mod paths;
@@ -25,8 +27,10 @@ use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::table::{READING, format_of};
 use crate::formats::{BlockReader, Format, arrow, bool_option, infer_text, parquet};
+use alone::{Alone, Held};
 use bytes::ParquetBytes;
 use datafusion::arrow::datatypes::SchemaRef;
+use std::path::Path;
 use std::sync::Arc;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
@@ -52,20 +56,22 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "compression",
             OptionKind::OneOf(&["auto", "none", "gzip", "zstd"]),
             Some("auto"),
-            "How the bytes are packed; auto goes by the suffix (.gz, .zst)",
+            "How the bytes are packed; auto goes by the suffix of each file (.gz, .zst)",
         ),
         OptionSpec::new(
             "splits",
             OptionKind::OneOf(&["file", "ordered"]),
             Some("file"),
             "file: each file has its own order; ordered: the files are one sequence, by name",
-        ),
+        )
+        .reading(),
         OptionSpec::new(
             "follow",
             OptionKind::Bool,
             Some("false"),
             "Go on reading as files grow and others appear; packed files, Parquet and Arrow must appear complete",
-        ),
+        )
+        .reading(),
         OptionSpec::new(
             "partition_by",
             OptionKind::Text,
@@ -137,12 +143,18 @@ fn check(table: &TableSpec) -> Vec<Fault> {
 }
 
 fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {
-    sink::open(spec, schema, bounded)
+    let held = spec
+        .options
+        .get("path")
+        .map(|path| Held::new(Path::new(path)))
+        .transpose()?;
+    let sink = sink::open(spec, schema, bounded)?;
+    Ok(Box::new(Alone { sink, held }))
 }
 
 /// The columns of the first file.
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
-    let (files, format, compression) = source::locate(spec)?;
+    let (files, format, packing) = locate::locate(spec)?;
     let Some(file) = files.first() else {
         let message = format!(
             "`{}` has no files yet that could tell its columns: declare them",
@@ -158,6 +170,6 @@ fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     if format == Format::Arrow {
         return arrow::columns(Box::new(file.read_from(0)), &file.name);
     }
-    let input = file.read(compression).map_err(unreadable)?;
+    let input = file.read(packing.of_file(&file.name)).map_err(unreadable)?;
     infer_text(&format, &mut BlockReader::new(input, format.rule()), &file.name)
 }

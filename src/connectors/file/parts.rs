@@ -1,7 +1,7 @@
 //! A directory of part files that appear whole.
 
 use super::partition::Partitioning;
-use super::sink::{Growing, Writing, already_there, publish, unwritable, within};
+use super::sink::{Growing, Staged, Writing, already_there, unwritable};
 use crate::connectors::Sink;
 use crate::error::Result;
 use datafusion::arrow::array::RecordBatch;
@@ -17,8 +17,8 @@ pub struct PartSink {
     pub partitioning: Partitioning,
     /// Parts of an earlier run, to be removed when the first new one is published.
     replaced: Vec<PathBuf>,
-    /// Staged files by interval, with their place.
-    prepared: BTreeMap<u64, Vec<(PathBuf, PathBuf)>>,
+    /// By interval.
+    prepared: BTreeMap<u64, Vec<Staged>>,
 }
 
 impl PartSink {
@@ -38,25 +38,19 @@ impl PartSink {
         })
     }
 
-    /// Begins a part of a folder, hidden beside its place: the file, where it is, and where it belongs.
-    pub fn begin(&self, folder: &str, name: &str) -> Result<(Growing, PathBuf, PathBuf)> {
-        let name = format!("part-{name}.{}", self.writing.suffix());
+    /// Begins a part of a folder, hidden beside its place.
+    pub fn begin(&self, folder: &str, name: &str) -> Result<Growing> {
         let directory = self.directory.join(folder);
         fs::create_dir_all(&directory).map_err(|e| unwritable(&directory, e))?;
-        let target = directory.join(&name);
-        let staged = directory.join(format!(".{name}.unfinished"));
-        Ok((self.writing.create(&staged)?, staged, target))
+        self.writing
+            .begin(&directory.join(format!("part-{name}.{}", self.writing.suffix())))
     }
 
     /// Writes the rows of one folder beside their place.
-    fn stage(&self, interval: u64, folder: &str, batches: &[RecordBatch]) -> Result<(PathBuf, PathBuf)> {
-        let (mut file, staged, target) = self.begin(folder, &format!("{interval:012}"))?;
-        batches
-            .iter()
-            .try_for_each(|batch| file.write(batch))
-            .map_err(|e| within(&target, e))?;
-        file.finish().map_err(|e| within(&target, e))?;
-        Ok((staged, target))
+    fn stage(&self, interval: u64, folder: &str, batches: &[RecordBatch]) -> Result<Staged> {
+        let mut file = self.begin(folder, &format!("{interval:012}"))?;
+        batches.iter().try_for_each(|batch| file.write(batch))?;
+        file.finish()
     }
 
     /// Removes what an earlier run left, once.
@@ -83,13 +77,11 @@ impl Sink for PartSink {
     fn commit(&mut self, interval: u64) -> Result<()> {
         self.remove_replaced()?;
         let prepared = self.prepared.remove(&interval).unwrap_or_default();
-        prepared.iter().try_for_each(|(staged, target)| publish(staged, target))
+        prepared.into_iter().try_for_each(Staged::publish)
     }
 
     fn abort(&mut self) -> Result<()> {
-        for (staged, _) in std::mem::take(&mut self.prepared).into_values().flatten() {
-            fs::remove_file(&staged).map_err(|e| unwritable(&staged, e))?;
-        }
+        self.prepared.clear();
         Ok(())
     }
 

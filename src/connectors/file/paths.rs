@@ -4,8 +4,8 @@ use super::bytes::KnownFile;
 use crate::error::{Error, Result, nearest};
 use std::path::{Path, PathBuf};
 
-/// The files of a path, sorted by name: one file, all files of a directory (hidden ones left out), or those that a
-/// glob matches.
+/// The files of a path, sorted by name: one file, all files of a directory, or those that a glob matches. Files that
+/// their writers hide, by a name that begins with `.` or `_`, are left out unless the path asks for them.
 ///
 /// Errors: there is none; the message names the nearest file.
 pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
@@ -53,19 +53,21 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
 
 fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     let paths = glob::glob(pattern).map_err(|e| Error::connector(format!("{pattern}: {}", e.msg)).because(e))?;
+    let asked_for = is_hidden(Path::new(pattern));
     let mut found = Vec::new();
     for path in paths {
         let path = path.map_err(|e| Error::connector(e.to_string()).because(e))?;
-        if path.is_file() && !is_hidden(&path) {
+        if path.is_file() && (asked_for || !is_hidden(&path)) {
             found.push(path);
         }
     }
     Ok(found)
 }
 
+/// Files of other programs' bookkeeping too: `_SUCCESS`, `_metadata`.
 fn is_hidden(path: &Path) -> bool {
     path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        .is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']))
 }
 
 fn no_such_file(path: &Path) -> Error {

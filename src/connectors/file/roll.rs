@@ -5,14 +5,13 @@
 //! query ends. A part is looked at when an interval commits, so one without new rows may stay open longer.
 
 use super::parts::PartSink;
-use super::sink::{Growing, publish, within};
+use super::sink::Growing;
 use crate::config::{parse_duration_ns, parse_size};
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// How many parts are open at once, as each is an open file: of more the oldest is closed, full or not.
 const OPEN_PARTS_MAX: usize = 100;
@@ -71,8 +70,6 @@ pub struct RollingSink {
 
 struct OpenPart {
     file: Growing,
-    staged: PathBuf,
-    target: PathBuf,
     rows: usize,
     since_ns: i64,
 }
@@ -80,12 +77,11 @@ struct OpenPart {
 impl OpenPart {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows();
-        self.file.write(batch).map_err(|e| within(&self.target, e))
+        self.file.write(batch)
     }
 
     fn publish(self) -> Result<()> {
-        self.file.finish().map_err(|e| within(&self.target, e))?;
-        publish(&self.staged, &self.target)
+        self.file.finish()?.publish()
     }
 }
 
@@ -154,11 +150,9 @@ impl RollingSink {
             number => format!("{interval:012}-{number}"),
         };
         *begun += 1;
-        let (file, staged, target) = self.parts.begin(folder, &name)?;
+        let file = self.parts.begin(folder, &name)?;
         let part = OpenPart {
             file,
-            staged,
-            target,
             rows: 0,
             since_ns: self.clock_ns,
         };

@@ -6,7 +6,7 @@ use super::roll::{Limits, RollingSink};
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::{Compression, Encoder, Format, bool_option, resolve_compression, resolve_format};
+use crate::formats::{Compression, Encoder, Format, Packing, bool_option, check_writable, resolve_format};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use flate2::write::GzEncoder;
@@ -33,14 +33,10 @@ pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dy
     let partitioning = Partitioning::new(columns, &schema)?;
     let writing = Writing {
         format: resolve_format(spec)?,
-        compression: resolve_compression(spec, path)?,
+        compression: Packing::of(spec)?.of_file(path),
         schema: partitioning.schema.clone(),
     };
-    if writing.format == Format::Text {
-        return Err(Error::refused(
-            "format 'text' can only be read: write 'csv', 'json', 'parquet' or 'arrow'",
-        ));
-    }
+    check_writable(&writing.format, &writing.schema)?;
     let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
     let limits = Limits::of(spec)?;
     if !is_file {
@@ -108,7 +104,10 @@ impl Writing {
         format!("{name}{packed}")
     }
 
-    pub fn create(&self, path: &Path) -> Result<Growing> {
+    /// Begins a file, hidden beside its place.
+    pub fn begin(&self, target: &Path) -> Result<Growing> {
+        let staged = Staged::beside(target);
+        let path = &staged.path;
         let bytes = Arc::new(AtomicU64::new(0));
         let counted = Counted {
             file: File::create(path).map_err(|e| unwritable(path, e))?,
@@ -125,24 +124,24 @@ impl Writing {
             }
         };
         Ok(Growing {
-            encoder: Encoder::new(&self.format, self.schema.clone(), packed)?,
-            path: path.to_path_buf(),
+            encoder: Encoder::new(&self.format, self.schema.clone(), packed).map_err(|e| within(target, e))?,
             bytes,
+            staged,
         })
     }
 }
 
-/// A file that is being written.
+/// A file that is being written. Dropped before its end, it is removed.
 pub struct Growing {
     encoder: Encoder<Packed>,
-    path: PathBuf,
     bytes: Arc<AtomicU64>,
+    staged: Staged,
 }
 
 impl Growing {
     /// Errors: a value has no form in the format, or the disk takes no more.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.encoder.write(batch)
+        self.encoder.write(batch).map_err(|e| within(&self.staged.target, e))
     }
 
     /// How long the file is, about: what waits to be written is counted as it is.
@@ -151,9 +150,51 @@ impl Growing {
     }
 
     /// Writes what is left and waits until it is on disk.
-    pub fn finish(self) -> Result<()> {
-        let packed = self.encoder.finish()?;
-        packed.finish().map_err(|e| unwritable(&self.path, e))
+    pub fn finish(self) -> Result<Staged> {
+        let packed = self.encoder.finish().map_err(|e| within(&self.staged.target, e))?;
+        packed.finish().map_err(|e| unwritable(&self.staged.target, e))?;
+        Ok(self.staged)
+    }
+}
+
+/// A file beside its place. It is removed, unless it is published.
+pub struct Staged {
+    path: PathBuf,
+    target: PathBuf,
+    published: bool,
+}
+
+impl Staged {
+    fn beside(target: &Path) -> Staged {
+        let name = target.file_name().map(|n| n.to_string_lossy().into_owned());
+        Staged {
+            path: target.with_file_name(format!(".{}.unfinished", name.unwrap_or_default())),
+            target: target.to_path_buf(),
+            published: false,
+        }
+    }
+
+    /// Puts the file, which is on disk already, into its place, and the news of it on disk.
+    pub fn publish(mut self) -> Result<()> {
+        fs::rename(&self.path, &self.target).map_err(|e| unwritable(&self.target, e))?;
+        self.published = true;
+        let directory = self.target.parent().filter(|p| !p.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        if cfg!(unix) {
+            File::open(directory)
+                .and_then(|d| d.sync_all())
+                .map_err(|e| unwritable(directory, e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.published {
+            // Nobody could act on a failure here: the file is hidden and overwritten by the next run.
+            fs::remove_file(&self.path).ok();
+        }
     }
 }
 
@@ -218,8 +259,7 @@ impl Write for Packed {
 /// One file, written beside its place and put there at the end.
 struct FileSink {
     target: PathBuf,
-    staged: PathBuf,
-    /// `None` once it is in its place.
+    /// `None` once it is in its place, or given up.
     file: Option<Growing>,
     /// What was prepared and not committed.
     prepared: BTreeMap<u64, Vec<RecordBatch>>,
@@ -227,18 +267,12 @@ struct FileSink {
 
 impl FileSink {
     fn open(target: &Path, writing: Writing) -> Result<Self> {
-        let name = target
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let staged = target.with_file_name(format!(".{name}.unfinished"));
         if let Some(directory) = target.parent().filter(|p| !p.as_os_str().is_empty()) {
             fs::create_dir_all(directory).map_err(|e| unwritable(directory, e))?;
         }
         Ok(FileSink {
-            file: Some(writing.create(&staged)?),
+            file: Some(writing.begin(target)?),
             target: target.to_path_buf(),
-            staged,
             prepared: BTreeMap::new(),
         })
     }
@@ -260,10 +294,7 @@ impl Sink for FileSink {
                 self.target.display()
             )));
         };
-        batches
-            .iter()
-            .try_for_each(|batch| file.write(batch))
-            .map_err(|e| within(&self.target, e))
+        batches.iter().try_for_each(|batch| file.write(batch))
     }
 
     fn abort(&mut self) -> Result<()> {
@@ -272,44 +303,18 @@ impl Sink for FileSink {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let Some(file) = self.file.take() else {
-            return Ok(());
-        };
-        file.finish().map_err(|e| within(&self.target, e))?;
-        publish(&self.staged, &self.target)
-    }
-}
-
-impl Drop for FileSink {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            // The query did not end well and nobody could act on a failure here: the file is hidden and overwritten
-            // by the next run.
-            fs::remove_file(&self.staged).ok();
+        match self.file.take() {
+            Some(file) => file.finish()?.publish(),
+            None => Ok(()),
         }
     }
-}
-
-/// Puts a staged file, which is on disk already, into its place, and the news of it on disk.
-pub fn publish(staged: &Path, target: &Path) -> Result<()> {
-    fs::rename(staged, target).map_err(|e| unwritable(target, e))?;
-    let directory = target
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if cfg!(unix) {
-        File::open(directory)
-            .and_then(|d| d.sync_all())
-            .map_err(|e| unwritable(directory, e))?;
-    }
-    Ok(())
 }
 
 pub fn unwritable(path: &Path, error: io::Error) -> Error {
     Error::connector(format!("{}: {error}", path.display())).because(error)
 }
 
-pub fn within(path: &Path, mut error: Error) -> Error {
+fn within(path: &Path, mut error: Error) -> Error {
     error.message = format!("{}: {}", path.display(), error.message);
     error
 }

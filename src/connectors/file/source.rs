@@ -3,15 +3,13 @@
 use super::batches::{self, ArrowLanes};
 use super::bytes::KnownFile;
 use super::groups::{self, GroupLanes};
-use super::paths::{files_now, find_files};
+use super::locate::{locate, path_of};
 use super::text::{self, TextLanes};
 use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::{
-    Compression, Decoded, Format, OnError, Pruning, Wanted, bool_option, resolve_compression, resolve_format,
-};
+use crate::formats::{Compression, Decoded, Format, OnError, Packing, Pruning, Wanted};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -43,7 +41,7 @@ fn unplace(offset: Offset) -> (usize, Offset) {
 /// How the files of a table are read for some columns.
 pub struct Reading {
     pub format: Format,
-    pub compression: Compression,
+    pub packing: Packing,
     pub on_error: OnError,
     pub wanted: Wanted,
     pub pruning: Option<Pruning>,
@@ -68,10 +66,11 @@ pub struct FileSource {
     ordered: bool,
     path: String,
     format: Format,
-    compression: Compression,
+    packing: Packing,
     on_error: OnError,
     schema: SchemaRef,
     key: Vec<usize>,
+    keeps_text: bool,
     pruning: Option<Pruning>,
     workers: Workers,
     allowance: Allowance,
@@ -88,16 +87,17 @@ impl FileSource {
             Some("ordered") => true,
             Some(other) => return Err(Error::refused(format!("splits = '{other}': it is file or ordered"))),
         };
-        let (files, format, compression) = locate(spec)?;
+        let (files, format, packing) = locate(spec)?;
         Ok(FileSource {
             files,
             ordered,
             path: path.to_string(),
             format,
-            compression,
+            packing,
             on_error: OnError::of(spec)?,
             schema: spec.physical_schema(),
             key: spec.physical_key(),
+            keeps_text: spec.asks_for_text(),
             pruning: None,
             workers: workers.clone(),
             allowance: Allowance::new(workers),
@@ -112,21 +112,22 @@ impl FileSource {
         &self.path
     }
 
-    /// Whether lines can be read while the file grows.
-    pub fn is_plain_text(&self) -> bool {
-        !self.format.is_binary() && self.compression == Compression::None
+    /// Whether the lines of the file of that name can be read while it grows.
+    pub fn is_plain_text(&self, name: &str) -> bool {
+        !self.format.is_binary() && self.packing.of_file(name) == Compression::None
     }
 
     /// How the files are read for some columns.
     pub fn reading(&self, columns: &[usize]) -> Reading {
         Reading {
             format: self.format.clone(),
-            compression: self.compression,
+            packing: self.packing,
             on_error: self.on_error,
             wanted: Wanted {
                 schema: self.schema.clone(),
                 columns: columns.to_vec(),
                 key: self.key.clone(),
+                text: self.keeps_text,
             },
             pruning: self.pruning.clone(),
         }
@@ -270,7 +271,7 @@ where
             Front::Ended => return Ok(Next::Ended),
         };
         let passed = piece.passed;
-        let Decoded { batch, bad, stop } = piece.decoded;
+        let Decoded { batch, bad, stop, text } = piece.decoded;
         self.stop = stop;
         if batch.num_rows() == 0
             && bad.is_empty()
@@ -285,30 +286,7 @@ where
             bad,
             watermark_ns: None,
             passed,
+            text,
         }))
     }
-}
-
-/// The files of a table, and how they are written. A directory or glob goes by the first file's suffix; when it is
-/// followed it may have none yet, and goes by what was declared.
-pub fn locate(spec: &TableSpec) -> Result<(Vec<KnownFile>, Format, Compression)> {
-    let path = path_of(spec)?;
-    let files = match bool_option(spec, "follow", false)? {
-        true => files_now(path)?,
-        false => find_files(path)?,
-    };
-    let first = files.first().map_or(path, |f| f.name.as_str());
-    let mut named = spec.clone();
-    named.options.insert("path".into(), first.to_string());
-    let format = resolve_format(&named)?;
-    let compression = match format {
-        _ if format.is_binary() => Compression::None,
-        _ => resolve_compression(spec, first)?,
-    };
-    Ok((files, format, compression))
-}
-
-fn path_of(spec: &TableSpec) -> Result<&str> {
-    let missing = || Error::refused(format!("`{}`: connector 'file' needs a path", spec.name));
-    spec.options.get("path").map(String::as_str).ok_or_else(missing)
 }

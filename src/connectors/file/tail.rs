@@ -109,13 +109,12 @@ impl Tail {
             return Ok(last);
         }
         let rule = self.reading.format.rule();
-        let end = if last {
-            Some(self.pending.bytes.len())
-        } else {
-            last_end(rule, &self.pending.bytes)
+        let block = match last {
+            true => self.pending.cut_last(),
+            false => last_end(rule, &self.pending.bytes).map(|end| self.pending.cut(end)),
         };
-        let block = match end {
-            Some(end) if end > 0 => self.pending.cut(end),
+        let block = match block {
+            Some(block) => block,
             _ if self.pending.bytes.len() > MAX_RECORD_BYTES => {
                 let message = format!("{}:{}: the line is longer than 256 MiB", self.name, self.pending.line);
                 return Err(Error::data(message));
@@ -125,7 +124,7 @@ impl Tail {
         let Some(decoder) = &self.decoder else {
             return Ok(last);
         };
-        let Decoded { batch, bad, stop } = decoder.decode_block(&block);
+        let Decoded { batch, bad, stop, text } = decoder.decode_block(&block);
         let chunk = Chunk {
             from: place(block.offset),
             to: place(block.end()),
@@ -133,6 +132,7 @@ impl Tail {
             bad,
             watermark_ns: None,
             passed: None,
+            text,
         };
         lock(&self.queue).items.push_back(Ok(chunk));
         stop.map_or(Ok(last), Err)

@@ -83,7 +83,9 @@ impl Lane for BlockLane {
 
 /// Opens a file before its first row: the header, if there is one, is taken off.
 fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<RowDecoder>)> {
-    let input = file.read(reading.compression).map_err(|e| unreadable(file, e))?;
+    let input = file
+        .read(reading.packing.of_file(&file.name))
+        .map_err(|e| unreadable(file, e))?;
     let mut blocks = BlockReader::new(input, reading.format.rule());
     let mut header = None;
     if reading.format.has_header() {
@@ -104,7 +106,7 @@ fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<Ro
 /// Errors: as when the file was read first.
 pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) -> Result<Vec<RecordBatch>> {
     let (mut blocks, decoder) = open_file(reading, file)?;
-    if reading.compression == Compression::None && from.block > 0 {
+    if reading.packing.of_file(&file.name) == Compression::None && from.block > 0 {
         blocks = BlockReader::resume(
             Box::new(PlainBytes(file.read_from(from.block))),
             reading.format.rule(),

@@ -37,6 +37,7 @@ fn table(options: &[(&str, &str)]) -> TableSpec {
             name: f.name().clone(),
             data_type: f.data_type().clone(),
             nullable: true,
+            declared: false,
             computed: None,
         };
         spec.columns = schema.fields().iter().map(column).collect();
@@ -153,7 +154,7 @@ fn wrong_declarations_are_told_apart() {
         "column `price` of `t` must be declared as BIGINT"
     );
     let options = [
-        ("rate", "0", "option `rate` of `t` must be at least 1"),
+        ("rate", "0", "the option `rate` must be at least 1"),
         (
             "out_of_order",
             "1906",
@@ -162,7 +163,7 @@ fn wrong_declarations_are_told_apart() {
         (
             "base_time",
             "soon",
-            "option `base_time` of `t`: `soon` is not a time such as 2015-07-15T00:00:00Z",
+            "the option `base_time` takes a time such as 2015-07-15T00:00:00Z, not `soon`",
         ),
     ];
     for (name, value, message) in options {

@@ -14,6 +14,7 @@ fn table() -> PushTable {
         name: name.to_string(),
         data_type,
         nullable,
+        declared: false,
         computed: None,
     };
     let spec = TableSpec {

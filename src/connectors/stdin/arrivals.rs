@@ -76,7 +76,8 @@ impl Arrivals {
     }
 
     fn rest(&mut self) -> Option<Block> {
-        (!self.pending.bytes.is_empty()).then(|| self.cut(self.pending.bytes.len()))
+        self.scanned = 0;
+        self.pending.cut_last()
     }
 
     fn cut(&mut self, end: usize) -> Block {

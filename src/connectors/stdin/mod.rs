@@ -163,6 +163,7 @@ pub struct Arriving {
     on_error: OnError,
     schema: SchemaRef,
     key: Vec<usize>,
+    keeps_text: bool,
 }
 
 impl Arriving {
@@ -173,6 +174,7 @@ impl Arriving {
             on_error: OnError::of(spec)?,
             schema: spec.physical_schema(),
             key: spec.physical_key(),
+            keeps_text: spec.asks_for_text(),
         })
     }
 
@@ -196,6 +198,7 @@ impl Arriving {
             schema: self.schema.clone(),
             columns: columns.to_vec(),
             key: self.key.clone(),
+            text: self.keeps_text,
         };
         let stream = Stream {
             name: name.to_string(),
@@ -247,7 +250,7 @@ impl Stream {
             name.as_str(),
         )?;
         while let Some(block) = self.arrivals.next_block().map_err(unreadable)? {
-            let Decoded { batch, bad, stop } = decoder.decode_block(&block);
+            let Decoded { batch, bad, stop, text } = decoder.decode_block(&block);
             let chunk = Chunk {
                 from: Offset {
                     block: block.offset,
@@ -261,6 +264,7 @@ impl Stream {
                 bad,
                 watermark_ns: None,
                 passed: None,
+                text,
             };
             if out.send(Ok(chunk)).is_err() {
                 return Ok(());

@@ -62,6 +62,7 @@ fn rows_appear_as_their_lines_arrive() {
         schema,
         columns: vec![0, 1],
         key: vec![],
+        text: false,
     };
     let stream = Stream {
         name: "stdin".to_string(),

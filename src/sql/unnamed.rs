@@ -1,11 +1,12 @@
-//! One expression twice in a SELECT: `SELECT random(), random()`. DataFusion wants names that differ, so the second is
-//! called `random()_1`, as in DuckDB. Columns that are named, or written as names, stay as they are.
+//! Columns without a name are called as they are written: `count(*)`, `a + 1`, and not what the planner makes of them.
+//! DataFusion wants names that differ, so the second `random()` of a SELECT is called `random()_1`, as in DuckDB. Columns
+//! that are named, or written as names, stay as they are.
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
-/// Names expressions that stand twice in one SELECT, wherever it stands.
-pub fn apart(query: &mut Query) {
+/// Names the expressions that have no name, wherever they stand.
+pub fn as_written(query: &mut Query) {
     let _: ControlFlow<()> = query.visit(&mut Selects);
 }
 
@@ -43,7 +44,7 @@ fn name(select: &mut Select) {
     }
 }
 
-/// Per column, the name of an expression that stood before.
+/// Per column, the name of an expression that has none.
 pub fn names(columns: &[SelectItem]) -> Vec<Option<String>> {
     let mut before: Vec<String> = Vec::new();
     let mut name = |item: &SelectItem| {
@@ -56,7 +57,10 @@ pub fn names(columns: &[SelectItem]) -> Vec<Option<String>> {
         let (written, bare) = (expr.to_string(), expr.to_string().to_lowercase());
         let times = before.iter().filter(|other| **other == bare).count();
         before.push(bare);
-        (times > 0).then(|| format!("{written}_{times}"))
+        Some(match times {
+            0 => written,
+            _ => format!("{written}_{times}"),
+        })
     };
     columns.iter().map(&mut name).collect()
 }

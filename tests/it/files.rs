@@ -1,0 +1,303 @@
+//! What stands in directories and files, as users have it: packed and plain, of several formats, with empty lines.
+
+use flate2::write::GzEncoder;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What the program gives as CSV without a header, what it says, and its exit code. `input` is its standard input.
+fn waterwheel_with(input: &[u8], sql: &str) -> (String, String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
+    command.args(["--format", "csv", "--no-header", "-c", sql]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    // A program that fails early does not read it.
+    pipe.write_all(input).ok();
+    drop(pipe);
+    let out = child.wait_with_output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&out.stdout), text(&out.stderr), out.status.code())
+}
+
+fn waterwheel(sql: &str) -> (String, String, Option<i32>) {
+    waterwheel_with(b"", sql)
+}
+
+/// The rows of a script that ends well.
+fn rows(sql: &str) -> String {
+    let (rows, said, code) = waterwheel(sql);
+    assert_eq!(code, Some(0), "{said}");
+    rows
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(text.as_bytes()).expect("packed");
+    packer.finish().expect("packed")
+}
+
+fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
+    std::fs::write(dir.join(name), bytes).expect("a file");
+}
+
+#[test]
+fn packed_and_plain_files_of_a_directory_are_each_read_as_they_are() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.log", "one\ntwo\n");
+    write(dir.path(), "b.log.gz", gzip("three\n"));
+    write(
+        dir.path(),
+        "c.log.zst",
+        zstd::encode_all(&b"four"[..], 1).expect("packed"),
+    );
+    let shown = dir.path().display();
+    let all = "one\ntwo\nthree\nfour\n";
+    assert_eq!(rows(&format!("SELECT line FROM '{shown}'")), all);
+    for (path, option) in [("", ""), ("/*.log*", ""), ("", ", splits = 'ordered'")] {
+        let declared = format!(
+            "CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{shown}{path}', on_error = 'skip'{option});"
+        );
+        assert_eq!(rows(&format!("{declared} SELECT line FROM t")), all, "{path}{option}");
+    }
+    let followed = format!("CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{shown}', follow = true);");
+    let mut found: Vec<String> = rows(&format!("{followed} SELECT line FROM t LIMIT 4"))
+        .lines()
+        .map(str::to_string)
+        .collect();
+    found.sort();
+    assert_eq!(found, ["four", "one", "three", "two"]);
+    // What is said of all of them holds for all.
+    let named = format!("CREATE SOURCE t WITH (connector = 'file', path = '{shown}', compression = 'gzip');");
+    let (_, said, code) = waterwheel(&format!("{named} SELECT line FROM t"));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains(".log"), "{said}");
+}
+
+#[test]
+fn files_of_several_formats_are_refused_unless_one_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", "n\n1\n");
+    write(dir.path(), "b.csv.gz", gzip("n\n2\n"));
+    write(dir.path(), "_SUCCESS", "");
+    write(dir.path(), "_metadata.txt", "hidden by its writer");
+    let shown = dir.path().display();
+    let sum = |path: &str| waterwheel(&format!("SELECT sum(n) FROM '{shown}{path}'"));
+    assert_eq!(sum("").0, "3\n");
+    for (name, suffix) in [("c.jsonl", ".jsonl"), ("README", "no suffix"), ("d.tsv", ".tsv")] {
+        write(dir.path(), name, "{\"n\":4}\n");
+        for path in ["", "/*"] {
+            let (_, said, code) = sum(path);
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains("not all of one format: "), "{said}");
+            assert!(said.contains(suffix) && said.contains(".csv"), "{said}");
+            assert!(said.contains(&format!("path = '{shown}/*.csv*'")), "{said}");
+        }
+        assert_eq!(sum("/*.csv*").0, "3\n");
+        let declared = "CREATE SOURCE t (line STRING) WITH (connector = 'file', format = 'text'";
+        let count = rows(&format!("{declared}, path = '{shown}'); SELECT count(*) FROM t"));
+        assert_eq!(count, "5\n");
+        std::fs::remove_file(dir.path().join(name)).expect("it is there");
+    }
+    // A name that is asked for is read.
+    assert_eq!(
+        rows(&format!("SELECT line FROM '{shown}/_*.txt'")),
+        "hidden by its writer\n"
+    );
+}
+
+#[test]
+fn a_followed_directory_gains_no_files_of_another_format() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", "n\n1\n");
+    write(dir.path(), "b.jsonl", "{\"n\":2}\n");
+    let sql = format!(
+        "CREATE SOURCE t (n BIGINT) WITH (connector = 'file', path = '{}', follow = true); SELECT n FROM t LIMIT 2",
+        dir.path().display()
+    );
+    let (_, said, code) = waterwheel(&sql);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains(".csv, .jsonl"), "{said}");
+}
+
+#[test]
+fn json_numbers_with_a_fraction_are_bad_where_whole_ones_belong() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let good = "{\"a\":1.0,\"at\":1704067200000,\"l\":[1,2.0],\"s\":{\"n\":1},\"d\":1.5}\n";
+    let bad = [
+        ("{\"a\":1.5}", "column `a`: 1.5 is no TINYINT"),
+        (
+            "{\"at\":1704067200000.5}",
+            "column `at`: 1704067200000.5 is no TIMESTAMP(3)",
+        ),
+        ("{\"l\":[1,2.5]}", "column `l`: [1,2.5] is no INT[]"),
+        ("{\"s\":{\"n\":15e-1}}", "is no STRUCT<n BIGINT>"),
+    ];
+    for (line, message) in bad {
+        write(dir.path(), "t.jsonl", format!("{good}{line}\n{good}"));
+        let table = |on_error: &str| {
+            format!(
+                "CREATE SOURCE t (a TINYINT, at TIMESTAMP(3), l INT[], s STRUCT<n BIGINT>, d DOUBLE)
+                 WITH (connector = 'file', path = '{}', on_error = '{on_error}');",
+                dir.path().join("t.jsonl").display()
+            )
+        };
+        let (_, said, code) = waterwheel(&format!("{} SELECT a, at, l[1], (s).n FROM t", table("fail")));
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("t.jsonl:2 (byte ") && said.contains(message), "{said}");
+        let sums = rows(&format!(
+            "{} SELECT count(at), sum(a), sum(d), max(l[2]), max((s).n) FROM t",
+            table("skip")
+        ));
+        assert_eq!(sums, "2,2,3.0,2,1\n", "{line}");
+    }
+}
+
+#[test]
+fn empty_lines_are_lines_of_text() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "a\n\n  \r\nb\r\n\r\n";
+    let all = "1,a\n0,\n2,  \n1,b\n0,\n";
+    let lines = "SELECT char_length(line), line FROM";
+    assert_eq!(
+        waterwheel_with(text.as_bytes(), &format!("{lines} stdin")).0,
+        all,
+        "undeclared"
+    );
+    let declared = "CREATE SOURCE t (line STRING) WITH (connector = 'stdin', format = 'text');";
+    assert_eq!(
+        waterwheel_with(text.as_bytes(), &format!("{declared} {lines} t")).0,
+        all
+    );
+    write(dir.path(), "t.log", text);
+    assert_eq!(rows(&format!("{lines} '{}'", dir.path().join("t.log").display())), all);
+    // Beside a line that cannot be read, they are still there.
+    write(dir.path(), "bad.log", b"a\n\n\xff\n\nb\n\n");
+    let bad = format!(
+        "CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{}', on_error = 'dead_letter');",
+        dir.path().join("bad.log").display()
+    );
+    assert_eq!(
+        rows(&format!("{bad} SELECT count(*), sum(char_length(line)) FROM t")),
+        "5,2\n"
+    );
+    let kept = rows(&format!(
+        "{bad} SELECT count(*) FROM t; SELECT line FROM dead_letters('t')"
+    ));
+    assert_eq!(kept, "5\n3\n");
+    // JSON and CSV have no empty records.
+    write(dir.path(), "t.jsonl", "{\"n\":1}\n\n{\"n\":2}\n");
+    write(dir.path(), "t.csv", "n\n1\n\n2\n");
+    for name in ["t.jsonl", "t.csv"] {
+        let count = format!("SELECT count(*) FROM '{}'", dir.path().join(name).display());
+        assert_eq!(rows(&count), "2\n", "{name}");
+    }
+}
+
+#[test]
+fn a_bad_record_is_told_with_its_file_and_its_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let far = "2999-01-01T00:00:00Z";
+    write(
+        dir.path(),
+        "a.csv",
+        format!("at,n\r\n2024-01-01T00:00:00Z,1\r\nbroken,2\r\n{far},3\r\n2024-01-01T00:00:01Z,4\r\n{far},5\r\n"),
+    );
+    write(
+        dir.path(),
+        "b.csv.gz",
+        gzip(&format!("at,n\n\n{far},\"6\n\"\n2024-01-01T00:00:01Z,7\n")),
+    );
+    let table = |on_error: &str, path: &str| {
+        format!(
+            "CREATE SOURCE t (at TIMESTAMP(3), n STRING, WATERMARK FOR at AS at) WITH (connector = 'file',
+             path = '{}/{path}', max_future_skew = '1 day', on_error = '{on_error}');",
+            dir.path().display()
+        )
+    };
+    let letters = "SELECT count(*) FROM t; SELECT split, byte_offset, line, CAST(bytes AS STRING),
+                   left(message, 17) FROM dead_letters('t') ORDER BY split, line;";
+    let wrong = "column `at` lies ";
+    let (a, b) = (dir.path().join("a.csv"), dir.path().join("b.csv.gz"));
+    let (a, b) = (a.display(), b.display());
+    let all = format!(
+        "3\n{a},30,3,\"broken,2\",\"column `at`: \"\"bro\"\n{a},40,4,\"{far},3\",{wrong}\n{a},88,6,\"{far},5\",{wrong}\n\
+         {b},6,3,\"{far},\"\"6\n\"\"\",{wrong}\n"
+    );
+    for cut in ["", "SET max_rows_per_interval = 1; "] {
+        let said = rows(&format!("{cut}{} {letters}", table("dead_letter", "*")));
+        assert_eq!(said, all, "{cut}");
+    }
+    for (path, place) in [("b.csv.gz", "b.csv.gz:3 (byte 6): "), ("a.csv", "a.csv:3 (byte 30): ")] {
+        let (_, said, code) = waterwheel(&format!("{} SELECT n FROM t", table("fail", path)));
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains(place), "{said}");
+    }
+}
+
+/// The names of all files below a folder.
+fn files_below(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => found.extend(files_below(&path)),
+            false => found.push(path.file_name().expect("a name").to_string_lossy().into_owned()),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_query_that_fails_leaves_nothing_unfinished() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    write(dir.path(), "bad.csv", "n\n1\n2\nx\n");
+    write(dir.path(), "nested.jsonl", "{\"l\":[1],\"s\":{\"a\":1},\"n\":1}\n");
+    let (shown, target) = (dir.path().display(), out.display());
+    let into = |path: &str, options: &str, query: &str| {
+        format!(
+            "CREATE SOURCE bad (n BIGINT) WITH (connector = 'file', path = '{shown}/bad.csv');
+             CREATE SOURCE nested WITH (connector = 'file', path = '{shown}/nested.jsonl');
+             CREATE SINK s WITH (connector = 'file', path = '{target}/{path}'{options});
+             SET max_rows_per_interval = 1; INSERT INTO s {query};"
+        )
+    };
+    let parts = ["part-000000000000.csv", "part-000000000001.csv"];
+    let bad = "SELECT n FROM bad";
+    let span = "SELECT INTERVAL '1 day' AS i FROM nested";
+    let cases: [(&str, &str, &str, &str, &[&str]); 9] = [
+        ("one.csv", "", bad, "bad.csv:4", &[]),
+        ("one.csv.gz", "", bad, "bad.csv:4", &[]),
+        ("one.parquet", "", bad, "bad.csv:4", &[]),
+        ("parts", ", format = 'csv'", bad, "bad.csv:4", &parts),
+        (
+            "roll",
+            ", format = 'csv', max_rows_per_file = 9",
+            bad,
+            "bad.csv:4",
+            &parts[..1],
+        ),
+        ("l.csv", "", "SELECT n, l FROM nested", "column `l` is BIGINT[]", &[]),
+        (
+            "s.csv",
+            "",
+            "SELECT s FROM nested",
+            "write its fields, as in (s).a",
+            &[],
+        ),
+        ("i.parquet", "", span, "column `i` is INTERVAL", &[]),
+        ("i", ", format = 'parquet'", span, "CAST(i AS STRING)", &[]),
+    ];
+    for (path, options, query, message, left) in cases {
+        let (_, said, code) = waterwheel(&into(path, options, query));
+        assert!(code.is_some_and(|code| code > 0) && said.contains(message), "{said}");
+        let found = if out.is_dir() { files_below(&out) } else { Vec::new() };
+        assert_eq!(found, left, "{path}");
+        std::fs::remove_dir_all(&out).ok();
+    }
+}
