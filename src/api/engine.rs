@@ -9,7 +9,7 @@ use super::query::{Fate, Query, Running};
 use super::registry::Registry;
 use super::script::{Outcome, Script};
 use crate::catalog::Catalog;
-use crate::config::Settings;
+use crate::config::{Origin, Settings};
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::{PushHandle, PushTable};
 use crate::driver::Clock;
@@ -81,8 +81,15 @@ impl EngineBuilder {
     /// A setting by the name that SET knows, e.g. `("parallelism", "4")`.
     ///
     /// Errors: there is no such setting, or the value does not fit it.
-    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
-        self.settings.set(name, value)?;
+    pub fn set(self, name: &str, value: &str) -> Result<Self> {
+        self.configure(name, value, Origin::Host)
+    }
+
+    /// The same, with who says so: SHOW tells it.
+    ///
+    /// Errors: there is no such setting, or the value does not fit it.
+    pub fn configure(mut self, name: &str, value: &str, origin: Origin) -> Result<Self> {
+        self.settings.configure(name, value, origin)?;
         Ok(self)
     }
 
@@ -132,7 +139,7 @@ impl EngineBuilder {
         let state = State {
             session: Arc::new(session),
             catalog: Catalog::default(),
-            settings: self.settings,
+            settings: self.settings.fixed(),
             memory: BTreeMap::new(),
             flows: BTreeMap::new(),
             push: BTreeMap::new(),

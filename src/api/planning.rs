@@ -138,7 +138,7 @@ impl<'a> Planning<'a> {
                 set.map_err(|d| vec![d.at(name.span.clone())]).map(|()| None)
             }
             Statement::Reset(None) => {
-                self.state.settings = Default::default();
+                self.state.settings.reset_all();
                 Ok(None)
             }
             Statement::Reset(Some(name)) => {

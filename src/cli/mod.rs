@@ -5,6 +5,7 @@
 //! answers. Depends on the library only. Start reading at [`main`].
 
 mod args;
+mod configuration;
 pub mod interrupt;
 mod memory;
 pub mod print;
@@ -73,7 +74,13 @@ fn command(args: Args, reporter: &Reporter) -> Result<Exit, Error> {
     }
     let style = args.options.style();
     let only_plans = matches!(args.command, Some(Command::Check { .. } | Command::Explain { .. }));
-    let engine = args.options.engine(!only_plans)?;
+    let engine = match args.options.engine(!only_plans) {
+        Ok(engine) => engine,
+        Err(mistake) => {
+            mistake.tell(reporter);
+            return Ok(Exit::Usage);
+        }
+    };
     match (args.command, args.sql) {
         (Some(Command::Check { files }), _) => {
             let text = Text::of_files(&files)?;

@@ -25,6 +25,9 @@ pub fn waterwheel(arguments: &[&str], stdin: &str) -> Output {
 
 pub fn spawn(arguments: &[&str], stdin: Stdio) -> Child {
     Command::new(env!("CARGO_BIN_EXE_waterwheel"))
+        // Those are for the tests, not for the program.
+        .env_remove("WATERWHEEL_SEED")
+        .env_remove("WATERWHEEL_LONG")
         .args(arguments)
         .stdin(stdin)
         .stdout(Stdio::piped())
