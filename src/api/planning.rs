@@ -23,7 +23,7 @@ use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
-use crate::sql::{Lines, fields, from_first, group_window, json_output, parse_script, quantified, unnamed};
+use crate::sql::{Lines, fields, from_first, group_window, json_output, lateral, parse_script, quantified, unnamed};
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
@@ -450,6 +450,7 @@ impl<'a> Planning<'a> {
             _ => false,
         };
         from_first::select_all(&mut ast_query);
+        lateral::as_unnest(&mut ast_query);
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         json_output::as_text(&mut ast_query);

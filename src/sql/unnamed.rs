@@ -68,8 +68,15 @@ pub fn names(columns: &[SelectItem]) -> Vec<Option<String>> {
 
 /// What columns without a name of their own are called: as they are written, not as the planner spells them.
 pub fn titles(query: &Query) -> Vec<Option<String>> {
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return Vec::new();
+    // A UNION has the names of its first SELECT.
+    let mut body = query.body.as_ref();
+    while let SetExpr::SetOperation { left, .. } = body {
+        body = left;
+    }
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(inner) => return titles(inner),
+        _ => return Vec::new(),
     };
     let title = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(Expr::Identifier(_)) => Some(None),

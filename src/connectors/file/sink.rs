@@ -343,6 +343,14 @@ impl Sink for FileSink {
 }
 
 pub fn unwritable(path: &Path, error: io::Error) -> Error {
+    let below_a_file = matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+    );
+    if let Some(file) = path.ancestors().find(|at| below_a_file && at.is_file()) {
+        let message = format!("{} is a file, and no directory to write into", file.display());
+        return Error::connector(message).because(error);
+    }
     Error::connector(format!("{}: {error}", path.display())).because(error)
 }
 
