@@ -58,7 +58,9 @@ pub fn configured(mut engine: EngineBuilder) -> Result<EngineBuilder, Misconfigu
         let set = engine.configure(&name.to_lowercase(), &value, Origin::Environment);
         engine = set.map_err(|error| {
             let mut diagnostics = error.diagnostics;
-            diagnostics.iter_mut().for_each(|d| d.message = format!("{variable}: {}", d.message));
+            diagnostics
+                .iter_mut()
+                .for_each(|d| d.message = format!("{variable}: {}", d.message));
             Error::from_diagnostics(error.kind, diagnostics)
         })?;
     }
@@ -92,7 +94,9 @@ fn of_file(mut engine: EngineBuilder, name: &str, toml: String) -> Result<Engine
         Ok(entries)
     });
     let wrong = |mut diagnostics: Vec<Diagnostic>, place: Option<Range<usize>>| {
-        diagnostics.iter_mut().for_each(|d| d.span = d.span.take().or(place.clone()));
+        diagnostics
+            .iter_mut()
+            .for_each(|d| d.span = d.span.take().or(place.clone()));
         Misconfigured {
             error: Error::from_diagnostics(Kind::Refused, diagnostics),
             text: Text::named(name, toml.clone()),
@@ -232,9 +236,27 @@ mod tests {
     #[test]
     fn what_is_not_read_is_refused() {
         let wrong = [
-            "[table]", "a", "a =", "= 1", "a.b = 1", "a b = 1", "a = 20ms", "a = 1.5", "a = true", "a = [1]", "a = 007",
-            "a = 1__0", "a = _1", "a = \"x", "a = 'x", "a = \"x\" y", "a = \"\\q\"", "a = \"\"\"x\"\"\"", "a = '''x'''",
-            "a = 1979-05-27", "a = 0x10",
+            "[table]",
+            "a",
+            "a =",
+            "= 1",
+            "a.b = 1",
+            "a b = 1",
+            "a = 20ms",
+            "a = 1.5",
+            "a = true",
+            "a = [1]",
+            "a = 007",
+            "a = 1__0",
+            "a = _1",
+            "a = \"x",
+            "a = 'x",
+            "a = \"x\" y",
+            "a = \"\\q\"",
+            "a = \"\"\"x\"\"\"",
+            "a = '''x'''",
+            "a = 1979-05-27",
+            "a = 0x10",
         ];
         for line in wrong {
             assert_eq!(pairs(line), None, "{line}");
