@@ -54,9 +54,9 @@ impl Planning<'_> {
             _ => None,
         };
         ns.ok_or_else(|| {
-            let message = "IDLE TIMEOUT takes a duration of fixed length";
+            let message = "IDLE TIMEOUT takes a duration of fixed length that is not negative";
             let wrong = Diagnostic::error("idle_timeout", message).at(clause.span.clone());
-            vec![wrong.help("write: IDLE TIMEOUT INTERVAL '10' SECOND")]
+            vec![wrong.help("write: IDLE TIMEOUT INTERVAL '10' SECOND; with INTERVAL '0' SECOND nobody is left out")]
         })
     }
 }

@@ -117,7 +117,7 @@ impl Control {
 }
 
 /// Runs a program to its end. Queries that were cancelled may still deliver what they had given. `stopped` is told of
-/// each output that was stopped while others go on.
+/// each output that was stopped while others go on, when what it had been given is delivered.
 pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dyn Fn(usize)) -> (Ended, Lingering) {
     let result = intervals(&mut program, control, manual, stopped);
     let ended = match result {
@@ -151,6 +151,7 @@ fn intervals(
     let mut taken = Vec::new();
     let mut step: Option<oneshot::Sender<()>> = None;
     let mut stopped_some = false;
+    let mut cancelled = Vec::new();
     loop {
         while let Some(command) = control.next_command() {
             match command {
@@ -162,12 +163,17 @@ fn intervals(
                     stopped_some |= !program.ended();
                     let ran = program.outputs.runs(output);
                     program.stop_one(output);
-                    if ran && program.outputs.any_runs() {
-                        stopped(output);
-                    }
+                    cancelled.extend(ran.then_some(output));
                 }
             }
         }
+        cancelled.retain(|output| {
+            let lingers = program.outputs.lingers(*output);
+            if !lingers && program.outputs.any_runs() {
+                stopped(*output);
+            }
+            lingers
+        });
         program.look();
         stopped_some |= program.broken_off;
         if !program.outputs.any_runs() {

@@ -29,6 +29,7 @@ mod registry;
 mod script;
 mod show;
 mod standalone;
+mod undeclared;
 
 pub use clock::ManualClock;
 pub use dstream::{DStream, Span};

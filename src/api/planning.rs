@@ -6,10 +6,11 @@ use super::engine::State;
 use super::late::{LateInto, late_relations};
 use super::read_once::ReadOnce;
 use super::standalone::endless;
+use super::undeclared::infer;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Subject};
 use crate::dstream::graph::Graph;
-use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
+use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
 use crate::plan::compile::{QueryPlan, compile};
@@ -21,15 +22,15 @@ use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
-use crate::sql::{Lines, fields, from_first, group_window, json_output, parse_script, quantified, unnamed};
-use datafusion::arrow::datatypes::SchemaRef;
+use crate::sql::unnamed::titles;
+use crate::sql::{Lines, fields, from_first, group_window, json_output, lateral, parse_script, quantified, unnamed};
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
 use std::collections::BTreeSet;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Plans the statements of one text, one after the other, changing `state` as they would.
@@ -114,6 +115,7 @@ impl<'a> Planning<'a> {
         };
         if let Some(routed) = &routed {
             let graph = self.graph(std::slice::from_ref(routed), span)?;
+            check_sinks(routed, &graph, span)?;
             if let Statement::Query(_) = &located.statement {
                 self.endless.extend(endless(&graph, span));
             }
@@ -448,6 +450,7 @@ impl<'a> Planning<'a> {
             _ => false,
         };
         from_first::select_all(&mut ast_query);
+        lateral::as_unnest(&mut ast_query);
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         json_output::as_text(&mut ast_query);
@@ -471,51 +474,6 @@ impl<'a> Planning<'a> {
         unnest::joined(plan)
             .and_then(|plan| recorded(plan, session, seed, query))
             .and_then(break_ties)
-    }
-
-    /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.
-    fn declare_files(&mut self, query: &ast::Query, statement: &Range<usize>) -> Planned<()> {
-        let mut paths = Vec::new();
-        let _: ControlFlow<()> = ast::visit_relations(query, |name| {
-            if let [ast::ObjectNamePart::Identifier(ident)] = &name.0[..]
-                && ident.quote_style == Some('\'')
-            {
-                paths.push(ident.value.clone());
-            }
-            ControlFlow::Continue(())
-        });
-        for path in paths {
-            if self.state.catalog.get(&path).is_some() {
-                continue;
-            }
-            let mut spec = TableSpec {
-                name: path.clone(),
-                columns: Vec::new(),
-                primary_key: Vec::new(),
-                watermark: None,
-                connector: Some("file".to_string()),
-                options: [("path".to_string(), path.clone())].into(),
-                is_static: false,
-                definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
-            };
-            let schema = infer(&spec).map_err(|d| {
-                // The parser keeps no places of names in single quotes.
-                let written = format!("'{}'", path.replace('\'', "''"));
-                let at = self.text.get(statement.clone()).and_then(|text| text.find(&written));
-                let at = at.map_or(statement.clone(), |at| {
-                    let start = statement.start + at;
-                    start..start + written.len()
-                });
-                vec![d.at(at)]
-            })?;
-            spec.columns = schema.fields().iter().map(|field| Column::physical(field)).collect();
-            self.state.catalog.put(Relation::Table(Table {
-                spec: Arc::new(spec),
-                bounded: true,
-                replayable: true,
-            }));
-        }
-        Ok(())
     }
 
     pub(super) fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
@@ -587,6 +545,21 @@ impl<'a> Planning<'a> {
     }
 }
 
+/// What a sink would say when it is opened for these rows.
+fn check_sinks(routed: &Routed, graph: &Graph, span: &Range<usize>) -> Planned<()> {
+    let (Target::Sink(spec), Some(output)) = (&routed.target, graph.outputs.first()) else {
+        return Ok(());
+    };
+    let connector = spec.connector.as_deref().and_then(crate::connectors::find);
+    let Some(check) = connector.and_then(|connector| connector.check_sink) else {
+        return Ok(());
+    };
+    check(spec, &output.schema, output.bounded).map_err(|wrong| {
+        let refused = Diagnostic::error("no_sink", wrong.message);
+        vec![refused.at(span.clone())]
+    })
+}
+
 /// The name of what a statement creates.
 pub(super) fn created(statement: &Statement) -> Option<&str> {
     match statement {
@@ -622,30 +595,6 @@ pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
     Error::from_diagnostics(if refused { Kind::Refused } else { Kind::Sql }, found)
 }
 
-/// What columns without a name of their own are called: as they are written, not as the planner spells them.
-pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
-    let ast::SetExpr::Select(select) = query.body.as_ref() else {
-        return Vec::new();
-    };
-    let title = |item: &ast::SelectItem| match item {
-        ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(_)) => Some(None),
-        // A column of a table, or a field of a struct: both are called by their own name.
-        ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
-            Some(parts.last().map(group_window::normal))
-        }
-        ast::SelectItem::ExprWithAlias { .. } => Some(None),
-        _ => None,
-    };
-    let unnamed = unnamed::names(&select.projection);
-    let title = |(item, unnamed): (&ast::SelectItem, Option<String>)| match unnamed {
-        Some(name) => Some(Some(name)),
-        None => title(item),
-    };
-    // A wildcard stands for several columns: then nothing is known of places.
-    let items = select.projection.iter().zip(unnamed);
-    items.map(title).collect::<Option<_>>().unwrap_or_default()
-}
-
 /// A connector's complaint, at the part of the statement that is wrong.
 fn located(fault: Fault, create: &CreateTable) -> Diagnostic {
     let option = |key: &str| create.options.iter().find(|def| def.key.value == key);
@@ -659,20 +608,4 @@ fn located(fault: Fault, create: &CreateTable) -> Diagnostic {
         Subject::Value(key) => option(key).map(|def| &def.value_span),
     };
     fault.diagnostic.at(span.unwrap_or(&create.name.span).clone())
-}
-
-/// The columns of a table that declares none, from its data.
-fn infer(spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
-    let infer = spec
-        .connector
-        .as_deref()
-        .and_then(crate::connectors::find)
-        .and_then(|c| c.infer);
-    match infer {
-        Some(infer) => infer(spec).map_err(|e| Diagnostic::error("cannot_infer", e.message)),
-        None => Err(Diagnostic::error(
-            "no_columns",
-            format!("the columns of `{}` must be declared", spec.name),
-        )),
-    }
 }

@@ -8,7 +8,23 @@ use datafusion::common::{DataFusionError, SchemaError};
 use std::ops::Range;
 
 /// Functions that stand in FROM.
-const TABLE_FUNCTIONS: &[&str] = &["TUMBLE", "HOP", "CUMULATE", "late_rows", "dead_letters"];
+const TABLE_FUNCTIONS: &[&str] = &[
+    "TUMBLE",
+    "HOP",
+    "CUMULATE",
+    "SESSION",
+    "UNNEST",
+    "late_rows",
+    "dead_letters",
+];
+
+/// Windows in GROUP BY, and how they are written there.
+const GROUP_WINDOWS: &[(&str, &str)] = &[
+    ("tumble", "INTERVAL '10' SECOND"),
+    ("hop", "INTERVAL '2' SECOND, INTERVAL '10' SECOND"),
+    ("cumulate", "INTERVAL '2' SECOND, INTERVAL '10' SECOND"),
+    ("session", "INTERVAL '10' SECOND"),
+];
 
 /// What a diagnostic can point to and suggest from.
 pub struct Context<'a> {
@@ -139,9 +155,7 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
         return unknown.suggest(&name, context.tables.iter().map(String::as_str)).at(at);
     }
     if let Some(name) = quoted_after(message, "Invalid function '") {
-        return Diagnostic::error("unknown_function", format!("function `{name}` not found"))
-            .suggest(&name, context.functions.iter().map(String::as_str))
-            .at(place(error, &name, context));
+        return unknown_function(&name, place(error, &name, context), context);
     }
     if let Some(known) = reword(message) {
         let word = known.word.and_then(|word| find_word(&word, context));
@@ -157,6 +171,22 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
     };
     let span = error_span(error, context).unwrap_or(context.statement.clone());
     Diagnostic::error(code, sql_types(bare(message))).at(span)
+}
+
+fn unknown_function(name: &str, at: Range<usize>, context: &Context) -> Diagnostic {
+    let window = GROUP_WINDOWS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    if let Some((window, intervals)) = window {
+        let message = format!("`{window}` stands in GROUP BY, with intervals only, or in FROM");
+        let function = window.to_uppercase();
+        return Diagnostic::error("window_arguments", message).at(at).help(format!(
+            "write: GROUP BY {window}({intervals}), which takes the event time of FROM, or FROM {function}(t, ts, \
+             {intervals})"
+        ));
+    }
+    let windows = GROUP_WINDOWS.iter().map(|(name, _)| *name);
+    Diagnostic::error("unknown_function", format!("function `{name}` not found"))
+        .suggest(name, context.functions.iter().map(String::as_str).chain(windows))
+        .at(at)
 }
 
 /// Where a name stands: as DataFusion says, else the first such word of the statement.

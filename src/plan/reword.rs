@@ -76,6 +76,11 @@ fn grouping(message: &str) -> Option<Reworded> {
         let said = format!("two columns are called `{column}`");
         return Some(Reworded::new("duplicate_column", said).help(help).about(column));
     }
+    if message.starts_with("unnest() can only be applied to") {
+        let said = "unnest in SELECT takes a list or a struct";
+        let help = "a map is unnested in FROM: FROM t CROSS JOIN UNNEST(t.map) AS u(key, value)";
+        return Some(Reworded::new("not_a_list", said).help(help).about("unnest"));
+    }
     if message.starts_with("LATERAL syntax is not supported") {
         let said = "UNNEST and LATERAL stand behind CROSS JOIN, JOIN or LEFT JOIN";
         let help = "write: FROM t LEFT JOIN UNNEST(t.list) AS u(x) ON TRUE";

@@ -175,27 +175,46 @@ fn unnested(
         ([], _) => defaults.collect(),
         _ if named.len() == outputs.len() => named,
         _ => {
-            let list: Vec<String> = defaults.collect();
-            let (gives, help) = match &list[..] {
-                [_] => (
-                    "one column".to_string(),
-                    "WITH ORDINALITY adds one that counts from 1".to_string(),
-                ),
-                _ => (
-                    format!("{} columns", list.len()),
-                    format!("name each of: {}", list.join(", ")),
-                ),
-            };
-            let mut refusal = Refusal::new(
-                "column_count",
-                format!("UNNEST gives {gives} here, not {}", named.len()),
-            );
+            let mut refusal = wrong_count(&lists, numbered, &defaults.collect::<Vec<_>>(), named.len());
             refusal.span = alias.map(|alias| alias.name.span);
-            return Err(refusal.help(help).into());
+            return Err(refusal.into());
         }
     };
     let exprs = outputs.into_iter().zip(names).map(|((_, expr), name)| expr.alias(name));
     rows.project(exprs.collect::<Vec<_>>())?.build()
+}
+
+/// What to say when so many names were given.
+fn wrong_count(lists: &[List], numbered: bool, defaults: &[String], named: usize) -> Refusal {
+    let fields = match lists {
+        [one] => one.fields.iter().map(|field| field.name().as_str()).collect(),
+        _ => Vec::new(),
+    };
+    let (gives, help) = match defaults {
+        _ if fields.len() > 1 => {
+            let (number, ordinality) = if numbered {
+                (" and its number", ", ordinality")
+            } else {
+                ("", "")
+            };
+            (
+                format!("one column, or one for each of {} fields,{number}", fields.len()),
+                format!(
+                    "name the struct{ordinality}; or each of: {}{ordinality}",
+                    fields.join(", ")
+                ),
+            )
+        }
+        [_] => (
+            "one column".to_string(),
+            "WITH ORDINALITY adds one that counts from 1".to_string(),
+        ),
+        _ => (
+            format!("{} columns", defaults.len()),
+            format!("name each of: {}", defaults.join(", ")),
+        ),
+    };
+    Refusal::new("column_count", format!("UNNEST gives {gives} here, not {named}")).help(help)
 }
 
 /// The columns with the names that they have when none are given. One list of structs (or a map) gives one column

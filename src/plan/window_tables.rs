@@ -166,6 +166,11 @@ fn argument(arg: &FunctionArg) -> Result<(Option<String>, ast::Expr)> {
 fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let args = call.bound()?;
     let (data, keys) = partitioned(args.data);
+    let is_partitioned = |expr: &ast::Expr| !partitioned(expr).1.is_empty();
+    if is_partitioned(data) || keys.iter().any(|key| is_partitioned(key)) {
+        let refusal = Refusal::new("window_arguments", "PARTITION BY is written twice").at(call.span);
+        return Err(refusal.help("write the keys side by side: PARTITION BY a, b").into());
+    }
     if call.kind != Kind::Session && !keys.is_empty() {
         let message = format!(
             "{} has no PARTITION BY: its windows are the same for all rows",

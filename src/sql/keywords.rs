@@ -66,6 +66,7 @@ const KEYWORDS: &[&str] = &[
     "OFFSET",
     "OPTIONS",
     "ORDER",
+    "ORDINALITY",
     "OVER",
     "PARTITION",
     "PRIMARY",

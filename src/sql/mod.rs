@@ -19,6 +19,7 @@ pub mod grammar;
 pub mod group_window;
 pub mod json_output;
 mod keywords;
+pub mod lateral;
 mod options;
 mod parser;
 pub mod quantified;

@@ -111,6 +111,28 @@ fn each_format_has_its_shape() {
 }
 
 #[test]
+fn a_union_has_the_names_of_its_first_select() {
+    let out = waterwheel(&["--quiet", "-c", "SELECT 1, 1 + 1 UNION ALL (SELECT 2, 3)"], "");
+    assert!(stdout(&out).starts_with("{\"1\":1,\"1 + 1\":2}\n"), "{}", stdout(&out));
+}
+
+#[test]
+fn a_sink_below_a_file_is_refused_in_words() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    for below in ["", "/parts", "/one.csv"] {
+        let path = format!("{}{below}", file.path().display());
+        let sql = format!(
+            "CREATE SINK o WITH (connector = 'file', path = '{path}', format = 'csv'); INSERT INTO o VALUES (1)"
+        );
+        let told = stderr(&waterwheel(&["-c", &sql], ""));
+        assert!(
+            told.contains("is a file, and no directory to write into"),
+            "{path}: {told}"
+        );
+    }
+}
+
+#[test]
 fn results_without_rows_have_their_shape_too() {
     let none = "SELECT usr, ms FROM clicks WHERE ms < 0";
     assert_eq!(clicks(&["--format", "json"], none), "[]\n");
