@@ -1,10 +1,13 @@
 //! Settings: every limit and clock of the engine, in one table.
 //!
 //! Owns: [`Settings`] and the table that SET, SHOW and the documentation are made from.
-//! Guarantees: a value that was accepted is in its bounds. Does **not** guarantee: where a value came from.
+//! Guarantees: a value that was accepted is in its bounds, and who gave it is known. Does **not** read files or variables:
+//! that is for the program.
 //! Depends on `error` only. Start reading at [`SETTINGS`].
 
 use crate::error::{Diagnostic, nearest};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What SET can change. It affects the statements after it; queries of one program share one set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,36 @@ pub struct Settings {
     pub time_zone: String,
     /// What `random()` and `uuid()` are made of, beside the place of the row.
     pub seed: i64,
+    /// Who gave the values that are not the default ones.
+    origins: BTreeMap<&'static str, Origin>,
+    /// What RESET goes back to, when it is not the defaults.
+    configured: Option<Arc<Settings>>,
+}
+
+/// Who gave a setting its value. The later ones win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File,
+    Environment,
+    Flag,
+    /// The program that embeds the engine.
+    Host,
+    Set,
+}
+
+impl Origin {
+    /// As SHOW names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Default => "default",
+            Origin::File => "waterwheel.toml",
+            Origin::Environment => "environment",
+            Origin::Flag => "flag",
+            Origin::Host => "program",
+            Origin::Set => "SET",
+        }
+    }
 }
 
 impl Default for Settings {
@@ -38,6 +71,8 @@ impl Default for Settings {
             idle_timeout_ns: None,
             time_zone: "UTC".to_string(),
             seed: 0,
+            origins: BTreeMap::new(),
+            configured: None,
         }
     }
 }
@@ -165,8 +200,13 @@ pub static SETTINGS: &[Setting] = &[
 ];
 
 impl Settings {
-    /// Sets one value from text.
+    /// Sets one value from text, as the statement SET does.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Diagnostic> {
+        self.configure(name, value, Origin::Set)
+    }
+
+    /// Sets one value from text, and notes who gave it.
+    pub fn configure(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), Diagnostic> {
         let setting = find(name)?;
         (setting.set)(self, value.trim()).map_err(|wants| {
             let refused = Diagnostic::error("setting_value", format!("`{name}` takes {wants}, not `{value}`"));
@@ -174,17 +214,40 @@ impl Settings {
                 "time_zone" => refused.suggest(value, zones()),
                 _ => refused,
             }
-        })
+        })?;
+        self.origins.insert(setting.name, origin);
+        Ok(())
+    }
+
+    /// These are what RESET goes back to.
+    pub fn fixed(mut self) -> Settings {
+        self.configured = None;
+        self.configured = Some(Arc::new(self.clone()));
+        self
+    }
+
+    /// Who gave a setting the value that it has.
+    pub fn origin(&self, name: &str) -> Origin {
+        self.origins.get(name).copied().unwrap_or(Origin::Default)
     }
 
     pub fn get(&self, name: &str) -> Result<String, Diagnostic> {
         find(name).map(|setting| (setting.get)(self))
     }
 
-    /// Back to the default.
+    /// Back to what it was configured to be.
     pub fn reset(&mut self, name: &str) -> Result<(), Diagnostic> {
-        let default = Settings::default().get(name)?;
-        self.set(name, &default)
+        let before = self.before();
+        self.configure(name, &before.get(name)?, before.origin(name))
+    }
+
+    /// The same for all.
+    pub fn reset_all(&mut self) {
+        *self = self.before().fixed();
+    }
+
+    fn before(&self) -> Settings {
+        self.configured.as_deref().cloned().unwrap_or_default()
     }
 
     /// Tasks at once, resolved.

@@ -37,6 +37,8 @@ pub struct Error {
     pub message: String,
     /// All mistakes found, in the order of the text; empty when the error is not about a text.
     pub diagnostics: Vec<Diagnostic>,
+    /// The query that it ended while it ran; `None` when nothing had started.
+    pub query: Option<String>,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -50,6 +52,7 @@ impl Error {
             kind,
             message: message.into(),
             diagnostics: Vec::new(),
+            query: None,
             source: None,
         }
     }
@@ -76,12 +79,19 @@ impl Error {
         self
     }
 
+    /// Says which query it has ended.
+    pub fn of_query(mut self, name: &str) -> Self {
+        self.query = Some(name.to_string());
+        self
+    }
+
     /// The same for another who is to be told, without its cause.
     pub fn again(&self) -> Error {
         Error {
             kind: self.kind,
             message: self.message.clone(),
             diagnostics: self.diagnostics.clone(),
+            query: self.query.clone(),
             source: None,
         }
     }
@@ -97,6 +107,7 @@ impl Error {
             kind,
             message,
             diagnostics,
+            query: None,
             source: None,
         }
     }

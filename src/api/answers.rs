@@ -3,7 +3,7 @@
 //! Unlike INSERT INTO a sink that only appends, they may write plain aggregates over bounded input: there is one
 //! answer, and it does not change.
 
-use super::planning::{Planned, Planning, Routed, Target, titles};
+use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::{Relation, Table};
 use crate::dstream::table::Column;
 use crate::error::Diagnostic;
@@ -13,6 +13,7 @@ use crate::sql::parse_script;
 use crate::sql::statement::{
     Copy, CopyInput, CreateSink, CreateTable, Name, OptionDef, SinkInput, Statement, StreamQuery,
 };
+use crate::sql::unnamed::titles;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlan;
 use std::ops::Range;

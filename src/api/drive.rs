@@ -5,6 +5,7 @@ use crate::driver::output::Lingering;
 use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
 use crate::error::{Error, Result};
+use crate::operators::stop::Stop;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Control {
     wake: Condvar,
     /// Everything that has come is worked off, and more comes only when somebody puts it in.
     resting: watch::Sender<bool>,
+    /// Per output: breaks off work that would take long.
+    pub stops: Vec<Stop>,
 }
 
 #[derive(Default)]
@@ -39,6 +42,13 @@ struct Inbox {
 }
 
 impl Control {
+    pub fn of(outputs: usize) -> Control {
+        Control {
+            stops: std::iter::repeat_with(Stop::default).take(outputs).collect(),
+            ..Control::default()
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inbox> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,10 +76,12 @@ impl Control {
     }
 
     pub fn cancel(&self, output: usize) {
+        self.stops.iter().skip(output).take(1).for_each(Stop::stop);
         self.tell(Command::Cancel(output));
     }
 
     pub fn stop(&self) {
+        self.stops.iter().for_each(Stop::stop);
         self.tell(Command::Stop);
     }
 
@@ -104,9 +116,10 @@ impl Control {
     }
 }
 
-/// Runs a program to its end. Queries that were cancelled may still deliver what they had given.
-pub fn drive(mut program: Program, control: &Control, manual: bool) -> (Ended, Lingering) {
-    let result = intervals(&mut program, control, manual);
+/// Runs a program to its end. Queries that were cancelled may still deliver what they had given. `stopped` is told of
+/// each output that was stopped while others go on, when what it had been given is delivered.
+pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dyn Fn(usize)) -> (Ended, Lingering) {
+    let result = intervals(&mut program, control, manual, stopped);
     let ended = match result {
         Ok(true) => {
             program.outputs.finish();
@@ -129,10 +142,16 @@ pub fn drive(mut program: Program, control: &Control, manual: bool) -> (Ended, L
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.
-fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<bool, Arc<Error>> {
+fn intervals(
+    program: &mut Program,
+    control: &Control,
+    manual: bool,
+    stopped: &dyn Fn(usize),
+) -> Result<bool, Arc<Error>> {
     let mut taken = Vec::new();
     let mut step: Option<oneshot::Sender<()>> = None;
     let mut stopped_some = false;
+    let mut cancelled = Vec::new();
     loop {
         while let Some(command) = control.next_command() {
             match command {
@@ -142,11 +161,21 @@ fn intervals(program: &mut Program, control: &Control, manual: bool) -> Result<b
                 Command::Stop => return Ok(false),
                 Command::Cancel(output) => {
                     stopped_some |= !program.ended();
+                    let ran = program.outputs.runs(output);
                     program.stop_one(output);
+                    cancelled.extend(ran.then_some(output));
                 }
             }
         }
+        cancelled.retain(|output| {
+            let lingers = program.outputs.lingers(*output);
+            if !lingers && program.outputs.any_runs() {
+                stopped(*output);
+            }
+            lingers
+        });
         program.look();
+        stopped_some |= program.broken_off;
         if !program.outputs.any_runs() {
             return match program.outputs.all_failed() {
                 Some(error) => Err(Arc::clone(error)),

@@ -9,7 +9,7 @@ use super::query::{Fate, Query, Running};
 use super::registry::Registry;
 use super::script::{Outcome, Script};
 use crate::catalog::Catalog;
-use crate::config::Settings;
+use crate::config::{Origin, Settings};
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::{PushHandle, PushTable};
 use crate::driver::Clock;
@@ -64,12 +64,15 @@ pub(super) struct State {
     pub running: Registry,
     /// How many queries without a name have been started.
     pub unnamed: usize,
+    /// There is no host that pushes rows.
+    pub standalone: bool,
 }
 
 /// Settings of an engine before it starts.
 #[derive(Default)]
 pub struct EngineBuilder {
     settings: Settings,
+    standalone: bool,
     manual: bool,
     clock: Option<ManualClock>,
 }
@@ -78,9 +81,22 @@ impl EngineBuilder {
     /// A setting by the name that SET knows, e.g. `("parallelism", "4")`.
     ///
     /// Errors: there is no such setting, or the value does not fit it.
-    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
-        self.settings.set(name, value)?;
+    pub fn set(self, name: &str, value: &str) -> Result<Self> {
+        self.configure(name, value, Origin::Host)
+    }
+
+    /// The same, with who says so: SHOW tells it.
+    ///
+    /// Errors: there is no such setting, or the value does not fit it.
+    pub fn configure(mut self, name: &str, value: &str, origin: Origin) -> Result<Self> {
+        self.settings.configure(name, value, origin)?;
         Ok(self)
+    }
+
+    /// There is no host around the engine that could push rows: sources that wait for them are refused.
+    pub fn standalone(mut self) -> Self {
+        self.standalone = true;
+        self
     }
 
     /// No timer: an interval runs when [`Engine::step`] is called, so that a test is exact.
@@ -123,12 +139,13 @@ impl EngineBuilder {
         let state = State {
             session: Arc::new(session),
             catalog: Catalog::default(),
-            settings: self.settings,
+            settings: self.settings.fixed(),
             memory: BTreeMap::new(),
             flows: BTreeMap::new(),
             push: BTreeMap::new(),
             running: Registry::default(),
             unnamed: 0,
+            standalone: self.standalone,
         };
         let inner = Inner {
             state: Mutex::new(state),
@@ -214,12 +231,22 @@ impl Engine {
     ///
     /// Errors: all its mistakes, each with its place.
     pub fn script(&self, text: &str) -> Result<Script> {
-        Script::new(self.clone(), text)
+        Script::new(self.clone(), text, self.check(text))
+    }
+
+    /// The same for a text that is run to its end, and no other beside it: a SELECT that does not end must be its last
+    /// statement, and a table without connector ends when every INSERT of the text into it has ended. Without this it
+    /// ends when it is dropped, or with the engine.
+    ///
+    /// Errors: all its mistakes, each with its place.
+    pub fn whole_script(&self, text: &str) -> Result<Script> {
+        let found = Planning::new(self.snapshot(), text).check(true);
+        Script::new(self.clone(), text, found).map(Script::whole)
     }
 
     /// The mistakes and warnings of a text, without running anything of it.
     pub fn check(&self, text: &str) -> Vec<Diagnostic> {
-        Planning::new(self.snapshot(), text).check()
+        Planning::new(self.snapshot(), text).check(false)
     }
 
     /// A handle to send rows to a source with `connector = 'push'`. Rows sent before a query reads the source wait for

@@ -4,8 +4,10 @@ use super::engine::Engine;
 use super::late;
 use super::planning::{Routed, Target};
 use super::query::Query;
-use crate::error::Result;
-use crate::plan::branch::stream_tables;
+use crate::dstream::system::{DEAD_LETTERS, LATE_ROWS, OF};
+use crate::dstream::table::TableSpec;
+use crate::error::{Error, Result};
+use crate::plan::branch::{static_tables, stream_tables};
 use crate::sql::statement::{CopyInput, Located, SinkInput, Statement, StreamQuery};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -26,6 +28,28 @@ impl Filling {
             target,
             reads,
             query: Arc::new(query.again()),
+        }
+    }
+
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    pub fn fills(&self, target: &str) -> bool {
+        self.target == target
+    }
+
+    pub fn reads(&self, source: &str) -> bool {
+        self.reads.contains(source)
+    }
+
+    /// Whether a relation that the engine fills is filled by it.
+    fn leaves(&self, relation: &TableSpec) -> bool {
+        let of = relation.options.get(OF).map(String::as_str).unwrap_or_default();
+        match relation.connector.as_deref() {
+            Some(LATE_ROWS) => self.query.name() == of,
+            Some(DEAD_LETTERS) => self.reads.contains(of),
+            _ => false,
         }
     }
 }
@@ -51,20 +75,36 @@ impl Engine {
 /// Waits until everything that bounded INSERTs bring into `tables`, through other tables too, is there.
 ///
 /// Errors: what made an INSERT fail.
-pub async fn settle(running: &[Filling], mut tables: BTreeSet<String>) -> Result<()> {
+pub async fn settle(running: &[Filling], tables: BTreeSet<String>) -> Result<()> {
+    rest(&fillers(running, tables), Err).await
+}
+
+/// Waits until bounded INSERTs have left all the late rows and dead letters that are to be read. A query that fails
+/// leaves what it has left so far.
+pub async fn settle_system(running: &[Filling], relations: &[Arc<TableSpec>]) -> Result<()> {
+    let leave = running.iter().filter(|f| relations.iter().any(|r| f.leaves(r)));
+    let targets = leave.map(|f| f.target.clone()).collect();
+    rest(&fillers(running, targets), |_| Ok(())).await
+}
+
+/// The bounded INSERTs that bring rows into `tables`, through other tables too.
+fn fillers(running: &[Filling], mut tables: BTreeSet<String>) -> Vec<&Filling> {
     let mut fillers: Vec<&Filling> = Vec::new();
     loop {
         let is_filler = |f: &&Filling| f.query.bounded() && tables.contains(&f.target);
         let found: Vec<&Filling> = running.iter().filter(is_filler).collect();
         if found.len() == fillers.len() {
-            break;
+            return fillers;
         }
         tables.extend(found.iter().flat_map(|f| f.reads.iter().cloned()));
         fillers = found;
     }
+}
+
+async fn rest(fillers: &[&Filling], failed: impl Fn(Error) -> Result<()>) -> Result<()> {
     loop {
-        for filler in &fillers {
-            filler.query.settled().await?;
+        for filler in fillers {
+            filler.query.settled().await.or_else(&failed)?;
         }
         // What one of them gave may be work for another that had settled before.
         if fillers.iter().all(|f| f.query.is_settled()) {
@@ -78,6 +118,17 @@ impl Routed {
     pub fn reads(&self) -> BTreeSet<String> {
         let tables = stream_tables(&self.plan.plan);
         tables.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The relations that the engine fills, and it reads: late rows and dead letters.
+    pub fn system(&self) -> Vec<Arc<TableSpec>> {
+        let mut tables = static_tables(&self.plan.plan);
+        tables.retain(|spec| matches!(spec.connector.as_deref(), Some(LATE_ROWS | DEAD_LETTERS)));
+        tables
+    }
+
+    pub fn reads_system(&self) -> bool {
+        !self.system().is_empty()
     }
 
     /// The tables and sinks that its rows, and those that come too late for it, go into.

@@ -1,11 +1,12 @@
 //! INSERT: where the rows of a query go, and in which columns.
 
-use super::planning::{Planned, Planning, Routed, Target, titles};
+use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::Relation;
 use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
 use crate::plan::compile::QueryPlan;
 use crate::sql::statement::{Insert, Name};
+use crate::sql::unnamed::titles;
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};

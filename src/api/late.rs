@@ -3,7 +3,7 @@
 //! The columns are those of `late_rows('query')`. A name that is not declared becomes a table without connector. The rows
 //! are committed with the interval in which they came (`driver::output`).
 
-use super::planning::{Planning, Target};
+use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::{Relation, Table};
 use crate::driver::output::{Delivery, Pace};
 use crate::dstream::graph::{Graph, Op};
@@ -53,6 +53,12 @@ pub fn clause(query: &StreamQuery) -> Option<(&Name, &Range<usize>)> {
 }
 
 impl Planning<'_> {
+    /// Makes `late_rows` of a query known that starts later, together with others.
+    pub(super) fn known(&mut self, routed: Routed, span: &Range<usize>) -> Planned<Routed> {
+        self.graph(std::slice::from_ref(&routed), span)?;
+        Ok(routed)
+    }
+
     /// Where the late rows of a planned query go; declares the table when nothing has that name.
     pub(super) fn late_into(
         &mut self,

@@ -24,6 +24,7 @@ use crate::lineage::BatchStore;
 use crate::metrics::Metrics;
 use crate::operators::fragment::{Workshop, failed};
 use crate::operators::static_table::StaticTables;
+use crate::operators::stop::Stop;
 use crate::plan::branch::static_tables;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::tasks::Pool;
@@ -47,7 +48,7 @@ pub struct Planned {
 
 /// Starts a program and gives its queries, once its sources are open.
 pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
-    let control = Arc::new(Control::default());
+    let control = Arc::new(Control::of(planned.graph.outputs.len()));
     let store = Arc::new(BatchStore::default());
     let late = Arc::new(LateLog::new(planned.state.settings.kept_rows));
     let metrics = Arc::new(Metrics::default());
@@ -107,7 +108,12 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             Ok(program) => {
                 // Whoever started it may have gone; it runs all the same.
                 let _ = opened.send(Ok(()));
-                let (ended, mut rest) = drive(program, &control, manual);
+                let stopped = |output| {
+                    news.send_modify(|fate| {
+                        fate.stopped.insert(output);
+                    });
+                };
+                let (ended, mut rest) = drive(program, &control, manual, &stopped);
                 news.send_modify(|fate| {
                     fate.ended = Some(ended);
                     fate.lingering = rest.outputs;
@@ -233,8 +239,9 @@ impl Build {
             session: Arc::clone(&state.session),
             tables: Arc::new(tables),
             lookups: Arc::default(),
+            stop: Stop::default(),
         };
-        let tasks = Tasks::new(&graph, settings.threads(), &shop)?;
+        let tasks = Tasks::new(&graph, settings.threads(), &shop, &self.control.stops)?;
         let mut intakes = Vec::new();
         for node in graph.sources.iter().filter_map(|id| graph.nodes.get(*id)) {
             if let Op::Source(source) = &node.op {
@@ -344,7 +351,7 @@ impl Build {
         };
         let settings = state.settings.clone();
         let program = build.assemble(graph, settings, state, StaticTables::default(), vec![to], true)?;
-        match drive(program, &build.control, false).0 {
+        match drive(program, &build.control, false, &|_| ()).0 {
             Ended::Failed(error) => Err(error.again()),
             Ended::Stopped => Err(Error::new(
                 Kind::Internal,

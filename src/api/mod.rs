@@ -12,6 +12,7 @@ mod clauses;
 mod clock;
 mod delivery;
 mod drive;
+mod dropping;
 mod dstream;
 mod dstream_run;
 mod engine;
@@ -27,6 +28,8 @@ mod read_once;
 mod registry;
 mod script;
 mod show;
+mod standalone;
+mod undeclared;
 
 pub use clock::ManualClock;
 pub use dstream::{DStream, Span};

@@ -5,10 +5,12 @@ use super::delivery::Callback;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
 use super::read_once::ReadOnce;
+use super::standalone::endless;
+use super::undeclared::infer;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Subject};
 use crate::dstream::graph::Graph;
-use crate::dstream::table::{Column, ConnectorSpec, TableSpec};
+use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
 use crate::plan::compile::{QueryPlan, compile};
@@ -20,15 +22,15 @@ use crate::plan::ties::break_ties;
 use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
+use crate::sql::unnamed::titles;
 use crate::sql::{Lines, fields, from_first, group_window, json_output, lateral, parse_script, quantified, unnamed};
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
 use std::collections::BTreeSet;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Plans the statements of one text, one after the other, changing `state` as they would.
@@ -38,6 +40,8 @@ pub struct Planning<'a> {
     pub(super) lines: Lines<'a>,
     /// The files and directories to which the queries so far write.
     written: BTreeSet<String>,
+    /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
+    endless: Vec<Diagnostic>,
 }
 
 /// A query with where its rows go.
@@ -68,11 +72,12 @@ impl<'a> Planning<'a> {
             text,
             lines: Lines::new(text),
             written: BTreeSet::new(),
+            endless: Vec::new(),
         }
     }
 
-    /// Every mistake and warning of the text.
-    pub fn check(mut self) -> Vec<Diagnostic> {
+    /// Every mistake and warning of the text. `whole`: it is run to its end, statement by statement.
+    pub fn check(mut self, whole: bool) -> Vec<Diagnostic> {
         let (statements, mut found) = parse_script(self.text);
         let mut broken = Broken::of(self.text, &statements);
         let mut once = ReadOnce::default();
@@ -82,6 +87,10 @@ impl<'a> Planning<'a> {
                 found.extend(mistakes.into_iter().filter(|d| broken.missed(d, self.text).is_none()));
                 broken.add(names_of(located));
             }
+        }
+        if whole {
+            let last = statements.last().map(|last| &last.span);
+            found.extend(self.endless.drain(..).filter(|d| d.span.as_ref() != last));
         }
         found.sort_by_key(|d| d.span.as_ref().map(|s| s.start));
         found.dedup();
@@ -94,12 +103,22 @@ impl<'a> Planning<'a> {
         let routed = match &located.statement {
             Statement::Query(query) => Some(self.query(query, span)?),
             Statement::Insert(insert) => Some(self.insert(insert, span)?),
-            Statement::Explain(explain) => return self.explain(explain, span).map(drop),
+            Statement::Explain(explain) => {
+                // Nothing that EXPLAIN plans becomes known.
+                let before = (self.state.clone(), self.written.clone());
+                let graph = self.explain(explain, span);
+                (self.state, self.written) = before;
+                return graph.map(drop);
+            }
             Statement::Copy(copy) => Some(self.copy(copy, span)?),
             other => self.define(other, span)?,
         };
         if let Some(routed) = &routed {
-            self.graph(std::slice::from_ref(routed), span)?;
+            let graph = self.graph(std::slice::from_ref(routed), span)?;
+            check_sinks(routed, &graph, span)?;
+            if let Statement::Query(_) = &located.statement {
+                self.endless.extend(endless(&graph, span));
+            }
         }
         self.read_once(once, located, routed.as_ref())
     }
@@ -119,7 +138,7 @@ impl<'a> Planning<'a> {
                 set.map_err(|d| vec![d.at(name.span.clone())]).map(|()| None)
             }
             Statement::Reset(None) => {
-                self.state.settings = Default::default();
+                self.state.settings.reset_all();
                 Ok(None)
             }
             Statement::Reset(Some(name)) => {
@@ -153,6 +172,7 @@ impl<'a> Planning<'a> {
         if !self.is_free(&create.name, create.or_replace, create.if_not_exists)? {
             return Ok(());
         }
+        self.refuse_push(create)?;
         let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
         if let Some(check) = connector.and_then(|c| c.check) {
@@ -456,51 +476,6 @@ impl<'a> Planning<'a> {
             .and_then(break_ties)
     }
 
-    /// `FROM 'dir/file.parquet'`: a file that is read without having been declared.
-    fn declare_files(&mut self, query: &ast::Query, statement: &Range<usize>) -> Planned<()> {
-        let mut paths = Vec::new();
-        let _: ControlFlow<()> = ast::visit_relations(query, |name| {
-            if let [ast::ObjectNamePart::Identifier(ident)] = &name.0[..]
-                && ident.quote_style == Some('\'')
-            {
-                paths.push(ident.value.clone());
-            }
-            ControlFlow::Continue(())
-        });
-        for path in paths {
-            if self.state.catalog.get(&path).is_some() {
-                continue;
-            }
-            let mut spec = TableSpec {
-                name: path.clone(),
-                columns: Vec::new(),
-                primary_key: Vec::new(),
-                watermark: None,
-                connector: Some("file".to_string()),
-                options: [("path".to_string(), path.clone())].into(),
-                is_static: false,
-                definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
-            };
-            let schema = infer(&spec).map_err(|d| {
-                // The parser keeps no places of names in single quotes.
-                let written = format!("'{}'", path.replace('\'', "''"));
-                let at = self.text.get(statement.clone()).and_then(|text| text.find(&written));
-                let at = at.map_or(statement.clone(), |at| {
-                    let start = statement.start + at;
-                    start..start + written.len()
-                });
-                vec![d.at(at)]
-            })?;
-            spec.columns = schema.fields().iter().map(|field| Column::physical(field)).collect();
-            self.state.catalog.put(Relation::Table(Table {
-                spec: Arc::new(spec),
-                bounded: true,
-                replayable: true,
-            }));
-        }
-        Ok(())
-    }
-
     pub(super) fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
         self.state
             .session
@@ -570,6 +545,21 @@ impl<'a> Planning<'a> {
     }
 }
 
+/// What a sink would say when it is opened for these rows.
+fn check_sinks(routed: &Routed, graph: &Graph, span: &Range<usize>) -> Planned<()> {
+    let (Target::Sink(spec), Some(output)) = (&routed.target, graph.outputs.first()) else {
+        return Ok(());
+    };
+    let connector = spec.connector.as_deref().and_then(crate::connectors::find);
+    let Some(check) = connector.and_then(|connector| connector.check_sink) else {
+        return Ok(());
+    };
+    check(spec, &output.schema, output.bounded).map_err(|wrong| {
+        let refused = Diagnostic::error("no_sink", wrong.message);
+        vec![refused.at(span.clone())]
+    })
+}
+
 /// The name of what a statement creates.
 pub(super) fn created(statement: &Statement) -> Option<&str> {
     match statement {
@@ -605,37 +595,6 @@ pub fn mistakes(found: Vec<Diagnostic>, text: &str) -> Error {
     Error::from_diagnostics(if refused { Kind::Refused } else { Kind::Sql }, found)
 }
 
-/// What columns without a name of their own are called: as they are written, not as the planner spells them.
-pub(super) fn titles(query: &ast::Query) -> Vec<Option<String>> {
-    // A UNION has the names of its first SELECT.
-    let mut body = query.body.as_ref();
-    while let ast::SetExpr::SetOperation { left, .. } = body {
-        body = left;
-    }
-    let select = match body {
-        ast::SetExpr::Select(select) => select,
-        ast::SetExpr::Query(inner) => return titles(inner),
-        _ => return Vec::new(),
-    };
-    let title = |item: &ast::SelectItem| match item {
-        ast::SelectItem::UnnamedExpr(ast::Expr::Identifier(_)) => Some(None),
-        // A column of a table, or a field of a struct: both are called by their own name.
-        ast::SelectItem::UnnamedExpr(ast::Expr::CompoundIdentifier(parts)) => {
-            Some(parts.last().map(group_window::normal))
-        }
-        ast::SelectItem::ExprWithAlias { .. } => Some(None),
-        _ => None,
-    };
-    let unnamed = unnamed::names(&select.projection);
-    let title = |(item, unnamed): (&ast::SelectItem, Option<String>)| match unnamed {
-        Some(name) => Some(Some(name)),
-        None => title(item),
-    };
-    // A wildcard stands for several columns: then nothing is known of places.
-    let items = select.projection.iter().zip(unnamed);
-    items.map(title).collect::<Option<_>>().unwrap_or_default()
-}
-
 /// A connector's complaint, at the part of the statement that is wrong.
 fn located(fault: Fault, create: &CreateTable) -> Diagnostic {
     let option = |key: &str| create.options.iter().find(|def| def.key.value == key);
@@ -649,20 +608,4 @@ fn located(fault: Fault, create: &CreateTable) -> Diagnostic {
         Subject::Value(key) => option(key).map(|def| &def.value_span),
     };
     fault.diagnostic.at(span.unwrap_or(&create.name.span).clone())
-}
-
-/// The columns of a table that declares none, from its data.
-fn infer(spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
-    let infer = spec
-        .connector
-        .as_deref()
-        .and_then(crate::connectors::find)
-        .and_then(|c| c.infer);
-    match infer {
-        Some(infer) => infer(spec).map_err(|e| Diagnostic::error("cannot_infer", e.message)),
-        None => Err(Diagnostic::error(
-            "no_columns",
-            format!("the columns of `{}` must be declared", spec.name),
-        )),
-    }
 }

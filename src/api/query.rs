@@ -51,6 +51,8 @@ pub(super) struct Fate {
     pub ended: Option<Ended>,
     /// Its queries that have failed, by their place, while others may go on.
     pub failed: BTreeMap<usize, Arc<Error>>,
+    /// Its queries that were stopped, by their place, while others go on.
+    pub stopped: BTreeSet<usize>,
     /// Its queries that were cancelled and whose sinks still take what had been given, after the end.
     pub lingering: BTreeSet<usize>,
 }
@@ -62,7 +64,8 @@ impl Fate {
     }
 
     fn is_over(&self, output: usize) -> bool {
-        self.ended.is_some() && !self.lingering.contains(&output) || self.failed.contains_key(&output)
+        let alone = self.failed.contains_key(&output) || self.stopped.contains(&output);
+        alone || self.ended.is_some() && !self.lingering.contains(&output)
     }
 }
 
@@ -132,6 +135,7 @@ impl Query {
             updates,
             control: Arc::clone(&self.running.control),
             output: self.output,
+            name: self.name.clone(),
         }
     }
 
@@ -154,7 +158,7 @@ impl Query {
         all.map_err(|e| Error::internal("the rows of a query do not fit together").because(e))
     }
 
-    /// Waits for the end of its program, or for its own failure, and gives the numbers.
+    /// Waits for the end of its program, or until it alone has failed or was stopped, and gives the numbers.
     ///
     /// Errors: what made it fail. The other queries of its program may go on.
     pub async fn wait(&self) -> Result<Summary> {
@@ -164,7 +168,7 @@ impl Query {
             return Err(Error::internal("the engine has gone"));
         };
         match (fate.failed.get(&self.output), &fate.ended) {
-            (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again()),
+            (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again().of_query(&self.name)),
             _ => Ok(self.summary()),
         }
     }
@@ -192,7 +196,8 @@ impl Query {
 
     /// Whether it was stopped before its input had ended.
     pub fn stopped(&self) -> bool {
-        matches!(self.running.outcome.borrow().ended, Some(Ended::Stopped))
+        let fate = self.running.outcome.borrow();
+        matches!(fate.ended, Some(Ended::Stopped)) || fate.stopped.contains(&self.output)
     }
 
     /// The numbers so far, of the whole program.
@@ -235,6 +240,7 @@ pub struct Updates {
     updates: Option<Unread>,
     control: Arc<Control>,
     output: usize,
+    name: String,
 }
 
 impl Updates {
@@ -242,7 +248,7 @@ impl Updates {
     pub fn try_next(&mut self) -> Option<Result<Update>> {
         let update = self.updates.as_mut()?.updates.try_recv().ok()?;
         self.taken(&update);
-        Some(update)
+        Some(update.map_err(|error| error.of_query(&self.name)))
     }
 
     fn taken(&self, update: &Result<Update>) {
@@ -264,7 +270,7 @@ impl Stream for Updates {
         if let Poll::Ready(Some(update)) = &next {
             self.taken(update);
         }
-        next
+        next.map_err(|error| error.of_query(&self.name))
     }
 }
 

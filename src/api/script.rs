@@ -1,12 +1,14 @@
 //! A text, statement by statement: what it defines, what it starts, what it answers.
 
 use super::broken::{Broken, names_of};
+use super::dropping::refuse_read;
 use super::engine::{Engine, State};
-use super::filling::{Filling, filled_by, settle};
+use super::filling::{Filling, filled_by, settle, settle_system};
 use super::launch::Planned;
 use super::planning::{Planning, Routed, mistakes};
 use super::query::Query;
 use super::show;
+use super::standalone::endless;
 use crate::catalog::Relation;
 use crate::connectors::memory::MemoryTable;
 use crate::connectors::push::PushTable;
@@ -15,7 +17,7 @@ use crate::error::{Diagnostic, Error, Result, Severity};
 use crate::sql::parse_script;
 use crate::sql::statement::{CreateTable, Located, Statement};
 use datafusion::arrow::array::RecordBatch;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 /// What a statement came to.
@@ -40,7 +42,7 @@ pub struct Script {
     /// Started together at the next SELECT.
     waiting: Vec<(Routed, Range<usize>)>,
     /// Given out before the next statement is looked at.
-    ready: std::collections::VecDeque<Outcome>,
+    ready: VecDeque<Result<Outcome>>,
     /// INSERTs that run: a SELECT of their table waits for them.
     filling: Vec<Filling>,
     /// What could not be created: that it is not there is no mistake of the statements after it.
@@ -51,11 +53,10 @@ pub struct Script {
 }
 
 impl Script {
-    pub(super) fn new(engine: Engine, text: &str) -> Result<Script> {
-        let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) = engine
-            .check(text)
-            .into_iter()
-            .partition(|d| d.severity == Severity::Warning);
+    /// A text of which planning has found what it has.
+    pub(super) fn new(engine: Engine, text: &str, found: Vec<Diagnostic>) -> Result<Script> {
+        let (warnings, errors): (Vec<Diagnostic>, Vec<Diagnostic>) =
+            found.into_iter().partition(|d| d.severity == Severity::Warning);
         if !errors.is_empty() {
             return Err(mistakes(errors, text));
         }
@@ -83,8 +84,7 @@ impl Script {
         }
     }
 
-    /// The engine runs this text and no other: a table without connector ends when every INSERT of the text into it has
-    /// ended. Without this it ends when it is dropped, or with the engine.
+    /// The engine runs this text and no other: see [`Engine::whole_script`].
     pub fn whole(mut self) -> Script {
         self.whole = true;
         self
@@ -94,31 +94,48 @@ impl Script {
     pub async fn next(&mut self) -> Option<Result<Outcome>> {
         loop {
             if let Some(outcome) = self.ready.pop_front() {
-                return Some(Ok(outcome));
+                return Some(outcome);
             }
             let Some(located) = self.statements.next() else {
                 if self.waiting.is_empty() {
                     return None;
                 }
-                match self.start_waiting().await {
-                    Ok(()) => continue,
-                    Err(error) => return Some(Err(error)),
-                }
+                let started = self.start_waiting().await;
+                self.ready.extend(started.err().map(Err));
+                continue;
             };
             let names = names_of(&located);
+            // What it started on the way is ready by then, and comes first.
             match self.run(located).await {
-                Ok(Some(outcome)) => return Some(Ok(outcome)),
-                Ok(None) => {}
+                Ok(outcome) => self.ready.extend(outcome.map(Ok)),
                 Err(error) => {
                     let follows = self.follows(&error);
                     self.broken.add(names);
-                    return Some(match follows {
+                    self.ready.push_back(match follows {
                         Some(missing) => Ok(Outcome::Done(format!("left out: `{missing}` was not created"))),
                         None => Err(error),
                     });
                 }
             }
         }
+    }
+
+    /// Leaves out the statements that are left, and gives what has started and was not given out yet. What runs goes on;
+    /// a table without connector ends with the INSERTs that run.
+    pub fn leave(&mut self) -> Vec<Query> {
+        self.statements = Vec::new().into_iter();
+        self.waiting.clear();
+        self.seal_tables(None);
+        let ready = std::mem::take(&mut self.ready);
+        let started = ready.into_iter().filter_map(|outcome| match outcome {
+            Ok(Outcome::Started(query)) => Some(query),
+            Ok(Outcome::Query(query)) => {
+                query.cancel();
+                Some(query)
+            }
+            _ => None,
+        });
+        started.collect()
     }
 
     /// What is missing, if all that an error says is that something is not there that could not be created.
@@ -132,22 +149,18 @@ impl Script {
         let span = located.span.clone();
         match located.statement {
             Statement::Query(query) => {
-                let started = self.start_alone(|p| p.query(&query, &span), &span).await?;
+                let (started, _) = self.start_alone(|p| p.query(&query, &span), &span).await?;
                 Ok(Some(Outcome::Query(started)))
             }
             Statement::Copy(copy) => {
-                let started = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
+                let (started, reads) = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
+                self.fills(Filling::new(started.name().to_string(), reads, &started));
                 Ok(Some(Outcome::Started(started)))
             }
             Statement::Insert(insert) => {
-                let routed = self.plan(|p| p.insert(&insert, &span))?;
+                let routed = self.plan(|p| p.insert(&insert, &span).and_then(|routed| p.known(routed, &span)))?;
                 self.keep_tables();
-                if !routed.only_into_memory() || !routed.reads().is_empty() {
-                    self.waiting.push((routed, span));
-                    return Ok(None);
-                }
-                // Rows of the SQL itself are there at once.
-                self.start_inserts(vec![routed], &span).await?;
+                self.queue(routed, span).await?;
                 Ok(None)
             }
             Statement::Explain(explain) => {
@@ -169,12 +182,13 @@ impl Script {
             Statement::Drop(_) => {
                 // What reads or fills it was written before, and is to find it there.
                 self.start_waiting().await?;
-                self.define(located.statement, span)
+                self.define(located.statement, span).await
             }
             Statement::CreateTable(create) if create.query.is_some() => {
-                self.create_filled(create, &span).await.map(Some)
+                self.create_filled(create, &span).await?;
+                Ok(None)
             }
-            other => self.define(other, span),
+            other => self.define(other, span).await,
         }
     }
 
@@ -183,14 +197,19 @@ impl Script {
         &mut self,
         plan: impl FnOnce(&mut Planning) -> Result<Routed, Vec<Diagnostic>>,
         span: &Range<usize>,
-    ) -> Result<Query> {
+    ) -> Result<(Query, BTreeSet<String>)> {
         self.start_waiting().await?;
+        let blocks = self.whole && !self.statements.as_slice().is_empty();
         let (routed, graph, state) = self.plan(|p| {
             let routed = plan(p)?;
             let graph = p.graph(std::slice::from_ref(&routed), span)?;
-            Ok((routed, graph, p.state.clone()))
+            match endless(&graph, span).filter(|_| blocks) {
+                Some(mistake) => Err(vec![mistake]),
+                None => Ok((routed, graph, p.state.clone())),
+            }
         })?;
-        self.run_alone(routed, graph, state).await
+        let reads = routed.reads();
+        Ok((self.run_alone(routed, graph, state).await?, reads))
     }
 
     async fn run_alone(&mut self, routed: Routed, graph: Graph, state: State) -> Result<Query> {
@@ -209,13 +228,13 @@ impl Script {
             snapshot: true,
         };
         let query = self.engine.start(planned).await?.pop();
-        self.seal_tables(&[]);
+        self.seal_tables(None);
         query.ok_or_else(|| Error::internal("a query did not start"))
     }
 
     /// CREATE TABLE … AS: the tables that the query reads are read as they are now, so it is no part of the program of
     /// the INSERTs around it.
-    async fn create_filled(&mut self, create: CreateTable, span: &Range<usize>) -> Result<Outcome> {
+    async fn create_filled(&mut self, create: CreateTable, span: &Range<usize>) -> Result<()> {
         self.start_waiting().await?;
         let (name, or_replace) = (create.name.value.clone(), create.or_replace);
         let statement = Statement::CreateTable(create);
@@ -228,7 +247,8 @@ impl Script {
         })?;
         let done = Outcome::Done(show::done(&statement));
         let Some((routed, graph)) = planned else {
-            return Ok(done);
+            self.ready.push_back(Ok(done));
+            return Ok(());
         };
         if or_replace {
             self.forget_rows(&name);
@@ -237,13 +257,14 @@ impl Script {
         let reads_streams = !graph.sources.is_empty();
         let reads = routed.reads();
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
-        if reads_streams {
-            self.fills(Filling::new(name, reads, &query));
-            self.ready.push_back(Outcome::Started(query));
-        } else {
+        if !reads_streams {
             query.wait().await?;
+            self.ready.push_back(Ok(done));
+            return Ok(());
         }
-        Ok(done)
+        self.fills(Filling::new(name, reads, &query));
+        self.ready.extend([Ok(done), Ok(Outcome::Started(query))]);
+        Ok(())
     }
 
     /// A table that replaces another in memory begins empty: the old rows have the old columns.
@@ -255,17 +276,30 @@ impl Script {
     }
 
     /// Statements that change or show what is known.
-    fn define(&mut self, statement: Statement, span: Range<usize>) -> Result<Option<Outcome>> {
-        let routed = self.plan(|p| p.define(&statement, &span))?;
+    async fn define(&mut self, statement: Statement, span: Range<usize>) -> Result<Option<Outcome>> {
+        let alone = if self.whole { Vec::new() } else { self.engine.filling() };
+        let routed = self.plan(|p| {
+            let in_use = match &statement {
+                Statement::Drop(drop) => refuse_read(drop, &p.state, &alone),
+                _ => Vec::new(),
+            };
+            let routed = p.define(&statement, &span)?;
+            let routed = routed.map(|routed| p.known(routed, &span)).transpose()?;
+            if in_use.is_empty() { Ok(routed) } else { Err(in_use) }
+        })?;
+        let stopped = match &statement {
+            Statement::Drop(drop) if !self.whole => self.engine.stop_fillers(drop).await,
+            _ => Vec::new(),
+        };
         if let Statement::CreateTable(create) = &statement
             && create.or_replace
         {
             self.forget_rows(&create.name.value);
         }
-        if let Some(routed) = routed {
-            self.waiting.push((routed, span));
-        }
         self.keep_tables();
+        if let Some(routed) = routed {
+            self.queue(routed, span).await?;
+        }
         let state = self.engine.snapshot();
         let find = |name: &str| {
             state
@@ -278,6 +312,9 @@ impl Script {
             Statement::ShowCreate(name) => Outcome::Rows(show::create(find(&name.value)?)?),
             Statement::Describe(name) => Outcome::Rows(show::describe(find(&name.value)?)?),
             Statement::Show(name) => Outcome::Rows(show::settings(&state, name.as_ref().map(|n| n.value.as_str()))?),
+            other if !stopped.is_empty() => {
+                Outcome::Done(format!("stopped {}, {}", stopped.join(", "), show::done(other)))
+            }
             other => Outcome::Done(show::done(other)),
         }))
     }
@@ -331,6 +368,21 @@ impl Script {
         self.engine.lock().memory.clone()
     }
 
+    /// An INSERT: started with those before and behind it. Rows of the SQL itself are there at once; late rows and dead
+    /// letters are read as the queries before it leave them.
+    async fn queue(&mut self, routed: Routed, span: Range<usize>) -> Result<()> {
+        if routed.reads_system() {
+            self.start_waiting().await?;
+            self.wait_for_tables(&routed).await?;
+            return self.start_inserts(vec![routed], &span).await;
+        }
+        if routed.only_into_memory() && routed.reads().is_empty() {
+            return self.start_inserts(vec![routed], &span).await;
+        }
+        self.waiting.push((routed, span));
+        Ok(())
+    }
+
     /// Starts the INSERTs that have been read so far, as one program.
     async fn start_waiting(&mut self) -> Result<()> {
         if self.waiting.is_empty() {
@@ -356,18 +408,18 @@ impl Script {
                 snapshot: false,
             })
             .await?;
-        self.seal_tables(&[]);
+        self.seal_tables(None);
         for (query, (written, reads)) in started.into_iter().zip(moves) {
             if of_values {
                 query.wait().await?;
-                self.ready
-                    .push_back(Outcome::Done(format!("inserted into {}", query.name())));
+                let done = format!("inserted into {}", query.name());
+                self.ready.push_back(Ok(Outcome::Done(done)));
                 continue;
             }
             for target in written {
                 self.fills(Filling::new(target, reads.clone(), &query));
             }
-            self.ready.push_back(Outcome::Started(query));
+            self.ready.push_back(Ok(Outcome::Started(query)));
         }
         Ok(())
     }
@@ -378,27 +430,30 @@ impl Script {
         self.filling.push(filling);
     }
 
-    /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them.
+    /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them,
+    /// and for the queries whose late rows, or the dead letters of whose sources, it reads.
     async fn wait_for_tables(&mut self, routed: &Routed) -> Result<()> {
-        self.seal_tables(&routed.fills().collect::<Vec<_>>());
+        self.seal_tables(Some(routed));
         if self.engine.is_manual() {
             return Ok(());
         }
         let mut running = self.filling.clone();
         running.extend(self.engine.filling());
+        settle_system(&running, &routed.system()).await?;
         settle(&running, routed.reads()).await
     }
 
-    /// Tables into which no statement that is left inserts get no more rows than those of the INSERTs that run; `next`
-    /// are those into which the query inserts that starts now.
-    fn seal_tables(&self, next: &[&str]) {
+    /// Tables into which no statement that is left inserts, nor the query that is about to start, get no more rows than
+    /// those of the INSERTs that run.
+    fn seal_tables(&self, starts: Option<&Routed>) {
         if !self.whole {
             return;
         }
         let filled: BTreeSet<&str> = self.statements.as_slice().iter().flat_map(filled_by).collect();
-        let waiting: BTreeSet<&str> = self.waiting.iter().flat_map(|(routed, _)| routed.fills()).collect();
+        let waiting = self.waiting.iter().map(|(routed, _)| routed).chain(starts);
+        let waiting: BTreeSet<&str> = waiting.flat_map(|routed| routed.fills()).collect();
         let state = self.engine.lock();
-        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name) && !next.contains(&name);
+        let ended = |name: &str| !filled.contains(name) && !waiting.contains(name);
         let tables = state.memory.iter().filter(|(name, _)| ended(name));
         tables.for_each(|(_, table)| table.seal());
     }

@@ -114,9 +114,10 @@ pub fn settings(state: &State, name: Option<&str>) -> Result<RecordBatch> {
     let chosen = SETTINGS.iter().filter(|s| name.is_none_or(|n| n == s.name));
     let row = |s: &crate::config::Setting| {
         let value = state.settings.get(s.name).unwrap_or_default();
-        vec![s.name.to_string(), value, s.doc.to_string()]
+        let source = state.settings.origin(s.name).name();
+        vec![s.name.to_string(), value, source.to_string(), s.doc.to_string()]
     };
-    rows(&["name", "value", "about"], chosen.map(row).collect())
+    rows(&["name", "value", "source", "about"], chosen.map(row).collect())
 }
 
 /// What a statement without rows has done.

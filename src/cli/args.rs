@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use super::configuration::{Misconfigured, configured};
 use super::print::{Format, Style};
 use super::report::Errors;
 use super::runner::Manner;
@@ -7,7 +8,8 @@ use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::sync::LazyLock;
 use waterwheel::Engine;
-use waterwheel::error::{Error, Result};
+use waterwheel::config::Origin;
+use waterwheel::error::Error;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -75,7 +77,7 @@ pub struct Options {
     /// Tasks at once (default: the cores)
     #[arg(long, global = true, value_name = "N", help_heading = "Engine")]
     parallelism: Option<String>,
-    /// Any setting of SHOW ALL
+    /// Any setting of SHOW ALL (else WATERWHEEL_NAME, else waterwheel.toml here or in ~/.config/waterwheel)
     #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "Engine")]
     set: Vec<String>,
     /// How rows are written (default: table on a terminal, else ndjson)
@@ -105,20 +107,26 @@ pub struct Options {
 }
 
 impl Options {
+    /// An engine with the settings of files, environment and flags. `runs`: what is planned runs here, without a host that
+    /// could push rows.
+    ///
     /// Errors: a setting that does not exist, or a value that it cannot have.
-    pub fn engine(&self) -> Result<Engine> {
-        let mut engine = Engine::builder();
+    pub fn engine(&self, runs: bool) -> Result<Engine, Misconfigured> {
+        let mut engine = configured(match runs {
+            true => Engine::builder().standalone(),
+            false => Engine::builder(),
+        })?;
         let flags = [("interval", &self.interval), ("parallelism", &self.parallelism)];
         for (name, value) in flags {
             if let Some(value) = value {
-                engine = engine.set(name, value)?;
+                engine = engine.configure(name, value, Origin::Flag)?;
             }
         }
         for pair in &self.set {
             let (name, value) = pair
                 .split_once('=')
                 .ok_or_else(|| Error::refused(format!("--set takes NAME=VALUE, not `{pair}`")))?;
-            engine = engine.set(name.trim(), value)?;
+            engine = engine.configure(name.trim(), value, Origin::Flag)?;
         }
         Ok(engine.build())
     }

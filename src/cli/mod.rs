@@ -5,6 +5,7 @@
 //! answers. Depends on the library only. Start reading at [`main`].
 
 mod args;
+mod configuration;
 pub mod interrupt;
 mod memory;
 pub mod print;
@@ -72,7 +73,14 @@ fn command(args: Args, reporter: &Reporter) -> Result<Exit, Error> {
         return Err(Error::refused("`-c` stands alone: give either SQL or a command"));
     }
     let style = args.options.style();
-    let engine = args.options.engine()?;
+    let only_plans = matches!(args.command, Some(Command::Check { .. } | Command::Explain { .. }));
+    let engine = match args.options.engine(!only_plans) {
+        Ok(engine) => engine,
+        Err(mistake) => {
+            mistake.tell(reporter);
+            return Ok(Exit::Usage);
+        }
+    };
     match (args.command, args.sql) {
         (Some(Command::Check { files }), _) => {
             let text = Text::of_files(&files)?;

@@ -7,8 +7,8 @@ use super::report::Reporter;
 use super::stdin;
 use super::summary;
 use super::text::Text;
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use waterwheel::error::{Diagnostic, Error, Kind};
 use waterwheel::metrics::Stopwatch;
 use waterwheel::{Engine, Outcome, Query, Script};
@@ -35,6 +35,8 @@ pub struct Runner {
     /// Mistakes that have been shown. Planning the whole text finds those that its statements find again, each in turn,
     /// when the run is kept going.
     shown: Vec<Diagnostic>,
+    /// Queries that have failed, and why, as statements that waited for them have told.
+    told: Vec<(String, String)>,
 }
 
 impl Runner {
@@ -57,15 +59,15 @@ impl Runner {
             queries: Vec::new(),
             worst: Exit::Done,
             shown: Vec::new(),
+            told: Vec::new(),
         }
     }
 
     /// Nothing starts while the text has mistakes, unless it is to be kept going.
     pub async fn run(mut self) -> Exit {
-        let Some(script) = self.planned().await else {
+        let Some(mut script) = self.planned().await else {
             return self.worst;
         };
-        let mut script = script.whole();
         self.interrupts.begin();
         let mut background = Vec::new();
         while let Some(outcome) = script.next().await {
@@ -78,9 +80,10 @@ impl Runner {
                     }
                 }
                 Ok(Outcome::Done(_)) => {}
-                Err(error) => self.failed(&error, Exit::Failed),
+                Err(error) => self.tell(error),
             }
             if self.is_over() {
+                background.extend(script.leave());
                 break;
             }
         }
@@ -96,7 +99,7 @@ impl Runner {
             Err(error) => {
                 self.failed(&error, Exit::Failed);
                 let runs = self.manner.keep_going && !self.interrupts.happened();
-                runs.then(|| Script::unchecked(&self.engine, &self.text.sql))
+                runs.then(|| Script::unchecked(&self.engine, &self.text.sql).whole())
             }
         }
     }
@@ -105,6 +108,15 @@ impl Runner {
     fn is_over(&self) -> bool {
         let failed = self.worst != Exit::Done && !self.manner.keep_going;
         failed || self.printer.is_closed() || self.interrupts.happened()
+    }
+
+    /// Tells why a statement was not run: its own mistake, or that of a query that fills what it reads.
+    fn tell(&mut self, error: Error) {
+        let Some(query) = error.query.clone() else {
+            return self.failed(&error, Exit::Failed);
+        };
+        self.failed(&named(&query, &error), Exit::Broke);
+        self.told.push((query, error.message));
     }
 
     /// Shows the rows of a SELECT as they come.
@@ -132,6 +144,7 @@ impl Runner {
             return;
         }
         match query.wait().await {
+            Ok(_) if query.stopped() && !self.printer.is_full() => self.printer.stop(),
             Ok(_) => self.printer.end(),
             Err(error) => {
                 self.printer.flush();
@@ -143,9 +156,10 @@ impl Runner {
 
     /// Waits for what runs in the background, and says how it went.
     async fn end(mut self, background: Vec<Query>) -> Exit {
-        let abandoned = self.printer.is_closed() || self.worst == Exit::Failed && !self.manner.keep_going;
-        if abandoned || self.interrupts.happened() {
+        if self.printer.is_closed() || self.interrupts.happened() {
             self.engine.shutdown().await;
+        } else if self.is_over() {
+            self.stop_endless(&background);
         }
         self.wait_for(&background).await;
         if self.printer.is_closed() {
@@ -164,28 +178,34 @@ impl Runner {
         }
     }
 
-    /// Tells of each query that fails, when it does. Those that fail for one reason are told of together.
+    /// A script that has failed ends when the INSERTs have that end by themselves.
+    fn stop_endless(&self, background: &[Query]) {
+        let runs = |query: &&Query| !query.bounded() && query.wait().now_or_never().is_none();
+        for query in background.iter().filter(runs) {
+            query.cancel();
+            let name = query.name();
+            self.reporter
+                .note(&format!("stopping `{name}`, which does not end by itself"));
+        }
+    }
+
+    /// Tells of each query that fails, when it does.
     async fn wait_for(&mut self, background: &[Query]) {
         let waits = background
             .iter()
             .map(|query| async move { (query, query.wait().await) });
         let mut waits: FuturesUnordered<_> = waits.collect();
-        let mut told: Vec<(&Query, String)> = Vec::new();
         while let Some((query, result)) = waits.next().await {
             let Err(error) = result else { continue };
-            let together =
-                |(before, message): &(&Query, String)| before.same_program(query) && *message == error.message;
-            if told.iter().any(together) {
+            let is_told = |(name, message): &(String, String)| name == query.name() && *message == error.message;
+            if let Some(place) = self.told.iter().position(is_told) {
+                self.told.remove(place);
                 continue;
             }
             match background.len() {
                 1 => self.failed(&error, Exit::Broke),
-                _ => {
-                    let named = format!("`{}` has failed: {}", query.name(), error.message);
-                    self.failed(&Error::new(error.kind, named), Exit::Broke);
-                }
+                _ => self.failed(&named(query.name(), &error), Exit::Broke),
             }
-            told.push((query, error.message));
         }
     }
 
@@ -200,6 +220,11 @@ impl Runner {
         self.reporter.diagnostics(error.kind, &new, &self.text);
         self.shown.extend(new);
     }
+}
+
+/// The same with the query that has failed.
+fn named(query: &str, error: &Error) -> Error {
+    Error::new(error.kind, format!("`{query}` has failed: {}", error.message))
 }
 
 /// The help may differ: it names what was known at the time.

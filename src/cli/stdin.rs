@@ -16,7 +16,7 @@ pub async fn plan(engine: &Engine, text: &Text) -> Result<Script> {
             return Err(Error::from_diagnostics(Kind::Refused, declared));
         }
     }
-    match engine.script(&text.sql) {
+    match engine.whole_script(&text.sql) {
         Err(mut error) if names_stdin(&error, text) => {
             if text.is_from_stdin() {
                 error.diagnostics.retain(|d| is_stdin(d, text));
@@ -27,7 +27,7 @@ pub async fn plan(engine: &Engine, text: &Text) -> Result<Script> {
                 return Err(error);
             }
             engine.declare_stdin().await?;
-            engine.script(&text.sql)
+            engine.whole_script(&text.sql)
         }
         planned => planned,
     }

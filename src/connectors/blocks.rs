@@ -43,6 +43,10 @@ impl<M: MakeBlock + 'static> Source for Made<M> {
         self.end.is_some()
     }
 
+    fn waits(&self) -> bool {
+        self.real_pace && !self.bounded()
+    }
+
     fn replayable(&self) -> bool {
         true
     }

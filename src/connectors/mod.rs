@@ -95,6 +95,11 @@ pub trait Source: Send + Sync {
     /// True when every split ends by itself and none can appear any more.
     fn bounded(&self) -> bool;
 
+    /// Whether it waits for what comes from outside, and so can be quiet. What is there already only takes its time.
+    fn waits(&self) -> bool {
+        !self.bounded()
+    }
+
     /// True when [`Source::reread`] works for any range at any time (files, generators); otherwise the engine keeps the rows.
     fn replayable(&self) -> bool;
 
@@ -203,6 +208,9 @@ pub type OpenSource = fn(&TableSpec, &Workers) -> Result<Arc<dyn Source>>;
 /// Opens a table for writing rows of the given columns; the flag tells whether the query that writes ends by itself.
 pub type OpenSink = fn(&TableSpec, SchemaRef, bool) -> Result<Box<dyn Sink>>;
 
+/// Whether a table can be written with rows of the given columns; the flag as for [`OpenSink`].
+pub type CheckSink = fn(&TableSpec, &SchemaRef, bool) -> Result<()>;
+
 /// Hands a job to a thread.
 pub type Spawn = dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync;
 
@@ -213,6 +221,8 @@ pub struct Connector {
     pub infer: Option<fn(&TableSpec) -> Result<SchemaRef>>,
     pub source: Option<OpenSource>,
     pub sink: Option<OpenSink>,
+    /// What opening the sink would refuse. Writes nothing.
+    pub check_sink: Option<CheckSink>,
     /// What is wrong with a declaration beyond what the table of options tells. Looks at no data.
     pub check: Option<fn(&TableSpec) -> Vec<Fault>>,
     /// Whether reading such a table ends by itself, as far as its declaration tells.

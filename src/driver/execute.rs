@@ -1,6 +1,7 @@
 //! Running the nodes of one interval, level by level, a task per partition.
 
 use super::idle::floored;
+use super::live::Live;
 use super::{Program, missing, rows_id, state_id};
 use crate::dstream::graph::{Aggregation, Graph, Node, NodeId, Op, WatermarkRule};
 use crate::dstream::nodes::{OFFSET, SPLIT};
@@ -11,6 +12,7 @@ use crate::operators::Batch;
 use crate::operators::closed;
 use crate::operators::fragment::{Workshop, failed};
 use crate::operators::runtime::{InputBatches, Runtime, State};
+use crate::operators::stop::Stop;
 use crate::storage::Entry;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -26,8 +28,9 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Plans every node, `partitions` copies of each.
-    pub fn new(graph: &Graph, partitions: usize, shop: &Workshop) -> Result<Tasks> {
+    /// Plans every node, `partitions` copies of each. `stops`: per output, what breaks off its long work.
+    pub fn new(graph: &Graph, partitions: usize, shop: &Workshop, stops: &[Stop]) -> Result<Tasks> {
+        let live = Live::new(graph);
         let mut copies = Vec::new();
         let mut depth: Vec<usize> = Vec::new();
         for node in &graph.nodes {
@@ -43,7 +46,12 @@ impl Tasks {
                 Op::Panes(panes) => keyed_partitions(panes.aggregation.as_deref(), partitions),
                 _ => partitions,
             };
-            let copy = |_| Ok(Arc::new(Mutex::new(Runtime::new(node, target, shop)?)));
+            let mut shop = shop.clone();
+            // Only sources feed several outputs.
+            if let [output] = live.fed_by(node.id)[..] {
+                shop.stop = stops.get(output).cloned().unwrap_or_default();
+            }
+            let copy = |_| Ok(Arc::new(Mutex::new(Runtime::new(node, target, &shop)?)));
             copies.push((0..count).map(copy).collect::<Result<Vec<_>>>()?);
         }
         let mut levels = vec![Vec::new(); depth.iter().max().map_or(0, |d| d + 1)];

@@ -26,6 +26,7 @@ pub struct Intake {
     /// How many splits are read ahead at once.
     ahead: usize,
     pub bounded: bool,
+    waits: bool,
 }
 
 struct SplitIntake {
@@ -97,6 +98,7 @@ impl Intake {
     ) -> Result<Intake> {
         let mut intake = Intake {
             bounded: source.bounded(),
+            waits: source.waits(),
             columns: node.columns.clone(),
             source,
             time,
@@ -296,9 +298,10 @@ impl Intake {
             .any(|s| s.quiet_since_ns.is_none() && self.is_quiet(s))
     }
 
-    /// A file that is being decoded is not quiet: what it has is there.
+    /// A file that is being decoded is not quiet, nor is a generator that makes rows as fast as it can: what they have is
+    /// there.
     fn is_quiet(&self, split: &SplitIntake) -> bool {
-        !self.bounded && !split.ended && split.pending && split.chunk.is_none()
+        self.waits && !split.ended && split.pending && split.chunk.is_none()
     }
 
     /// How every split stands at the end of an interval of that clock.

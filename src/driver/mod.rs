@@ -23,6 +23,7 @@ use crate::dstream::record::{BatchId, BatchKind, ENDED, Floor, IntervalRecord};
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
 use crate::metrics::{Metrics, Stopwatch};
+use crate::operators::stop::is_broken_off;
 use crate::operators::{Batch, Dataset};
 use crate::storage::{Entry, Journal};
 use crate::tasks::Pool;
@@ -66,6 +67,8 @@ pub struct Program {
     has_arrival_windows: bool,
     /// Which queries still run, and which nodes they need.
     live: Live,
+    /// Long work was broken off for a query that is wanted no more.
+    pub broken_off: bool,
     /// How far the sources had been read when intervals ended that some output has not committed: each is to be told when
     /// all intervals before the number are committed.
     to_tell: VecDeque<(u64, Vec<Reached>)>,
@@ -128,6 +131,7 @@ impl Program {
             next_end_ns: None,
             has_arrival_windows,
             live,
+            broken_off: false,
             to_tell: VecDeque::new(),
         }
     }
@@ -177,9 +181,14 @@ impl Program {
 
     /// The queries that a node feeds cannot go on; the others do.
     fn fail(&mut self, node: NodeId, error: Error) {
+        let broken_off = is_broken_off(&error);
+        self.broken_off |= broken_off;
         let error = Arc::new(error);
         for output in self.live.fed_by(node) {
-            self.outputs.fail(output, &error);
+            match broken_off {
+                true => self.outputs.stop_one(output),
+                false => self.outputs.fail(output, &error),
+            }
         }
         self.prune();
     }

@@ -336,6 +336,12 @@ impl Outputs {
         }
     }
 
+    /// Whether an output that was stopped still delivers what it has been given.
+    pub fn lingers(&self, index: usize) -> bool {
+        let delivered = self.all.get(index);
+        delivered.is_some_and(|d| matches!(&d.way, Way::Lane(ticket) if ticket.lingers()))
+    }
+
     /// Stops one output; what it has been given is delivered still.
     pub fn stop_one(&mut self, index: usize) {
         self.some_ended = true;

@@ -275,6 +275,7 @@ pub struct Output {
     pub fetch: Option<usize>,
     /// A column to order an interval's rows by, so that windows come in the order of their ends.
     pub order_by: Option<usize>,
+    /// It ends by itself: with its input, or once `LIMIT` rows are given.
     pub bounded: bool,
     /// `IDLE TIMEOUT`, in nanoseconds; `None` leaves it to the setting.
     pub idle_timeout_ns: Option<i64>,

@@ -141,6 +141,22 @@ impl BlockReader {
         self
     }
 
+    /// Passes over so many lines.
+    ///
+    /// Errors: the stream cannot be read.
+    pub fn skip_lines(&mut self, lines: u64) -> io::Result<()> {
+        for _ in 0..lines {
+            self.fill(self.block_bytes);
+            self.pending.skip_mark()?;
+            let end = self.first_end(&mut Scan::new(Rule::ANY_LINE))?;
+            match end.unwrap_or(self.pending.bytes.len()) {
+                0 => break,
+                end => drop(self.pending.cut(end)),
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the first record off the stream, as for a CSV header; blank ones and comments before it are passed over.
     /// `None`: the stream is empty.
     ///

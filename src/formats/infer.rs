@@ -23,9 +23,11 @@ pub fn infer_text(format: &Format, reader: &mut BlockReader, source: &str) -> Re
     if format == &Format::Text {
         return Ok(Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8, true)])));
     }
+    let unreadable = |e: std::io::Error| Error::connector(format!("{source}: {e}")).because(e);
+    reader.skip_lines(format.skip_lines()).map_err(unreadable)?;
     let block = reader
         .next_block()
-        .map_err(|e| Error::connector(format!("{source}: {e}")).because(e))?
+        .map_err(unreadable)?
         .ok_or_else(|| Error::connector(format!("{source} is empty: declare the columns of the table")))?;
     match format {
         Format::Csv(csv) => csv_columns(csv, &block.bytes, source),

@@ -34,6 +34,8 @@ pub struct JsonFormat {
 pub struct CsvFormat {
     /// The first record holds the names of the columns.
     pub header: bool,
+    /// So many lines of a stream stand before the header, or the first record.
+    pub skip_lines: u64,
     pub delimiter: u8,
     /// [`NO_QUOTE`]: nothing is quoted.
     pub quote: u8,
@@ -52,6 +54,7 @@ impl Default for CsvFormat {
     fn default() -> Self {
         CsvFormat {
             header: true,
+            skip_lines: 0,
             delimiter: b',',
             quote: b'"',
             escape: None,
@@ -89,6 +92,14 @@ impl Format {
         matches!(self, Format::Parquet | Format::Arrow)
     }
 
+    /// How many lines of a stream are passed over at its beginning.
+    pub fn skip_lines(&self) -> u64 {
+        match self {
+            Format::Csv(csv) => csv.skip_lines,
+            _ => 0,
+        }
+    }
+
     /// Whether the first record of a stream holds the names of the columns.
     pub fn has_header(&self) -> bool {
         matches!(self, Format::Csv(csv) if csv.header)
@@ -102,6 +113,9 @@ impl CsvFormat {
         let byte = |name: &str| text(spec, name).map(|value| (byte_of(value), value));
         let csv = CsvFormat {
             header: bool_option(spec, "header", true)?,
+            skip_lines: text(spec, "skip_lines")
+                .and_then(|lines| lines.parse().ok())
+                .unwrap_or(0),
             delimiter: match byte("delimiter") {
                 None if tabs => b'\t',
                 None => b',',

@@ -26,6 +26,16 @@ pub struct Quoting {
     pub comment: Option<u8>,
 }
 
+impl Rule {
+    /// Every line end, quoted or not: for lines that are no records.
+    pub const ANY_LINE: Rule = Rule::Quoted(Quoting {
+        delimiter: NO_QUOTE,
+        quote: NO_QUOTE,
+        escape: None,
+        comment: None,
+    });
+}
+
 /// A byte that stands in no text of UTF-8.
 pub const NO_QUOTE: u8 = 0xff;
 

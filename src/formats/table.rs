@@ -15,6 +15,16 @@ const HEADER: OptionSpec = OptionSpec::new(
 .of(CSV)
 .elsewhere(&["has_header", "csv.include-header", "skip_header"]);
 
+const SKIP_LINES: OptionSpec = OptionSpec::new(
+    "skip_lines",
+    OptionKind::Count,
+    Some("0"),
+    "Reading: so many lines at the beginning of each file are passed over, before the header",
+)
+.reading()
+.of(CSV)
+.elsewhere(&["skip", "skip_rows", "skiprows", "skip_leading_rows", "skip_header_rows"]);
+
 const DELIMITER: OptionSpec = OptionSpec::new("delimiter", OptionKind::Char, Some(","), "What stands between fields")
     .of(CSV)
     .elsewhere(&["sep", "separator", "delim", "field_delimiter", "csv.field-delimiter"]);
@@ -104,6 +114,7 @@ const DATE_FORMAT: OptionSpec = OptionSpec::new(
 /// What sources of bytes take.
 pub static READING: &[OptionSpec] = &[
     HEADER,
+    SKIP_LINES,
     DELIMITER,
     QUOTE,
     ESCAPE,

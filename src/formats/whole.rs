@@ -9,21 +9,19 @@ use super::records::line_length;
 use super::{shorten, type_name};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::arrow::error::ArrowError;
-use memchr::memmem::Finder;
-use memchr::{memchr_iter, memrchr};
-use std::collections::BTreeSet;
+use memchr::{memchr2_iter, memrchr};
 
 /// The columns of a table that hold whole numbers, in themselves or nested.
 pub struct WholeNumbers {
     columns: Vec<FieldRef>,
-    /// The keys before which a whole number belongs, at any depth.
-    keys: BTreeSet<String>,
+    /// The keys before which a whole number belongs, at any depth, behind the quote that begins them.
+    keys: Vec<Vec<u8>>,
+    /// The bytes with which they end: most keys are told from them by that.
+    ends: [bool; 256],
     /// Whole numbers stand in lists too.
     in_lists: bool,
     /// Whole numbers stand behind keys that nobody knows (maps).
     behind_any_key: bool,
-    small: Finder<'static>,
-    capital: Finder<'static>,
 }
 
 impl WholeNumbers {
@@ -31,11 +29,10 @@ impl WholeNumbers {
     pub fn of(schema: &Schema) -> Option<WholeNumbers> {
         let mut whole = WholeNumbers {
             columns: Vec::new(),
-            keys: BTreeSet::new(),
+            keys: Vec::new(),
+            ends: [false; 256],
             in_lists: false,
             behind_any_key: false,
-            small: Finder::new(b"e-"),
-            capital: Finder::new(b"E-"),
         };
         for field in schema.fields() {
             if whole.note(field) {
@@ -60,7 +57,9 @@ impl WholeNumbers {
                 any
             }
             other if is_whole_type(other) => {
-                self.keys.insert(field.name().clone());
+                let key = format!("\"{}", field.name()).into_bytes();
+                self.ends[usize::from(key[key.len() - 1])] = true;
+                self.keys.push(key);
                 true
             }
             _ => false,
@@ -69,19 +68,18 @@ impl WholeNumbers {
 
     /// Errors: a number with a fraction stands in a column of whole ones.
     pub fn check(&self, lines: &[u8]) -> Result<(), ArrowError> {
-        self.check_at(lines, memchr_iter(b'.', lines))?;
-        self.check_at(lines, self.small.find_iter(lines))?;
-        self.check_at(lines, self.capital.find_iter(lines))
-    }
-
-    fn check_at(&self, lines: &[u8], marks: impl Iterator<Item = usize>) -> Result<(), ArrowError> {
         let mut checked = 0;
-        for at in marks {
-            if at < checked || !self.may_be_wrong(lines, at) {
+        for at in memchr2_iter(b'.', b'-', lines) {
+            let mark = match at.checked_sub(1).map(|before| lines[before]) {
+                Some(b'e' | b'E') if lines[at] == b'-' => at - 1,
+                _ if lines[at] == b'.' => at,
+                _ => continue,
+            };
+            if mark < checked || !self.may_be_wrong(lines, mark) {
                 continue;
             }
-            let begin = memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
-            checked = at + line_length(&lines[at..]);
+            let begin = memrchr(b'\n', &lines[..mark]).map_or(0, |end| end + 1);
+            checked = mark + line_length(&lines[mark..]);
             self.check_line(&lines[begin..checked])?;
         }
         Ok(())
@@ -108,8 +106,8 @@ impl WholeNumbers {
         let Some(text) = before.strip_suffix(b"\"") else {
             return false;
         };
-        let key = memrchr(b'"', text).map_or(text, |open| &text[open + 1..]);
-        self.behind_any_key || std::str::from_utf8(key).is_ok_and(|key| self.keys.contains(key))
+        let known = || self.keys.iter().any(|key| text.ends_with(key));
+        self.behind_any_key || text.last().is_some_and(|end| self.ends[usize::from(*end)]) && known()
     }
 
     fn check_line(&self, line: &[u8]) -> Result<(), ArrowError> {

@@ -43,8 +43,12 @@ fn owner(end_ns: i64, partitions: usize) -> usize {
 
 impl Closed {
     pub fn new(node: &ClosedNode, inputs: usize, partitions: usize, shop: &Workshop) -> Result<Closed> {
+        let fragment = match node.closes {
+            Closes::AtEnd => Fragment::stoppable(&node.plan, shop)?,
+            Closes::PerWindow(_) => Fragment::new(&node.plan, shop)?,
+        };
         Ok(Closed {
-            fragment: Fragment::new(&node.plan, shop)?,
+            fragment,
             closes: node.closes.clone(),
             inputs,
             partitions: partitions_of(node, partitions),

@@ -4,6 +4,7 @@
 
 use super::input::{InputExec, Inputs, Slots};
 use super::lookup_join::LookupTables;
+use super::stop::{self, Stop};
 use super::{static_table::StaticTables, window_expand::WindowExpandExec};
 use crate::dstream::nodes::{InputNode, StaticNode, WindowNode};
 use crate::error::wording::plain;
@@ -28,6 +29,8 @@ pub struct Workshop {
     pub tables: Arc<StaticTables>,
     /// Those of them that stages join with, indexed; filled as stages are planned.
     pub lookups: Arc<LookupTables>,
+    /// Breaks off long work for the output that is made.
+    pub stop: Stop,
 }
 
 /// A runnable plan with its inputs.
@@ -41,6 +44,12 @@ impl Fragment {
     /// Plans `logical`, whose leaves are [`InputNode`]s and [`StaticNode`]s.
     pub fn new(logical: &LogicalPlan, shop: &Workshop) -> Result<Fragment> {
         let plan = shop.plan(logical)?;
+        Ok(Fragment::of(plan, shop))
+    }
+
+    /// The same for a plan whose rows somebody may have ceased to want before it has run.
+    pub fn stoppable(logical: &LogicalPlan, shop: &Workshop) -> Result<Fragment> {
+        let plan = stop::stoppable(shop.plan(logical)?, &shop.stop).map_err(failed)?;
         Ok(Fragment::of(plan, shop))
     }
 

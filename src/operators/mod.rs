@@ -24,6 +24,7 @@ pub mod panes;
 pub mod runtime;
 pub mod sessions;
 pub mod static_table;
+pub mod stop;
 pub mod union;
 pub mod window_expand;
 pub mod windows;

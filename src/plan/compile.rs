@@ -150,7 +150,7 @@ impl Builder {
             skip,
             fetch,
             order_by: order_by.filter(|_| class_is_closed(&plan) && !sorted),
-            bounded,
+            bounded: bounded || fetch.is_some(),
             idle_timeout_ns: query.idle_timeout_ns,
             notes,
         });

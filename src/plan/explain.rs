@@ -7,7 +7,8 @@ use crate::plan::widths::human;
 pub fn explain(graph: &Graph) -> Vec<String> {
     let mut lines = Vec::new();
     for output in &graph.outputs {
-        let ends = if output.bounded {
+        let mut sources = graph.sources_of(output).into_iter();
+        let ends = if sources.all(|place| ends_by_itself(graph, place)) {
             "ends with its input"
         } else {
             "runs until stopped"
@@ -23,6 +24,11 @@ pub fn explain(graph: &Graph) -> Vec<String> {
         }
     }
     lines
+}
+
+fn ends_by_itself(graph: &Graph, source: usize) -> bool {
+    let node = graph.sources.get(source).and_then(|id| graph.nodes.get(*id));
+    !matches!(node.map(|n| &n.op), Some(Op::Source(source)) if !source.bounded)
 }
 
 fn describe(graph: &Graph, id: usize, depth: usize, lines: &mut Vec<String>) {

@@ -1,6 +1,7 @@
 //! What is said of each node of a graph: its lineage rule, its watermark rule, its state, and its name for people.
 
 use crate::dstream::graph::{Closes, LineageRule, Op, WatermarkRule, Windowing};
+use crate::dstream::nodes::StaticNode;
 use crate::dstream::window::WindowSpec;
 use crate::plan::widths::size_in_words;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -8,7 +9,46 @@ use datafusion::logical_expr::LogicalPlan;
 
 /// How a lost batch of a node is made again, what watermark it passes on, and what it keeps, in words.
 pub fn rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
-    let none = || "none".to_string();
+    let (lineage, watermark, state) = own_rules(op);
+    let plan = match op {
+        Op::Stage(stage) => &stage.plan,
+        Op::Panes(panes) => &panes.rows,
+        Op::Closed(closed) => &closed.plan,
+        Op::Source(_) | Op::Windows(_) | Op::WindowRows(_) => return (lineage, watermark, state),
+    };
+    let read = match tables_of(plan) {
+        tables if tables.is_empty() => return (lineage, watermark, state),
+        tables => format!("{}, read once", tables.join(", ")),
+    };
+    let state = match state == NO_STATE {
+        true => read,
+        false => format!("{state}; {read}"),
+    };
+    (lineage, watermark, state)
+}
+
+/// The tables that do not change, by name.
+fn tables_of(plan: &LogicalPlan) -> Vec<String> {
+    let mut names = Vec::new();
+    // Looking at nodes does not fail.
+    let _ = plan.apply(|node| {
+        if let LogicalPlan::Extension(extension) = node
+            && let Some(table) = extension.node.as_any().downcast_ref::<StaticNode>()
+        {
+            let name = format!("`{}`", table.table.name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    names
+}
+
+const NO_STATE: &str = "none";
+
+fn own_rules(op: &Op) -> (LineageRule, WatermarkRule, String) {
+    let none = || NO_STATE.to_string();
     match op {
         Op::Source(_) => (
             LineageRule::Ranges,

@@ -5,11 +5,16 @@ use crate::cli::print::{Format, Printer, Style};
 use crate::cli::report::Reporter;
 use crate::cli::text::Text;
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
+use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use waterwheel::error::{Error, Kind, Result};
 use waterwheel::sql::grammar;
 use waterwheel::{Engine, Outcome, Query};
+
+/// How long a query may take to stop before its user is told what to do.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The engine with what the user has set and started.
 pub struct Session {
@@ -47,7 +52,22 @@ impl Session {
         while self.interrupts.recv().now_or_never().is_some() {}
         if let Err(error) = self.statements(&text).await {
             self.printer.flush();
-            self.reporter.error(&error, &text);
+            match error.query.clone() {
+                Some(query) => self.tell_failed(&query, &error),
+                None => self.reporter.error(&error, &text),
+            }
+        }
+    }
+
+    /// A query has failed, which may run in the background: that is told once.
+    fn tell_failed(&mut self, name: &str, error: &Error) {
+        let told = |query: &Query| query.name() == name && query.wait().now_or_never().is_some();
+        match self.background.iter().position(told) {
+            Some(place) => {
+                let query = self.background.remove(place);
+                self.tell(&failed(query.name(), error));
+            }
+            None => self.tell(error),
         }
     }
 
@@ -104,13 +124,27 @@ impl Session {
         }
         // This stops the query, if it has not ended.
         drop(updates);
-        tokio::select! {
-            ended = query.wait() => drop(ended?),
-            _ = self.interrupts.recv() => stopped = true,
-        }
-        self.printer.end();
-        if stopped {
-            self.reporter.note("stopped");
+        let ended = tokio::select! {
+            ended = query.wait() => ended.map(drop),
+            _ = patience(stopped) => {
+                self.reporter.note("stopping after the interval that runs; Ctrl-C again does not wait for it");
+                tokio::select! {
+                    ended = query.wait() => ended.map(drop),
+                    _ = self.interrupts.recv() => Ok(()),
+                }
+            }
+            _ = self.interrupts.recv() => {
+                stopped = true;
+                Ok(())
+            }
+        };
+        ended?;
+        match stopped {
+            true => {
+                self.printer.stop();
+                self.reporter.note("stopped");
+            }
+            false => self.printer.end(),
         }
         Ok(!stopped)
     }
@@ -183,11 +217,10 @@ impl Session {
         for query in std::mem::take(&mut self.background) {
             match query.wait().now_or_never() {
                 None => running.push(query),
+                // Whoever stopped it was told.
+                Some(Ok(_)) if query.stopped() => {}
                 Some(Ok(_)) => self.reporter.note(&format!("`{}` is done", query.name())),
-                Some(Err(error)) => self.tell(&Error::new(
-                    error.kind,
-                    format!("`{}` has failed: {}", query.name(), error.message),
-                )),
+                Some(Err(error)) => self.tell(&failed(query.name(), &error)),
             }
         }
         self.background = running;
@@ -217,13 +250,39 @@ impl Session {
         }
     }
 
-    /// Stops what still runs, so that what it has written stands.
-    pub async fn leave(self) {
-        if !self.background.is_empty() {
+    /// Stops what still runs, so that what it has written stands. Only that is waited for: a SELECT that was stopped may
+    /// still be busy, and nobody wants it. Ctrl-C ends the waiting.
+    pub async fn leave(mut self) {
+        let mut running = Vec::new();
+        for query in &self.background {
+            if query.wait().now_or_never().is_none() {
+                query.cancel();
+                running.push(query);
+            }
+        }
+        if !running.is_empty() {
             self.reporter.note("stopping what runs in the background");
         }
-        self.engine.shutdown().await;
+        // What it comes to is told by nobody any more.
+        let ended = join_all(running.into_iter().map(Query::wait));
+        tokio::select! {
+            _ = ended => {}
+            _ = self.interrupts.recv() => {}
+        }
     }
+}
+
+/// Passes when a query that was to stop takes longer than people expect.
+async fn patience(stopped: bool) {
+    match stopped {
+        true => tokio::time::sleep(PATIENCE).await,
+        false => std::future::pending().await,
+    }
+}
+
+/// The same with the query that has failed.
+fn failed(name: &str, error: &Error) -> Error {
+    Error::new(error.kind, format!("`{name}` has failed: {}", error.message))
 }
 
 fn texts(batch: &RecordBatch) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! DataFusion wants names that differ, so the second `random()` of a SELECT is called `random()_1`, as in DuckDB. Columns
 //! that are named, or written as names, stay as they are.
 
+use super::group_window::normal;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
@@ -63,4 +64,33 @@ pub fn names(columns: &[SelectItem]) -> Vec<Option<String>> {
         })
     };
     columns.iter().map(&mut name).collect()
+}
+
+/// What columns without a name of their own are called: as they are written, not as the planner spells them.
+pub fn titles(query: &Query) -> Vec<Option<String>> {
+    // A UNION has the names of its first SELECT.
+    let mut body = query.body.as_ref();
+    while let SetExpr::SetOperation { left, .. } = body {
+        body = left;
+    }
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(inner) => return titles(inner),
+        _ => return Vec::new(),
+    };
+    let title = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(_)) => Some(None),
+        // A column of a table, or a field of a struct: both are called by their own name.
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => Some(parts.last().map(normal)),
+        SelectItem::ExprWithAlias { .. } => Some(None),
+        _ => None,
+    };
+    let unnamed = names(&select.projection);
+    let title = |(item, unnamed): (&SelectItem, Option<String>)| match unnamed {
+        Some(name) => Some(Some(name)),
+        None => title(item),
+    };
+    // A wildcard stands for several columns: then nothing is known of places.
+    let items = select.projection.iter().zip(unnamed);
+    items.map(title).collect::<Option<_>>().unwrap_or_default()
 }

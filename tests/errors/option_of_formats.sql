@@ -9,3 +9,5 @@ CREATE SINK h WITH (connector = 'file', path = 'x.csv', null_value = []);
 CREATE TABLE i (x INT) WITH (connector = 'file', path = 'x.csv', max_future_skew = '1 hour');
 CREATE EXTERNAL TABLE j (x TIMESTAMP) WITH (connector = 'file', path = 'x.csv', max_future_skew = 'soon');
 CREATE SINK k WITH (connector = 'file', path = 'x', format = 'csv', max_file_bytes = 'big', roll_interval = 'often');
+CREATE TABLE l (x INT) WITH (connector = 'file', path = 'x.csv', skip = 2);
+CREATE TABLE m (x INT) WITH (connector = 'file', path = 'x.jsonl', skip_lines = 2);

@@ -14,7 +14,7 @@ const BIDS: &str = "CREATE SOURCE bid WITH (connector = 'nexmark', type = 'bid')
 const SILENCE: &str = "SELECT auction FROM bid WHERE price < 0;";
 
 /// Runs the program with `stdin` as its input.
-fn waterwheel(arguments: &[&str], stdin: &str) -> Output {
+pub fn waterwheel(arguments: &[&str], stdin: &str) -> Output {
     let mut child = spawn(arguments, Stdio::piped());
     let mut input = child.stdin.take().expect("stdin is a pipe");
     // A program that reads nothing closes it early.
@@ -23,8 +23,11 @@ fn waterwheel(arguments: &[&str], stdin: &str) -> Output {
     child.wait_with_output().expect("the program ends")
 }
 
-fn spawn(arguments: &[&str], stdin: Stdio) -> Child {
+pub fn spawn(arguments: &[&str], stdin: Stdio) -> Child {
     Command::new(env!("CARGO_BIN_EXE_waterwheel"))
+        // Those are for the tests, not for the program.
+        .env_remove("WATERWHEEL_SEED")
+        .env_remove("WATERWHEEL_LONG")
         .args(arguments)
         .stdin(stdin)
         .stdout(Stdio::piped())
@@ -41,16 +44,16 @@ fn clicks(flags: &[&str], query: &str) -> String {
     stdout(&out)
 }
 
-fn stdout(out: &Output) -> String {
+pub fn stdout(out: &Output) -> String {
     String::from_utf8(out.stdout.clone()).expect("text")
 }
 
-fn stderr(out: &Output) -> String {
+pub fn stderr(out: &Output) -> String {
     String::from_utf8(out.stderr.clone()).expect("text")
 }
 
 /// Waits at most `limit_s`; a program that hangs is ended and has no exit code.
-fn ended_within(child: &mut Child, limit_s: u64) -> Option<i32> {
+pub fn ended_within(child: &mut Child, limit_s: u64) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(limit_s) {
         if let Some(status) = child.try_wait().expect("a child") {
@@ -330,7 +333,7 @@ fn ctrl_c_stops_a_query_in_good_order() {
     assert!(said.contains("\ndone: intervals="), "{said}");
 }
 
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.expect("kill is there").success());
 }

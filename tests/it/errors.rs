@@ -45,6 +45,8 @@ fn wrong_scripts_are_answered_well() {
     let mut wrong = String::new();
     for script in scripts() {
         let checked = Command::new(env!("CARGO_BIN_EXE_waterwheel"))
+            .env_remove("WATERWHEEL_SEED")
+            .env_remove("WATERWHEEL_LONG")
             .arg("check")
             .arg(&script)
             .output()

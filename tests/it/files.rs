@@ -363,4 +363,37 @@ fn folders_whose_names_do_not_fit_are_told() {
     let (_, said, _) = waterwheel(&format!("SELECT * FROM '{shown}/deep'"));
     assert!(said.contains("deep holds no file"), "{said}");
     assert!(said.contains("/deep/*/*'"), "{said}");
+
+fn lines_before_the_header_are_passed_over() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "\u{feff}A report, of \"things\n\nn,s\n1,a\nx,b\n3,c\n";
+    write(dir.path(), "a.csv", text);
+    write(dir.path(), "b.csv.gz", gzip(text));
+    write(dir.path(), "short.csv", "one line\n");
+    let file = |path: &str, more: &str| {
+        let path = dir.path().join(path);
+        format!("connector = 'file', path = '{}', skip_lines = 2{more}", path.display())
+    };
+    // Columns are told by what stands behind them; lines are counted with them.
+    let inferred = format!("CREATE SOURCE t WITH ({}); SELECT n, s FROM t", file("a.csv", ""));
+    assert_eq!(rows(&inferred), "1,a\nx,b\n3,c\n");
+    for path in ["a.csv", "b.csv.gz"] {
+        let declared = format!("CREATE SOURCE t (n INT, s STRING) WITH ({});", file(path, ""));
+        let (_, said, code) = waterwheel(&format!("{declared} SELECT n FROM t"));
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains(&format!("{path}:5 (byte 33): ")), "{said}");
+        let skipping = declared.replace(");", ", on_error = 'skip');");
+        assert_eq!(rows(&format!("{skipping} SELECT sum(n) FROM t")), "4\n", "{path}");
+    }
+    let followed = format!(
+        "CREATE SOURCE t (n STRING, s STRING) WITH ({});",
+        file("a.csv", ", follow = true")
+    );
+    assert_eq!(rows(&format!("{followed} SELECT n FROM t LIMIT 3")), "1\nx\n3\n");
+    let piped = "CREATE SOURCE t (n STRING, s STRING) WITH (connector = 'stdin', format = 'csv', skip_lines = 2);";
+    let (piped, said, _) = waterwheel_with(text.as_bytes(), &format!("{piped} SELECT n FROM t"));
+    assert_eq!(piped, "1\nx\n3\n", "{said}");
+    let short = file("short.csv", ", header = false");
+    let short = format!("CREATE SOURCE t (n INT) WITH ({short}); SELECT count(*) FROM t");
+    assert_eq!(rows(&short), "0\n");
 }

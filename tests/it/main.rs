@@ -14,5 +14,6 @@ mod library;
 mod nexmark;
 mod parser;
 mod programs;
+mod scripts;
 mod slt;
 mod tidy;

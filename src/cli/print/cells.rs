@@ -30,11 +30,14 @@ impl<'a> Cells<'a> {
 
     /// The value of a row, on one line: control characters are written as escapes.
     pub fn line(&self, row: usize) -> String {
+        shown(&self.raw(row))
+    }
+
+    /// The value of a row, line by line, as rows of one column.
+    pub fn lines(&self, row: usize) -> Vec<Vec<String>> {
         let text = self.raw(row);
-        match text.chars().any(char::is_control) {
-            true => text.chars().map(visible).collect(),
-            false => text,
-        }
+        let lines = text.split('\n').map(|line| vec![shown(line)]);
+        lines.collect()
     }
 
     /// The value of a row as it is.
@@ -43,6 +46,13 @@ impl<'a> Cells<'a> {
             true => self.null.to_string(),
             false => self.formatter.value(row).to_string(),
         }
+    }
+}
+
+fn shown(text: &str) -> String {
+    match text.chars().any(char::is_control) {
+        true => text.chars().map(visible).collect(),
+        false => text.to_string(),
     }
 }
 

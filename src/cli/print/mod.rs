@@ -172,6 +172,14 @@ impl Printer {
         self.flush();
     }
 
+    /// Ends a result that was stopped: that no row has come yet says nothing.
+    pub fn stop(&mut self) {
+        match self.sheet {
+            Some(Sheet::Table(_) | Sheet::Vertical(_)) if self.rows == 0 => self.sheet = None,
+            _ => self.end(),
+        }
+    }
+
     /// A small answer: begun, written and ended.
     ///
     /// Errors: a value that cannot be written in the format.

@@ -39,9 +39,13 @@ impl Table {
             .iter()
             .map(|c: &ArrayRef| Cells::of(c, null))
             .collect::<Result<_>>()?;
-        let rows: Vec<Vec<String>> = (0..batch.num_rows())
-            .map(|row| columns.iter().map(|c| self.escaped(c.line(row))).collect())
-            .collect();
+        let rows: Vec<Vec<String>> = match columns.as_slice() {
+            // A text of several lines that stands alone can be copied as it is.
+            [only] if !self.markdown => (0..batch.num_rows()).flat_map(|row| only.lines(row)).collect(),
+            _ => (0..batch.num_rows())
+                .map(|row| columns.iter().map(|c| self.escaped(c.line(row))).collect())
+                .collect(),
+        };
         for row in &rows {
             self.widen(row);
         }

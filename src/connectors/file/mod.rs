@@ -115,6 +115,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: Some(open_sink),
+    check_sink: Some(sink::check),
     check: Some(check),
     ends: |table| !follows(table),
 };

@@ -17,62 +17,94 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A path with a suffix is one file, any other a directory of parts.
+/// Where and how rows are to be written.
+struct Layout<'a> {
+    target: &'a Path,
+    /// One file; else a directory of parts.
+    is_file: bool,
+    writing: Writing,
+    partitioning: Partitioning,
+    limits: Option<Limits>,
+    overwrite: bool,
+}
+
+impl Layout<'_> {
+    /// A path with a suffix is one file, any other a directory of parts.
+    ///
+    /// Errors: there is output already and `overwrite` is not set; one file is asked for a query that does not end;
+    /// options that do not go together; columns that the format does not take.
+    fn of<'a>(spec: &'a TableSpec, schema: &SchemaRef, bounded: bool) -> Result<Layout<'a>> {
+        let Some(path) = spec.options.get("path") else {
+            return Err(Error::refused(format!(
+                "`{}`: connector 'file' needs a path",
+                spec.name
+            )));
+        };
+        let target = Path::new(path);
+        let columns = spec.options.get("partition_by").map_or("", String::as_str);
+        let partitioning = Partitioning::new(columns, schema)?;
+        let writing = Writing {
+            format: resolve_format(spec)?,
+            compression: Packing::of(spec)?.of_file(path),
+            schema: partitioning.schema.clone(),
+        };
+        check_writable(&writing.format, &writing.schema)?;
+        let layout = Layout {
+            target,
+            is_file: target.extension().is_some() && !path.ends_with('/') && !target.is_dir(),
+            writing,
+            partitioning,
+            limits: Limits::of(spec)?,
+            overwrite: bool_option(spec, "overwrite", false)?,
+        };
+        if layout.is_file {
+            layout.check_file(path, !columns.trim().is_empty(), bounded)?;
+        }
+        Ok(layout)
+    }
+
+    fn check_file(&self, path: &str, in_folders: bool, bounded: bool) -> Result<()> {
+        let directory = format!(
+            "write to a directory, as in path = '{}', format = '{}'",
+            self.target.with_extension("").display(),
+            self.writing.format.name()
+        );
+        let refused = if self.limits.is_some() {
+            format!("{path} is one file, which never is full: {directory}")
+        } else if in_folders {
+            format!("{path} is one file, and partition_by makes folders: {directory}")
+        } else if !bounded {
+            format!(
+                "{path} would be one file, which is complete when the input ends, and this input does not end: \
+                 {directory}"
+            )
+        } else if self.target.exists() && !self.overwrite {
+            return Err(already_there(self.target));
+        } else {
+            return Ok(());
+        };
+        Err(Error::refused(refused))
+    }
+}
+
+/// Errors: what [`open`] would refuse.
+pub fn check(spec: &TableSpec, schema: &SchemaRef, bounded: bool) -> Result<()> {
+    Layout::of(spec, schema, bounded).map(drop)
+}
+
+/// Opens one file or a directory of parts.
 ///
-/// Errors: there is output already and `overwrite` is not set; one file is asked for a query that does not end.
+/// Errors: those of [`Layout::of`]; nothing can be written there.
 pub fn open(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {
-    let Some(path) = spec.options.get("path") else {
-        return Err(Error::refused(format!(
-            "`{}`: connector 'file' needs a path",
-            spec.name
-        )));
-    };
-    let target = Path::new(path);
-    let overwrite = bool_option(spec, "overwrite", false)?;
-    let columns = spec.options.get("partition_by").map_or("", String::as_str);
-    let partitioning = Partitioning::new(columns, &schema)?;
-    let writing = Writing {
-        format: resolve_format(spec)?,
-        compression: Packing::of(spec)?.of_file(path),
-        schema: partitioning.schema.clone(),
-    };
-    check_writable(&writing.format, &writing.schema)?;
-    let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
-    let limits = Limits::of(spec)?;
-    if !is_file {
-        let parts = PartSink::open(target, writing, partitioning, overwrite)?;
-        return Ok(match limits {
-            Some(limits) => Box::new(RollingSink::new(parts, limits)),
-            None => Box::new(parts),
-        });
+    let layout = Layout::of(spec, &schema, bounded)?;
+    if layout.is_file {
+        return Ok(Box::new(FileSink::open(layout.target, layout.writing)?));
     }
-    if limits.is_some() {
-        return Err(Error::refused(format!(
-            "{path} is one file, which never is full: write to a directory, as in path = '{}', format = '{}'",
-            target.with_extension("").display(),
-            writing.format.name()
-        )));
-    }
-    if !columns.trim().is_empty() {
-        return Err(Error::refused(format!(
-            "{path} is one file, and partition_by makes folders: write to a directory, as in path = '{}', format = '{}'",
-            target.with_extension("").display(),
-            writing.format.name()
-        )));
-    }
-    if !bounded {
-        let directory = target.with_extension("");
-        return Err(Error::refused(format!(
-            "{path} would be one file, which is complete when the input ends, and this input does not end: write to \
-             a directory, as in path = '{}', format = '{}'",
-            directory.display(),
-            writing.format.name()
-        )));
-    }
-    if target.exists() && !overwrite {
-        return Err(already_there(target));
-    }
-    Ok(Box::new(FileSink::open(target, writing)?))
+    let parts = PartSink::open(layout.target, layout.writing, layout.partitioning, layout.overwrite)?;
+    Ok(match layout.limits {
+        Some(limits) => Box::new(RollingSink::new(parts, limits)),
+        None => Box::new(parts),
+    })
 }
 
 pub fn already_there(path: &Path) -> Error {

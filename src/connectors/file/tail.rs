@@ -4,7 +4,7 @@ use super::follow::Fate;
 use super::source::Reading;
 use crate::connectors::{Bell, Chunk, Next, Offset, SplitReader};
 use crate::error::{Error, Result};
-use crate::formats::{Decoded, MAX_RECORD_BYTES, Pending, RowDecoder, Scan, is_blank, last_end};
+use crate::formats::{Decoded, MAX_RECORD_BYTES, Pending, RowDecoder, Rule, Scan, is_blank, last_end};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -24,6 +24,8 @@ pub struct Tail {
     reading: Reading,
     /// `None` until the header is whole.
     decoder: Option<RowDecoder>,
+    /// Lines that are still to be passed over.
+    to_skip: u64,
     /// Less than a record, or the header.
     pending: Pending,
     queue: Arc<Mutex<Queue>>,
@@ -50,6 +52,7 @@ impl Tail {
         let tail = Tail {
             handle,
             name: name.to_string(),
+            to_skip: reading.format.skip_lines(),
             reading,
             decoder: None,
             pending: Pending::at(0),
@@ -140,6 +143,13 @@ impl Tail {
 
     /// Makes the decoder, from the header if there is one. False while that is not whole.
     fn begin(&mut self, last: bool) -> Result<bool> {
+        while self.to_skip > 0 {
+            match Scan::new(Rule::ANY_LINE).next_end(&self.pending.bytes) {
+                Some(end) => drop(self.pending.cut(end)),
+                None => return Ok(false),
+            }
+            self.to_skip -= 1;
+        }
         let mut header = None;
         let rule = self.reading.format.rule();
         while self.reading.format.has_header() && header.is_none() {

@@ -87,6 +87,9 @@ fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<Ro
         .read(reading.packing.of_file(&file.name))
         .map_err(|e| unreadable(file, e))?;
     let mut blocks = BlockReader::new(input, reading.format.rule());
+    blocks
+        .skip_lines(reading.format.skip_lines())
+        .map_err(|e| unreadable(file, e))?;
     let mut header = None;
     if reading.format.has_header() {
         header = blocks.take_record().map_err(|e| unreadable(file, e))?;

@@ -28,6 +28,26 @@ impl Arrivals {
         }
     }
 
+    /// Passes over so many lines.
+    pub fn skip_lines(&mut self, mut lines: u64) -> io::Result<()> {
+        while lines > 0 {
+            self.pending.skip_mark()?;
+            match Scan::new(Rule::ANY_LINE).next_end(&self.pending.bytes) {
+                Some(end) => drop(self.cut(end)),
+                None if self.input.ended => {
+                    self.rest();
+                    return Ok(());
+                }
+                None => {
+                    self.wait()?;
+                    continue;
+                }
+            }
+            lines -= 1;
+        }
+        Ok(())
+    }
+
     /// The first record that is not blank, for a CSV header; `None` when the stream is empty.
     pub fn take_record(&mut self) -> io::Result<Option<Block>> {
         loop {

@@ -62,7 +62,8 @@ impl Input {
         let wanted = if format == &Format::Text {
             0
         } else {
-            1 + usize::from(format.has_header())
+            let skipped = usize::try_from(format.skip_lines()).unwrap_or(usize::MAX);
+            skipped.saturating_add(1 + usize::from(format.has_header()))
         };
         while !self.ended && count_lines(&self.head) < wanted {
             self.look_further()?;

@@ -47,6 +47,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: None,
+    check_sink: None,
     check: Some(format_faults),
     ends: |_| true,
 };
@@ -234,6 +235,7 @@ impl Stream {
     fn decode_all(&mut self, out: &SyncSender<Result<Chunk>>, bell: &Bell) -> Result<()> {
         let name = self.name.clone();
         let unreadable = |e: io::Error| Error::connector(format!("{name}: {e}")).because(e);
+        self.arrivals.skip_lines(self.format.skip_lines()).map_err(unreadable)?;
         let mut header = None;
         if self.format.has_header() {
             header = self

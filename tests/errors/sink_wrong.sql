@@ -1,0 +1,14 @@
+CREATE SOURCE made (n BIGINT) WITH (connector = 'datagen');
+CREATE SINK plain WITH (connector = 'file', path = 'target/sink_wrong');
+INSERT INTO plain SELECT 1 AS a;
+CREATE SINK text WITH (connector = 'file', path = 'target/sink_wrong.txt');
+INSERT INTO text SELECT 1 AS a;
+CREATE SINK folders WITH (connector = 'file', path = 'target/sink_folders', format = 'csv', partition_by = 'nope');
+INSERT INTO folders SELECT 1 AS a, 2 AS nopes;
+CREATE SINK one WITH (connector = 'file', path = 'target/sink_wrong.csv', max_rows_per_file = 3);
+INSERT INTO one SELECT 1 AS a;
+CREATE SINK endless WITH (connector = 'file', path = 'target/endless.csv');
+INSERT INTO endless SELECT n FROM made;
+CREATE SINK list WITH (connector = 'file', path = 'target/list.csv');
+INSERT INTO list SELECT [1, 2] AS l;
+COPY (SELECT 1 AS a) TO 'tests/cases/dim.csv';
