@@ -303,6 +303,67 @@ fn a_query_that_fails_leaves_nothing_unfinished() {
 }
 
 #[test]
+fn what_was_written_into_folders_is_read_from_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    for (format, name) in [("csv", "c"), ("parquet", "p"), ("json", "j")] {
+        let path = format!("{shown}/{name}");
+        let written = format!(
+            "CREATE TABLE t (a INT, b STRING, n INT);
+             INSERT INTO t VALUES (1, 'x/y', 10), (1, NULL, 11), (2, 'z', 12);
+             CREATE SINK s WITH (connector = 'file', path = '{path}', format = '{format}', partition_by = 'b, a');
+             INSERT INTO s SELECT * FROM t;"
+        );
+        rows(&written);
+        // Declared, in the order and with the types of the table.
+        let declared = format!(
+            "CREATE TABLE r (a INT, n INT, b STRING) WITH (connector = 'file', path = '{path}', format = '{format}');"
+        );
+        let all = rows(&format!("{declared} SELECT * FROM r ORDER BY n"));
+        assert_eq!(all, "1,10,x/y\n1,11,\n2,12,z\n", "{format}");
+        for (query, expected) in [
+            ("SELECT n FROM r WHERE b IS NULL", "11\n"),
+            ("SELECT sum(a), count(*) FROM r", "4,3\n"),
+            ("SELECT b FROM r WHERE a = 2", "z\n"),
+            ("SELECT max(n) FROM r WHERE b = 'x/y'", "10\n"),
+        ] {
+            assert_eq!(rows(&format!("{declared} {query}")), expected, "{format}: {query}");
+        }
+        // Undeclared, as text behind the columns of the files.
+        let all = rows(&format!("SELECT *, a || '!' FROM '{path}' ORDER BY n"));
+        assert_eq!(all, "10,x/y,1,1!\n11,,1,1!\n12,z,2,2!\n", "{format}");
+        let ordered = declared.replace("format", "splits = 'ordered', format");
+        assert_eq!(rows(&format!("{ordered} SELECT sum(a * n) FROM r")), "45\n");
+    }
+}
+
+#[test]
+fn folders_whose_names_do_not_fit_are_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    for folder in ["a=1", "a=x", "plain", ".hidden=1"] {
+        std::fs::create_dir(dir.path().join(folder)).expect("a folder");
+        write(&dir.path().join(folder), "f.csv", "n\n1\n");
+    }
+    let declared = |columns: &str| {
+        format!("CREATE TABLE t ({columns}) WITH (connector = 'file', path = '{shown}', format = 'csv');")
+    };
+    let (_, said, code) = waterwheel(&format!("{} SELECT * FROM t", declared("n INT, a INT")));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("`a`: \"x\" of its folder is no INT"), "{said}");
+    assert_eq!(
+        rows(&format!("{} SELECT n, a FROM t", declared("n INT, a STRING"))),
+        "1,1\n1,x\n"
+    );
+    // Whoever does not ask for the column does not need it.
+    assert_eq!(rows(&format!("{} SELECT n FROM t", declared("n INT, a INT"))), "1\n1\n");
+    let (_, said, _) = waterwheel(&format!("SELECT * FROM '{shown}/plain/..'"));
+    assert!(said.is_empty() || !said.contains("panicked"), "{said}");
+    std::fs::create_dir_all(dir.path().join("deep/er")).expect("a folder");
+    let (_, said, _) = waterwheel(&format!("SELECT * FROM '{shown}/deep'"));
+    assert!(said.contains("deep holds no file"), "{said}");
+    assert!(said.contains("/deep/*/*'"), "{said}");
+
 fn lines_before_the_header_are_passed_over() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "\u{feff}A report, of \"things\n\nn,s\n1,a\nx,b\n3,c\n";

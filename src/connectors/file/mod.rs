@@ -8,6 +8,7 @@
 mod alone;
 mod batches;
 mod bytes;
+mod folders;
 mod follow;
 mod groups;
 mod locate;
@@ -26,10 +27,11 @@ use super::{Connector, Fault, Sink, Source, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::table::{READING, format_of};
-use crate::formats::{BlockReader, Format, arrow, bool_option, infer_text, parquet};
+use crate::formats::{BlockReader, Format, Packing, arrow, bool_option, infer_text, parquet};
 use alone::{Alone, Held};
-use bytes::ParquetBytes;
+use bytes::{KnownFile, ParquetBytes};
 use datafusion::arrow::datatypes::SchemaRef;
+use folders::{FolderSource, Folders};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -119,9 +121,20 @@ pub const CONNECTOR: Connector = Connector {
 };
 
 fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
-    Ok(match bool_option(spec, "follow", false)? {
-        true => Arc::new(follow::FollowSource::open(spec, workers)?),
-        false => Arc::new(source::FileSource::open(spec, workers)?),
+    let folders = Folders::of(spec)?;
+    let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
+    let spec = of_files.as_ref().unwrap_or(spec);
+    let (files, known): (Arc<dyn Source>, _) = match bool_option(spec, "follow", false)? {
+        true => (Arc::new(follow::FollowSource::open(spec, workers)?), None),
+        false => {
+            let source = source::FileSource::open(spec, workers)?;
+            let known = source.files().iter().map(|file| file.path.clone()).collect();
+            (Arc::new(source), Some(known))
+        }
+    };
+    Ok(match folders {
+        None => files,
+        Some(folders) => Arc::new(FolderSource { folders, files, known }),
     })
 }
 
@@ -130,7 +143,9 @@ fn follows(table: &TableSpec) -> bool {
 }
 
 fn check(table: &TableSpec) -> Vec<Fault> {
-    let mut faults = format_faults(table);
+    // A directory that cannot be read is told of when it is.
+    let of_files = Folders::of(table).ok().flatten().map(|folders| folders.of_files(table));
+    let mut faults = format_faults(of_files.as_ref().unwrap_or(table));
     if !(follows(table) && table.is_static) {
         return faults;
     }
@@ -153,7 +168,7 @@ fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<d
     Ok(Box::new(Alone { sink, held }))
 }
 
-/// The columns of the first file.
+/// The columns of the first file, and those that its folders tell.
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     let (files, format, packing) = locate::locate(spec)?;
     let Some(file) = files.first() else {
@@ -163,14 +178,18 @@ fn infer(spec: &TableSpec) -> Result<SchemaRef> {
         );
         return Err(Error::connector(message));
     };
+    folders::inferred(spec, &file.path, &infer_file(file, &format, packing)?)
+}
+
+fn infer_file(file: &KnownFile, format: &Format, packing: Packing) -> Result<SchemaRef> {
     let unreadable = |e: std::io::Error| Error::connector(format!("{}: {e}", file.name)).because(e);
-    if format == Format::Parquet {
+    if format == &Format::Parquet {
         let bytes = ParquetBytes::open(file).map_err(unreadable)?;
         return Ok(parquet::columns(&parquet::read_footer(&bytes, &file.name)?));
     }
-    if format == Format::Arrow {
+    if format == &Format::Arrow {
         return arrow::columns(Box::new(file.read_from(0)), &file.name);
     }
     let input = file.read(packing.of_file(&file.name)).map_err(unreadable)?;
-    infer_text(&format, &mut BlockReader::new(input, format.rule()), &file.name)
+    infer_text(format, &mut BlockReader::new(input, format.rule()), &file.name)
 }

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// What Hive, Spark and DuckDB call the folder of rows whose value is NULL.
-const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+pub const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The columns that make the folders, and those that stay in the files.
 pub struct Partitioning {

@@ -4,19 +4,22 @@ use super::bytes::KnownFile;
 use crate::error::{Error, Result, nearest};
 use std::path::{Path, PathBuf};
 
-/// The files of a path, sorted by name: one file, all files of a directory, or those that a glob matches. Files that
+/// The files of a path, sorted by name: one file, all files of a directory and of its folders called `a=1`, or those that a glob matches. Files that
 /// their writers hide, by a name that begins with `.` or `_`, are left out unless the path asks for them.
 ///
 /// Errors: there is none; the message names the nearest file.
 pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
     let found = files_now(path)?;
     if found.is_empty() {
-        let what = if Path::new(path).is_dir() {
-            "holds no file"
-        } else {
-            "matches no file"
+        let message = match Path::new(path).is_dir() {
+            true => format!(
+                "{path} holds no file. Folders below it are read when their names are as in `a=1`; to read others, write \
+                 path = '{}/*/*'",
+                path.trim_end_matches('/')
+            ),
+            false => format!("{path} matches no file"),
         };
-        return Err(Error::connector(format!("{path} {what}")));
+        return Err(Error::connector(message));
     }
     Ok(found)
 }
@@ -43,8 +46,16 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |e: std::io::Error| Error::connector(format!("{}: {e}", directory.display())).because(e);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_file() && !is_hidden(&path) {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        if is_hidden(&path) {
+            continue;
+        }
+        // A link to a folder may lead in a circle.
+        let is_folder = entry.file_type().map_err(unreadable)?.is_dir();
+        if is_folder && entry.file_name().to_string_lossy().contains('=') {
+            found.extend(files_of(&path)?);
+        } else if path.is_file() {
             found.push(path);
         }
     }

@@ -25,6 +25,11 @@ pub fn place(file: usize, within: u64) -> Offset {
     }
 }
 
+/// The file's index in its split.
+pub fn file_of(offset: Offset) -> usize {
+    unplace(offset).0
+}
+
 /// The file's index in its split, and the offset within that file.
 fn unplace(offset: Offset) -> (usize, Offset) {
     let within = offset.block & ((1 << PLACE_BITS) - 1);
