@@ -363,7 +363,9 @@ fn folders_whose_names_do_not_fit_are_told() {
     let (_, said, _) = waterwheel(&format!("SELECT * FROM '{shown}/deep'"));
     assert!(said.contains("deep holds no file"), "{said}");
     assert!(said.contains("/deep/*/*'"), "{said}");
+}
 
+#[test]
 fn lines_before_the_header_are_passed_over() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "\u{feff}A report, of \"things\n\nn,s\n1,a\nx,b\n3,c\n";
