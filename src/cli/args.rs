@@ -63,8 +63,8 @@ pub enum Command {
     },
     /// Show what would run: the graph with lineage, watermark and state of each node
     Explain {
-        #[arg(value_name = "FILE")]
-        file: String,
+        #[arg(required = true, num_args = 1..=2, value_names = ["[DSTREAM]", "FILE"])]
+        kind_and_file: Vec<String>,
     },
 }
 

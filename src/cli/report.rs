@@ -57,6 +57,14 @@ impl Reporter {
         }
     }
 
+    /// A mistake of the command line, or a file that it names and that is not there.
+    pub fn usage(&self, error: &Error) {
+        match (self.errors, error.diagnostics.is_empty()) {
+            (Errors::Json, true) => say(&json::usage(&error.message)),
+            _ => self.plain(error),
+        }
+    }
+
     /// Something to know that is no mistake; not for programs.
     pub fn note(&self, message: &str) {
         if self.errors == Errors::Text {

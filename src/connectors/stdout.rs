@@ -11,7 +11,7 @@ use crate::formats::table::{WRITING, format_of};
 use crate::formats::{Encoder, resolve_format};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +24,7 @@ static SPEC: ConnectorSpec = ConnectorSpec {
         "format",
         OptionKind::OneOf(&["json", "csv"]),
         Some("json"),
-        "json: one object per line; csv: with a header",
+        "json: one object per line; csv: with one header",
     )],
     formats: WRITING,
     format_of: format_or_json,
@@ -43,12 +43,62 @@ pub const CONNECTOR: Connector = Connector {
 
 /// Opens standard output for rows of the given columns.
 pub fn open(spec: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {
+    let mut spec = named(spec);
+    let format = resolve_format(&spec)?;
+    let mut out: Box<dyn Write + Send> = Box::new(io::stdout());
+    if format.has_header() {
+        let header = Encoder::new(&format, Arc::clone(&schema), Vec::new())?.finish()?;
+        spec.options.insert("header".into(), "false".into());
+        out = Box::new(Headed {
+            header: Some((spec.name.clone(), header)),
+            out,
+        });
+    }
     let written = Written {
         name: "stdout".to_string(),
-        out: Box::new(io::stdout()),
+        out,
         quiet: true,
     };
-    sink(spec, schema, written)
+    sink(&spec, schema, written)
+}
+
+/// The headers that standard output has been given, each with the sink that gave it. There is one standard output.
+static HEADERS: Mutex<BTreeSet<(String, Vec<u8>)>> = Mutex::new(BTreeSet::new());
+
+/// Puts the header before the first bytes, unless another query into the same sink has done so.
+struct Headed {
+    /// The name of the sink, and its header.
+    header: Option<(String, Vec<u8>)>,
+    out: Box<dyn Write + Send>,
+}
+
+impl Headed {
+    fn begin(&mut self) -> io::Result<()> {
+        let Some(header) = self.header.take() else {
+            return Ok(());
+        };
+        let mut given = HEADERS.lock().unwrap_or_else(PoisonError::into_inner);
+        match given.contains(&header) {
+            true => Ok(()),
+            false => {
+                self.out.write_all(&header.1)?;
+                given.insert(header);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for Headed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.begin()?;
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.begin()?;
+        self.out.flush()
+    }
 }
 
 /// Where the bytes of a [`sink`] go.
@@ -67,9 +117,7 @@ fn format_or_json(options: &BTreeMap<String, String>) -> Option<&'static str> {
 
 /// Rows as lines of JSON (if no format is named) or CSV, written when their interval commits.
 pub fn sink(spec: &TableSpec, schema: SchemaRef, written: Written) -> Result<Box<dyn Sink>> {
-    let mut named = spec.clone();
-    named.options.entry("format".into()).or_insert_with(|| "json".into());
-    let format = resolve_format(&named)?;
+    let format = resolve_format(&named(spec))?;
     let encoded = Encoded::default();
     let encoder = Encoder::new(&format, schema, encoded.clone())?;
     Ok(Box::new(Stdout {
@@ -77,6 +125,13 @@ pub fn sink(spec: &TableSpec, schema: SchemaRef, written: Written) -> Result<Box
         encoded,
         written,
     }))
+}
+
+/// The same with a format, if none is named.
+fn named(spec: &TableSpec) -> TableSpec {
+    let mut named = spec.clone();
+    named.options.entry("format".into()).or_insert_with(|| "json".into());
+    named
 }
 
 struct Stdout {

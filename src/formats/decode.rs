@@ -88,7 +88,7 @@ pub struct RowDecoder {
 }
 
 enum Codec {
-    Json(JsonCodec),
+    Json(Box<JsonCodec>),
     Csv(CsvCodec),
     Text { wanted: bool },
 }
@@ -106,7 +106,7 @@ impl RowDecoder {
     ) -> Result<Self> {
         let source = source.into();
         let codec = match format {
-            Format::Json(json) => Codec::Json(JsonCodec::new(wanted.projected(), json)?),
+            Format::Json(json) => Codec::Json(Box::new(JsonCodec::new(wanted.projected(), json)?)),
             Format::Csv(csv) => Codec::Csv(CsvCodec::new(csv, wanted, header, &source)?),
             Format::Text => {
                 lines::check_columns(&wanted.schema)?;

@@ -90,7 +90,7 @@ impl WholeNumbers {
         if mark == 0 || !lines[mark - 1].is_ascii_digit() {
             return false;
         }
-        let number = lines[..mark].iter().rev().take_while(|byte| is_of_number(byte)).count();
+        let number = lines[..mark].iter().rev().take_while(is_of_number).count();
         let start = mark - number;
         let before = lines[..start].trim_ascii_end();
         let ours = match before.last() {
@@ -98,7 +98,7 @@ impl WholeNumbers {
             Some(b':') => self.is_behind_key(before[..before.len() - 1].trim_ascii_end()),
             _ => false,
         };
-        let rest = lines[mark..].iter().take_while(|byte| is_of_number(byte)).count();
+        let rest = lines[mark..].iter().take_while(is_of_number).count();
         ours && !is_whole(&lines[start..mark + rest])
     }
 

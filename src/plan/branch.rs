@@ -164,6 +164,23 @@ pub fn stream_tables(plan: &LogicalPlan) -> Vec<(String, bool)> {
     found
 }
 
+/// The event time of a stream that a plan scans, if it declares one.
+pub fn event_time_column(plan: &LogicalPlan, stream: &str) -> Option<String> {
+    let mut found = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = scan.source.downcast_ref::<TableScanned>()
+            && table.spec.name == stream
+            && let Some(watermark) = table.spec.watermark
+        {
+            found = table.spec.columns.get(watermark.column).map(|c| c.name.clone());
+        }
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    });
+    debug_assert!(walked.is_ok(), "the visitor never fails");
+    found
+}
+
 /// A one-source plan with `__wm` and `__row` carried from its input to its last columns; `None` when something on the
 /// way cannot carry them.
 pub fn with_hidden(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {

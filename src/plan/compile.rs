@@ -134,7 +134,7 @@ impl Builder {
                 ));
                 vec![self.batch(&below, output)?]
             }
-            Class::Batch(reason) => return Err(refuse(&reason, &tables).into()),
+            Class::Batch(reason) => return Err(refuse(&reason, &plan, &tables).into()),
         };
         let nodes = match &shown {
             Some(top) => self.stages_over(&nodes, top, &plan)?,
@@ -534,7 +534,7 @@ fn class_is_closed(plan: &LogicalPlan) -> bool {
     facts(plan).class == Class::Closed
 }
 
-fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
+fn refuse(reason: &str, plan: &LogicalPlan, tables: &[(String, bool)]) -> Refusal {
     let mut unbounded: Vec<&str> = tables
         .iter()
         .filter(|(_, bounded)| !bounded)
@@ -550,13 +550,24 @@ fn refuse(reason: &str, tables: &[(String, bool)]) -> Refusal {
         .join(", ");
     let message = format!("{reason} over the unbounded {sources} has no streaming form yet");
     let table = unbounded.first().unwrap_or(&"t");
-    let example = format!("FROM TUMBLE({table}, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
+    let time = event_time_column(plan, table).unwrap_or_else(|| "ts".to_string());
+    let example = format!("FROM TUMBLE({table}, {time}, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
     let refusal = Refusal::new("no_streaming_form", message);
     match other {
         Some(other) if reason.starts_with("a join") => refusal.help(format!(
             "join windows of both:  FROM TUMBLE({table}, …) a JOIN TUMBLE({other}, …) b \
              ON a.window_start = b.window_start AND a.window_end = b.window_end AND …"
         )),
+        _ if reason.starts_with("LIMIT") => refusal
+            .help("put LIMIT at the end of the whole query, which it ends")
+            .help(format!("or take the first rows of every window:  {example}")),
+        _ if reason.starts_with("a subquery") => {
+            refusal.help("compare with a table that does not change (CREATE EXTERNAL TABLE), or join windows")
+        }
+        _ if reason.starts_with("an outer join") => {
+            refusal.help("put the stream on the side that is kept:  FROM stream LEFT JOIN table ON …")
+        }
+        _ if reason.starts_with("UNION ALL") => refusal.help("write them in two queries, into one sink or table"),
         _ => refusal.help(format!("group it by windows:  {example}")),
     }
 }

@@ -404,6 +404,10 @@ fn key(names: &[Name], columns: &[Column], wrong: &mut Vec<Diagnostic>) -> Vec<u
     let mut key = Vec::new();
     for name in names {
         match columns.iter().position(|c| c.name == name.value) {
+            Some(index) if key.contains(&index) => {
+                let message = format!("column `{}` is named twice", name.value);
+                wrong.push(Diagnostic::error("duplicate_column", message).at(name.span.clone()));
+            }
             Some(index) => key.push(index),
             None if columns.is_empty() => {}
             None => wrong.push(unknown_column(name, columns)),

@@ -396,7 +396,10 @@ impl Call {
                     }
                 },
             };
-            values[index] = Some(value);
+            if values[index].replace(value).is_some() {
+                let twice = format!("{} is given {} twice", self.name, parameters[index]);
+                return Err(self.refuse(twice).into());
+            }
         }
         let required = |index: usize| {
             let missing = || self.refuse(format!("{} misses its argument {}", self.name, parameters[index]));

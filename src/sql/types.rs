@@ -26,6 +26,7 @@ pub fn plan_type(data_type: &ast::DataType) -> Result<DataType, String> {
         | Sql::String(_)
         | Sql::Uuid
         | Sql::JSON
+        | Sql::JSONB
         | Sql::Clob(_) => Ok(DataType::Utf8),
         Sql::Bytea | Sql::Binary(_) | Sql::Varbinary(_) | Sql::Blob(_) | Sql::Bytes(_) => Ok(DataType::Binary),
         Sql::Date | Sql::Date32 => Ok(DataType::Date32),
@@ -46,6 +47,8 @@ pub fn plan_type(data_type: &ast::DataType) -> Result<DataType, String> {
         Sql::Array(ArrayElemTypeDef::None) => Err("ARRAY needs the type of its items: ARRAY<STRING>".to_string()),
         Sql::Map(key, value) => Ok(map_type(plan_type(key)?, plan_type(value)?)),
         Sql::Struct(fields, _) => struct_type(fields),
+        // DuckDB's name for what its own rule would call it.
+        Sql::Custom(name, _) if name.to_string().eq_ignore_ascii_case("UINTEGER") => Ok(DataType::UInt32),
         other => Err(unknown_type(&other.to_string())),
     }
 }

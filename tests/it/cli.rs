@@ -520,3 +520,66 @@ fn what_could_not_be_created_is_missed_once() {
     assert_eq!(mistakes.len(), 2, "{told}");
     assert!(mistakes[0].contains("BIGNT") && mistakes[1].contains("`y`"), "{told}");
 }
+
+#[test]
+fn mistakes_of_the_command_line_are_json_for_programs_too() {
+    let cases: [(&[&str], &str); 4] = [
+        (&["--no-such-flag"], "unexpected argument '--no-such-flag' found"),
+        (
+            &["run", "tests/nosuch.sql"],
+            "cannot read tests/nosuch.sql: there is no such file",
+        ),
+        (
+            &["verify", "x.sql"],
+            "`waterwheel verify` is not built yet: -h shows the commands that are",
+        ),
+        (
+            &["explain", "state", "x.sql"],
+            "`explain state` is not built yet: `explain x.sql` shows the graph with lineage, watermark and state",
+        ),
+    ];
+    for (arguments, message) in cases {
+        let out = waterwheel(&[&["--errors", "json"], arguments].concat(), "");
+        assert_eq!(out.status.code(), Some(2), "{arguments:?}");
+        let said = stderr(&out);
+        let starts = format!("{{\"kind\":\"usage\",\"severity\":\"error\",\"code\":null,\"message\":\"{message}\"");
+        assert!(
+            said.starts_with(&starts) && said.lines().count() == 1,
+            "{arguments:?}: {said}"
+        );
+        let out = waterwheel(arguments, "");
+        assert_eq!(out.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            stderr(&out).starts_with(&format!("error: {message}\n")),
+            "{}",
+            stderr(&out)
+        );
+    }
+}
+
+#[test]
+fn a_bad_record_has_its_place_for_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bad.csv").display().to_string();
+    std::fs::write(&path, "a,b\n1,2\nx,3\n").expect("a file");
+    let table = format!("CREATE TABLE t (a INT, b INT) WITH (connector = 'file', path = '{path}');");
+    let sinks = "CREATE SINK s1 WITH (connector = 'blackhole'); CREATE SINK s2 WITH (connector = 'blackhole');
+         INSERT INTO s1 SELECT a FROM t; INSERT INTO s2 SELECT a FROM t";
+    for (sql, times) in [("SELECT * FROM t", 1), (sinks, 2)] {
+        let out = waterwheel(&["-q", "--errors", "json", "-c", &format!("{table}{sql}")], "");
+        let place = format!("\"file\":\"{path}\",\"line\":3,\"column\":null");
+        assert_eq!(stderr(&out).matches(&place).count(), times, "{}", stderr(&out));
+    }
+}
+
+#[test]
+fn the_kind_of_explain_may_be_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("q.sql").display().to_string();
+    std::fs::write(&path, format!("{CLICKS}SELECT usr FROM clicks")).expect("a file");
+    let plain = waterwheel(&["explain", &path], "");
+    assert_eq!(plain.status.code(), Some(0), "{}", stderr(&plain));
+    for kind in ["dstream", "DSTREAM"] {
+        assert_eq!(stdout(&waterwheel(&["explain", kind, &path], "")), stdout(&plain));
+    }
+}

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module per subject.
 
 mod cli;
+mod configuration;
 mod connectors;
 mod copy;
 mod docs;

@@ -293,3 +293,30 @@ async fn to_drop_a_target_stops_what_fills_it() {
     assert!(running[1].stopped());
     assert_eq!(done(&engine, "DROP SOURCE bid").await, ["dropped bid"]);
 }
+
+#[test]
+fn a_sink_to_stdout_has_one_header() {
+    let sink = "CREATE SINK s WITH (connector = 'stdout', format = 'csv');";
+    let run = |sql: &str| {
+        let out = waterwheel(&["-c", &format!("{sink}{sql}")], "");
+        assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+        stdout(&out)
+    };
+    let twice = "INSERT INTO s SELECT 1 AS a; INSERT INTO s SELECT 2 AS a";
+    assert_eq!(run(twice), "a\n1\n2\n");
+    assert_eq!(
+        run("INSERT INTO s SELECT 1 AS a WHERE false; INSERT INTO s SELECT 2 AS a"),
+        "a\n2\n"
+    );
+    assert_eq!(
+        run("INSERT INTO s SELECT 1 AS a; SELECT 5 AS five; INSERT INTO s SELECT 2 AS a")
+            .matches("a\n")
+            .count(),
+        1
+    );
+    assert_eq!(run("INSERT INTO s SELECT 1 AS a WHERE false"), "a\n");
+    assert_eq!(
+        run("INSERT INTO s SELECT 1 AS a; INSERT INTO s SELECT 2 AS b"),
+        "a\n1\nb\n2\n"
+    );
+}

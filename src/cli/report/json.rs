@@ -27,21 +27,47 @@ pub fn diagnostic(kind: Kind, diagnostic: &Diagnostic, text: &Text) -> String {
     ])
 }
 
-/// An error without a place.
+/// An error without a place in a text; that of a record has its place in a file.
 pub fn plain(kind: Kind, message: &str) -> String {
+    placeless(kind_name(kind), message)
+}
+
+/// A mistake of the command line.
+pub fn usage(message: &str) -> String {
+    placeless("usage", message)
+}
+
+fn placeless(kind: &str, message: &str) -> String {
+    let place = record(message);
+    let (file, line) = place.map_or(("null".to_string(), "null".to_string()), |(file, line)| {
+        (quoted(file), line.to_string())
+    });
     object(&[
-        ("kind", quoted(kind_name(kind))),
+        ("kind", quoted(kind)),
         ("severity", quoted("error")),
         ("code", "null".to_string()),
         ("message", quoted(message)),
-        ("file", "null".to_string()),
-        ("line", "null".to_string()),
+        ("file", file),
+        ("line", line),
         ("column", "null".to_string()),
         ("length", "null".to_string()),
         ("notes", "[]".to_string()),
         ("help", "[]".to_string()),
         ("candidates", "[]".to_string()),
     ])
+}
+
+/// The file and line with which the message of a bad record begins: `rows.csv:3 (byte 8): …`.
+fn record(message: &str) -> Option<(&str, u64)> {
+    let (place, byte) = message.split_once(" (byte ")?;
+    let (offset, _) = byte.split_once("): ")?;
+    if !offset.chars().all(|c| c.is_ascii_digit() || c == ',') {
+        return None;
+    }
+    let (file, line) = place.rsplit_once(':')?;
+    // Behind the query that has failed, where that is told.
+    let file = file.rsplit_once("` has failed: ").map_or(file, |(_, file)| file);
+    Some((file, line.replace(',', "").parse().ok()?))
 }
 
 fn kind_name(kind: Kind) -> &'static str {
