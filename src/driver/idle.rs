@@ -364,8 +364,8 @@ mod tests {
     fn a_split_that_appears_gets_the_floor() {
         let quiet = split(1, 3, Some(100), false);
         let intervals = [
-            (100, vec![(vec![split(0, 20, None, false), quiet.clone()], false)]),
-            (110, vec![(vec![split(0, 20, None, false), quiet.clone()], false)]),
+            (100, vec![(vec![split(0, 20, None, false), quiet], false)]),
+            (110, vec![(vec![split(0, 20, None, false), quiet], false)]),
             (
                 111,
                 vec![(vec![split(0, 30, None, false), quiet, split(2, 7, None, false)], false)],
