@@ -153,10 +153,9 @@ async fn a_silent_source_holds_the_windows_until_its_time_out() {
 fn hints(batch: &RecordBatch) -> Vec<(String, String, String)> {
     let text = |name: &str| batch.column_by_name(name).expect("a column").as_string::<i32>().clone();
     let (source, split, hint) = (text("source"), text("split"), text("hint"));
-    let words = |row| {
-        hint.is_valid(row)
-            .then(|| hint.value(row).to_string())
-            .unwrap_or_default()
+    let words = |row| match hint.is_valid(row) {
+        true => hint.value(row).to_string(),
+        false => String::new(),
     };
     let row = |row| (source.value(row).to_string(), split.value(row).to_string(), words(row));
     (0..batch.num_rows()).map(row).collect()
