@@ -1,9 +1,9 @@
-//! Ctrl-C: the first stops after the interval that runs, the second ends the program at once.
+//! Ctrl-C, or the signal to terminate: the first stops after the interval that runs, the second ends the program at once.
 
 use super::Exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use waterwheel::Engine;
 use waterwheel::error::{Error, Result};
 
@@ -31,18 +31,39 @@ impl Interrupts {
 pub fn stop_engine(engine: &Engine) -> Result<Interrupts> {
     let interrupts = Interrupts::default();
     let (known, engine) = (interrupts.clone(), engine.clone());
-    let mut signals =
-        signal(SignalKind::interrupt()).map_err(|e| Error::internal("Ctrl-C cannot be listened to").because(e))?;
+    let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        signals.recv().await;
+        signals.next().await;
         if !known.running.load(Ordering::SeqCst) {
             std::process::exit(Exit::Interrupted as i32);
         }
         known.hit.store(true, Ordering::SeqCst);
         eprintln!("interrupted: stopping after the current interval (Ctrl-C again ends at once)");
         tokio::spawn(async move { engine.shutdown().await });
-        signals.recv().await;
+        signals.next().await;
         std::process::exit(Exit::Interrupted as i32);
     });
     Ok(interrupts)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        let listen = |kind| signal(kind).map_err(|e| Error::internal("signals cannot be listened to").because(e));
+        Ok(Signals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -315,9 +315,18 @@ fn a_closed_pipe_ends_an_unbounded_query_quietly() {
 
 #[test]
 fn ctrl_c_stops_a_query_in_good_order() {
+    stops_in_good_order("-INT");
+}
+
+#[test]
+fn so_does_the_signal_to_terminate() {
+    stops_in_good_order("-TERM");
+}
+
+fn stops_in_good_order(with: &str) {
     let mut child = spawn(&["-c", &format!("{BIDS}{SILENCE}")], Stdio::null());
     std::thread::sleep(Duration::from_millis(1500));
-    interrupt(&child);
+    signal(&child, with);
     assert_eq!(ended_within(&mut child, 30), Some(130));
     let mut said = String::new();
     child
@@ -334,7 +343,11 @@ fn ctrl_c_stops_a_query_in_good_order() {
 }
 
 pub fn interrupt(child: &Child) {
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    signal(child, "-INT");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
     assert!(sent.expect("kill is there").success());
 }
 
