@@ -18,10 +18,11 @@ impl Planning<'_> {
     pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
         let relation = self.target(&insert.target)?;
         let of_query = matches!(relation, Relation::Sink(_));
-        if let Relation::Table(table) = &relation {
-            self.check_values(insert, &table.spec)?;
-        }
-        let plan = self.logical(&insert.query, span)?;
+        let query = match &relation {
+            Relation::Table(table) => self.values(insert, &table.spec)?,
+            Relation::Sink(_) | Relation::View(_) => insert.query.as_ref().clone(),
+        };
+        let plan = self.logical(&query, span)?;
         let (plan, target) = self.routed_into(plan, relation, &insert.target, &insert.columns, span)?;
         let mut plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
         if of_query {

@@ -4,19 +4,24 @@ use super::planning::{Planned, Planning};
 use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
 use crate::error::wording::plain;
-use crate::sql::statement::Insert;
-use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use crate::sql::statement::{Insert, StreamQuery};
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt64Array};
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::arrow::error::ArrowError;
-use datafusion::sql::sqlparser::ast::{Expr, SetExpr, Spanned, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{self, CastKind, ExactNumberInfo, Expr, SetExpr, Spanned, UnaryOperator, Value};
+use datafusion::sql::sqlparser::tokenizer::Span;
 use std::sync::Arc;
 
 impl Planning<'_> {
-    /// Every literal of the VALUES that its column does not take.
-    pub(super) fn check_values(&self, insert: &Insert, spec: &TableSpec) -> Planned<()> {
-        let SetExpr::Values(values) = insert.query.query.body.as_ref() else {
-            return Ok(());
+    /// The query of an INSERT, with the digits of literals for DECIMAL columns as they are written: a number with a point
+    /// would be a DOUBLE on its way.
+    ///
+    /// Errors: every literal of the VALUES that its column does not take.
+    pub(super) fn values(&self, insert: &Insert, spec: &TableSpec) -> Planned<StreamQuery> {
+        let mut query = insert.query.as_ref().clone();
+        let SetExpr::Values(values) = query.query.body.as_mut() else {
+            return Ok(query);
         };
         let (schema, key) = (spec.physical_schema(), spec.physical_key());
         let columns: Vec<(usize, &Field)> = match insert.columns.is_empty() {
@@ -28,16 +33,49 @@ impl Planning<'_> {
                 .collect(),
         };
         let mut wrong = Vec::new();
-        for row in &values.rows {
-            for (expr, (place, field)) in row.content.iter().zip(&columns) {
+        for row in &mut values.rows {
+            for (expr, (place, field)) in row.content.iter_mut().zip(&columns) {
                 let required = !field.is_nullable() || key.contains(place);
                 if let Some(message) = fault(expr, field, required) {
                     let diagnostic = Diagnostic::error("invalid_literal", message);
                     wrong.push(diagnostic.maybe_at(self.lines.span(expr.span())));
                 }
+                if let (DataType::Decimal128(p, s) | DataType::Decimal256(p, s), Some(digits)) =
+                    (field.data_type(), digits(expr))
+                {
+                    *expr = decimal(digits, *p, *s, expr.span());
+                }
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(query) } else { Err(wrong) }
+    }
+}
+
+/// `CAST('12.50' AS DECIMAL(p, s))`.
+fn decimal(digits: String, precision: u8, scale: i8, span: Span) -> Expr {
+    let exact = ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into());
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::Value(Value::SingleQuotedString(digits).with_span(span))),
+        data_type: ast::DataType::Decimal(exact),
+        array: false,
+        format: None,
+    }
+}
+
+/// A number with a point, as it is written.
+fn digits(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => digits(inner),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => digits(expr).map(|digits| format!("-{digits}")),
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.contains('.') && !digits.contains(['e', 'E']) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -86,6 +124,9 @@ fn literal(expr: &Expr) -> Option<Literal> {
 fn number(digits: &str) -> Option<Literal> {
     if let Ok(whole) = digits.parse::<i64>() {
         return Some(Literal::Of(Arc::new(Int64Array::from(vec![whole]))));
+    }
+    if let Ok(whole) = digits.parse::<u64>() {
+        return Some(Literal::Of(Arc::new(UInt64Array::from(vec![whole]))));
     }
     let float: f64 = digits.parse().ok()?;
     Some(Literal::Of(Arc::new(Float64Array::from(vec![float]))))
