@@ -9,7 +9,7 @@ use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::{Field, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -141,17 +141,16 @@ pub struct Required {
 impl Required {
     pub fn of(spec: &TableSpec) -> Required {
         let (schema, key) = (spec.physical_schema(), spec.physical_key());
-        let reason = |(at, field): (usize, &Arc<Field>)| {
-            let why = match (key.contains(&at), field.is_nullable()) {
-                (true, _) => "it belongs to the PRIMARY KEY",
-                (false, false) => "it is NOT NULL",
-                (false, true) => return None,
+        let column = |at: usize| {
+            let why = match key.contains(&at) {
+                true => "it belongs to the PRIMARY KEY",
+                false => "it is NOT NULL",
             };
-            Some((at, field.name().clone(), why))
+            (at, schema.field(at).name().clone(), why)
         };
         Required {
             table: spec.name.clone(),
-            columns: schema.fields().iter().enumerate().filter_map(reason).collect(),
+            columns: spec.required().into_iter().map(column).collect(),
         }
     }
 

@@ -23,7 +23,7 @@ impl Planning<'_> {
         let SetExpr::Values(values) = query.query.body.as_mut() else {
             return Ok(query);
         };
-        let (schema, key) = (spec.physical_schema(), spec.physical_key());
+        let (schema, required) = (spec.physical_schema(), spec.required());
         let columns: Vec<(usize, &Field)> = match insert.columns.is_empty() {
             true => schema.fields().iter().map(|f| f.as_ref()).enumerate().collect(),
             false => insert
@@ -35,8 +35,7 @@ impl Planning<'_> {
         let mut wrong = Vec::new();
         for row in &mut values.rows {
             for (expr, (place, field)) in row.content.iter_mut().zip(&columns) {
-                let required = !field.is_nullable() || key.contains(place);
-                if let Some(message) = fault(expr, field, required) {
+                if let Some(message) = fault(expr, field, required.contains(place)) {
                     let diagnostic = Diagnostic::error("invalid_literal", message);
                     wrong.push(diagnostic.maybe_at(self.lines.span(expr.span())));
                 }

@@ -453,8 +453,8 @@ impl<'a> Planning<'a> {
         lateral::as_unnest(&mut ast_query);
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
-        json_output::as_text(&mut ast_query);
         unnamed::as_written(&mut ast_query);
+        json_output::as_text(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         let names = self.names();
         let planner = SqlToRel::new(&names);

@@ -166,3 +166,8 @@ fn say(text: &str) {
     // There is nowhere left to tell that stderr is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
+
+/// An error with the query that has failed.
+pub fn failed(query: &str, error: &Error) -> Error {
+    Error::new(error.kind, format!("`{query}` has failed: {}", error.message))
+}

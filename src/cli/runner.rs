@@ -3,7 +3,7 @@
 use super::Exit;
 use super::interrupt::Interrupts;
 use super::print::{Printer, Style};
-use super::report::Reporter;
+use super::report::{Reporter, failed};
 use super::stdin;
 use super::summary;
 use super::text::Text;
@@ -115,7 +115,7 @@ impl Runner {
         let Some(query) = error.query.clone() else {
             return self.failed(&error, Exit::Failed);
         };
-        self.failed(&named(&query, &error), Exit::Broke);
+        self.failed(&failed(&query, &error), Exit::Broke);
         self.told.push((query, error.message));
     }
 
@@ -204,7 +204,7 @@ impl Runner {
             }
             match background.len() {
                 1 => self.failed(&error, Exit::Broke),
-                _ => self.failed(&named(query.name(), &error), Exit::Broke),
+                _ => self.failed(&failed(query.name(), &error), Exit::Broke),
             }
         }
     }
@@ -220,11 +220,6 @@ impl Runner {
         self.reporter.diagnostics(error.kind, &new, &self.text);
         self.shown.extend(new);
     }
-}
-
-/// The same with the query that has failed.
-fn named(query: &str, error: &Error) -> Error {
-    Error::new(error.kind, format!("`{query}` has failed: {}", error.message))
 }
 
 /// The help may differ: it names what was known at the time.

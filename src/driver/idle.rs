@@ -1,8 +1,8 @@
 //! Idle splits: whoever has been quiet for longer than a query's time-out holds its windows back no more.
 //!
 //! Owns: [`Idleness`], per query of a program what its time-out makes of the splits: who is idle, the watermark of each
-//! source without those, and the floors of splits that come back or appear (docs/time.md, "Quiet sources"). A pure function of
-//! the interval records, so a replay sees what the first run saw. Start reading at [`Idleness::advance`].
+//! source without those, and the floors of splits that come back or appear (docs/time.md, "Quiet sources"). A pure
+//! function of the interval records, so a replay sees what the first run saw. Start reading at [`Idleness::advance`].
 
 use super::intake::Intake;
 use crate::config::Settings;

@@ -86,13 +86,22 @@ impl TableSpec {
             .collect()
     }
 
-    /// The columns without which a record cannot be judged, as indices into [`TableSpec::physical_schema`]: those of the
-    /// primary key, and those declared NOT NULL.
+    /// The columns in which no NULL may stand, as indices into [`TableSpec::physical_schema`]: those of the primary key,
+    /// and those that are NOT NULL.
+    pub fn required(&self) -> Vec<usize> {
+        self.without_null(|column| !column.nullable)
+    }
+
+    /// Those of them without which a record cannot be judged: data keeps what it says of itself.
     pub fn judged_by(&self) -> Vec<usize> {
+        self.without_null(|column| column.declared && !column.nullable)
+    }
+
+    fn without_null(&self, is_required: impl Fn(&Column) -> bool) -> Vec<usize> {
         let key = self.physical_key();
         let physical = self.columns.iter().filter(|c| c.computed.is_none()).enumerate();
-        let judges = |(at, column): &(usize, &Column)| key.contains(at) || column.declared && !column.nullable;
-        physical.filter(judges).map(|(at, _)| at).collect()
+        let required = physical.filter(|(at, column)| key.contains(at) || is_required(column));
+        required.map(|(at, _)| at).collect()
     }
 
     /// Whether rows may turn out to be bad when they have been decoded, so that their text is to be kept until then.

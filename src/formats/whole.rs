@@ -4,7 +4,7 @@
 //! guarantee: anything about keys that are written with escapes. Looks at the few bytes that a fraction needs (`.`,
 //! `e-`) and reads a line only where one of them may stand in a column of whole numbers.
 
-use super::json_text::{elements, fields};
+use super::json_text::{RawField, elements, fields};
 use super::records::line_length;
 use super::{shorten, type_name};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
@@ -115,11 +115,7 @@ impl WholeNumbers {
         let found = fields(line).unwrap_or_default();
         for column in &self.columns {
             let name = column.name();
-            let value = found
-                .iter()
-                .rev()
-                .find(|field| &line[field.key.clone()] == name.as_bytes());
-            let Some(value) = value.map(|field| &line[field.value.clone()]) else {
+            let Some(value) = value_of(&found, line, name) else {
                 continue;
             };
             if !fits(value, column.data_type()) {
@@ -147,17 +143,21 @@ fn is_whole_type(data_type: &DataType) -> bool {
         )
 }
 
+/// The value of a field of `object`; of several the last counts.
+fn value_of<'a>(found: &[RawField], object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut backwards = found.iter().rev();
+    let field = backwards.find(|field| &object[field.key.clone()] == name.as_bytes())?;
+    Some(&object[field.value.clone()])
+}
+
 /// Whether a value has no fraction where the type has none.
 fn fits(value: &[u8], data_type: &DataType) -> bool {
     match data_type {
         DataType::Struct(inner) => {
             let found = fields(value).unwrap_or_default();
             inner.iter().all(|field| {
-                let own = found
-                    .iter()
-                    .rev()
-                    .find(|f| &value[f.key.clone()] == field.name().as_bytes());
-                own.is_none_or(|own| fits(&value[own.value.clone()], field.data_type()))
+                let own = value_of(&found, value, field.name());
+                own.is_none_or(|own| fits(own, field.data_type()))
             })
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {

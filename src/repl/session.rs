@@ -2,7 +2,7 @@
 
 use super::meta::{self, Meta};
 use crate::cli::print::{Format, Printer, Style};
-use crate::cli::report::Reporter;
+use crate::cli::report::{Reporter, failed};
 use crate::cli::text::Text;
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 use futures::future::join_all;
@@ -278,11 +278,6 @@ async fn patience(stopped: bool) {
         true => tokio::time::sleep(PATIENCE).await,
         false => std::future::pending().await,
     }
-}
-
-/// The same with the query that has failed.
-fn failed(name: &str, error: &Error) -> Error {
-    Error::new(error.kind, format!("`{name}` has failed: {}", error.message))
 }
 
 fn texts(batch: &RecordBatch) -> Vec<String> {

@@ -16,32 +16,17 @@ struct Selects;
 impl VisitorMut for Selects {
     type Break = ();
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        each(&mut query.body);
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let names = names(&select.projection);
+        for (item, name) in select.projection.iter_mut().zip(names) {
+            if let (SelectItem::UnnamedExpr(expr), Some(name)) = (&item, name) {
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: Ident::with_quote('"', name),
+                };
+            }
+        }
         ControlFlow::Continue(())
-    }
-}
-
-fn each(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => name(select),
-        SetExpr::SetOperation { left, right, .. } => {
-            each(left);
-            each(right);
-        }
-        _ => {}
-    }
-}
-
-fn name(select: &mut Select) {
-    let names = names(&select.projection);
-    for (item, name) in select.projection.iter_mut().zip(names) {
-        if let (SelectItem::UnnamedExpr(expr), Some(name)) = (&item, name) {
-            *item = SelectItem::ExprWithAlias {
-                expr: expr.clone(),
-                alias: Ident::with_quote('"', name),
-            };
-        }
     }
 }
 

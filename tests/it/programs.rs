@@ -81,6 +81,18 @@ fn slow(
     (callback, called, let_on)
 }
 
+/// Starts a query with a callback of its own beside one of all rows, which notes what it is given in `fast`.
+async fn beside(
+    slow: DStream,
+    callback: impl FnMut(u64, &RecordBatch) -> Result<()> + Send + 'static,
+    fast: &Seen,
+    engine: &Engine,
+) -> Vec<Query> {
+    let together = engine.together().foreach(slow, callback);
+    let started = together.foreach(stream(engine), note(fast)).start().await;
+    started.expect("a start")
+}
+
 /// Waits until a condition holds, for as long as the test may take.
 async fn until(holds: impl Fn() -> bool) {
     while !holds() {
@@ -230,12 +242,7 @@ async fn a_slow_sink_holds_back_its_own_query_only() {
     let (engine, sent) = engine(&[]).await;
     let (fast, behind) = (Seen::default(), Seen::default());
     let (callback, called, let_on) = slow(&behind);
-    let together = engine.together().foreach(stream(&engine), callback);
-    let queries = together
-        .foreach(stream(&engine), note(&fast))
-        .start()
-        .await
-        .expect("a start");
+    let queries = beside(stream(&engine), callback, &fast, &engine).await;
     for n in 0..50 {
         sent.send(rows(&sent, n..n + 1)).await.expect("an open source");
         until(|| seen(&fast).len() as i64 > n).await;
@@ -266,12 +273,7 @@ async fn from_its_limit_on_a_slow_sink_slows_the_sources() {
     let (engine, sent) = engine(&settings).await;
     let (fast, behind) = (Seen::default(), Seen::default());
     let (callback, called, let_on) = slow(&behind);
-    let together = engine.together().foreach(stream(&engine), callback);
-    let queries = together
-        .foreach(stream(&engine), note(&fast))
-        .start()
-        .await
-        .expect("a start");
+    let queries = beside(stream(&engine), callback, &fast, &engine).await;
     let sending = tokio::spawn(async move {
         for n in 0..ALL / BATCH {
             let batch = rows(&sent, n * BATCH..(n + 1) * BATCH);
@@ -302,12 +304,7 @@ async fn a_slow_query_that_is_cancelled_holds_nobody_back() {
     let (engine, sent) = engine(&[("max_lag_bytes", "1")]).await;
     let (fast, behind) = (Seen::default(), Seen::default());
     let (callback, called, let_on) = slow(&behind);
-    let together = engine.together().foreach(stream(&engine), callback);
-    let queries = together
-        .foreach(stream(&engine), note(&fast))
-        .start()
-        .await
-        .expect("a start");
+    let queries = beside(stream(&engine), callback, &fast, &engine).await;
     sent.send(rows(&sent, 0..10)).await.expect("an open source");
     called.recv().expect("a call");
     sent.send(rows(&sent, 10..20)).await.expect("an open source");
@@ -325,12 +322,7 @@ async fn a_query_that_is_cancelled_delivers_what_it_gave() {
     let (engine, sent) = engine(&[]).await;
     let (fast, behind) = (Seen::default(), Seen::default());
     let (callback, called, let_on) = slow(&behind);
-    let together = engine.together().foreach(stream(&engine), callback);
-    let queries = together
-        .foreach(stream(&engine), note(&fast))
-        .start()
-        .await
-        .expect("a start");
+    let queries = beside(stream(&engine), callback, &fast, &engine).await;
     sent.send(rows(&sent, 0..10)).await.expect("an open source");
     called.recv().expect("a call");
     sent.send(rows(&sent, 10..20)).await.expect("an open source");
@@ -350,12 +342,7 @@ async fn a_query_that_fails_delivers_what_it_gave_and_then_tells() {
     let (fast, behind) = (Seen::default(), Seen::default());
     let (callback, called, let_on) = slow(&behind);
     let failing = stream(&engine).map([(lit(100) / (lit(15) - col("n"))).alias("x")]);
-    let together = engine.together().foreach(failing.expect("a column"), callback);
-    let queries = together
-        .foreach(stream(&engine), note(&fast))
-        .start()
-        .await
-        .expect("a start");
+    let queries = beside(failing.expect("a column"), callback, &fast, &engine).await;
     sent.send(rows(&sent, 0..10)).await.expect("an open source");
     called.recv().expect("a call");
     sent.send(rows(&sent, 15..20)).await.expect("an open source");

@@ -38,6 +38,7 @@ impl Drop for Held {
 /// A sink that holds its place until it is done.
 pub struct Alone {
     pub sink: Box<dyn Sink>,
+    /// `None` once it is done.
     pub held: Option<Held>,
 }
 

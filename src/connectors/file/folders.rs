@@ -26,7 +26,8 @@ pub struct Folders {
     names: Vec<String>,
     /// Of the whole table.
     schema: SchemaRef,
-    key: Vec<usize>,
+    /// Columns of the table in which no NULL may stand.
+    required: Vec<usize>,
 }
 
 impl Folders {
@@ -50,7 +51,7 @@ impl Folders {
             root: root.to_path_buf(),
             names,
             schema,
-            key: spec.physical_key(),
+            required: spec.required(),
         }))
     }
 
@@ -86,7 +87,7 @@ impl Folders {
             }
             let found = pairs.iter().rev().find(|(name, _)| name == field.name());
             let text = found.and_then(|(_, value)| value.clone());
-            if text.is_none() && (!field.is_nullable() || self.key.contains(at)) {
+            if text.is_none() && self.required.contains(at) {
                 let message = format!(
                     "{}: its folder tells no `{}`, which may not be NULL",
                     file.display(),

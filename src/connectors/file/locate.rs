@@ -45,8 +45,8 @@ fn named(spec: &TableSpec, file: &str) -> TableSpec {
     named
 }
 
-/// Refuses files, given by their names, that are not all of one kind by their suffixes, where nothing else tells it. A CSV with tabs is of
-/// another kind than one with commas.
+/// Refuses files, given by their names, that are not all of one kind by their suffixes, where nothing else tells it. A CSV
+/// with tabs is of another kind than one with commas.
 pub fn agree(spec: &TableSpec, files: &[&str]) -> Result<()> {
     if spec.options.contains_key("format") {
         return Ok(());
@@ -71,7 +71,9 @@ pub fn agree(spec: &TableSpec, files: &[&str]) -> Result<()> {
         true => Some(Path::new(path)),
         false => Path::new(path).parent(),
     };
-    let packed = files.iter().any(|name| name.ends_with(".gz") || name.ends_with(".zst"));
+    let packed = files
+        .iter()
+        .any(|name| Packing::BySuffix.of_file(name) != Compression::None);
     let narrower = format!("*.{}{}", known.unwrap_or(&"csv"), if packed { "*" } else { "" });
     let narrower = directory.unwrap_or(Path::new("")).join(narrower);
     Err(Error::refused(format!(

@@ -159,13 +159,9 @@ fn check(table: &TableSpec) -> Vec<Fault> {
 }
 
 fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {
-    let held = spec
-        .options
-        .get("path")
-        .map(|path| Held::new(Path::new(path)))
-        .transpose()?;
+    let held = Held::new(Path::new(locate::path_of(spec)?))?;
     let sink = sink::open(spec, schema, bounded)?;
-    Ok(Box::new(Alone { sink, held }))
+    Ok(Box::new(Alone { sink, held: Some(held) }))
 }
 
 /// The columns of the first file, and those that its folders tell.

@@ -4,8 +4,9 @@ use super::bytes::KnownFile;
 use crate::error::{Error, Result, nearest};
 use std::path::{Path, PathBuf};
 
-/// The files of a path, sorted by name: one file, all files of a directory and of its folders called `a=1`, or those that a glob matches. Files that
-/// their writers hide, by a name that begins with `.` or `_`, are left out unless the path asks for them.
+/// The files of a path, sorted by name: one file, all files of a directory and of its folders called `a=1`, or those that
+/// a glob matches. Files that their writers hide, by a name that begins with `.` or `_`, are left out unless the path
+/// asks for them.
 ///
 /// Errors: there is none; the message names the nearest file.
 pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {

@@ -1,5 +1,6 @@
 //! Writing files that appear whole: one file at the end of a bounded query, or a directory of parts.
 
+use super::locate::path_of;
 use super::partition::Partitioning;
 use super::parts::PartSink;
 use super::roll::{Limits, RollingSink};
@@ -34,12 +35,7 @@ impl Layout<'_> {
     /// Errors: there is output already and `overwrite` is not set; one file is asked for a query that does not end;
     /// options that do not go together; columns that the format does not take.
     fn of<'a>(spec: &'a TableSpec, schema: &SchemaRef, bounded: bool) -> Result<Layout<'a>> {
-        let Some(path) = spec.options.get("path") else {
-            return Err(Error::refused(format!(
-                "`{}`: connector 'file' needs a path",
-                spec.name
-            )));
-        };
+        let path = path_of(spec)?;
         let target = Path::new(path);
         let columns = spec.options.get("partition_by").map_or("", String::as_str);
         let partitioning = Partitioning::new(columns, schema)?;
