@@ -2,7 +2,7 @@
 
 use super::blocks::Block;
 use super::decode::BadRecord;
-use super::records::{Rule, count_lines, line_length, records};
+use super::records::{Rule, count_lines, records};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -50,19 +50,11 @@ impl BlockText {
         rows.filter_map(record).collect()
     }
 
-    /// The records that gave rows. Behind the first line of a bad one reading went on, as what looked like one record
-    /// may be a lost quote and many good ones.
+    /// The records that gave rows.
     fn find_rows(&self) -> Vec<Range<usize>> {
-        let bytes = &self.block.bytes;
-        let mut rows = Vec::new();
-        let mut start = 0;
-        for bad in &self.bad {
-            let bad = (bad - self.block.offset) as usize;
-            let before = records(self.rule, &bytes[..bad], start);
-            rows.extend(before);
-            start = bad + line_length(&bytes[bad..]);
-        }
-        rows.extend(records(self.rule, bytes, start));
+        let mut rows = records(self.rule, &self.block.bytes);
+        let is_bad = |row: &Range<usize>| self.bad.binary_search(&(self.block.offset + row.start as u64)).is_ok();
+        rows.retain(|row| !is_bad(row));
         rows
     }
 }

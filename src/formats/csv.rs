@@ -1,6 +1,6 @@
 //! CSV records to columns.
 
-use super::records::{Rule, count_fields, count_lines, ends_in_quotes, fit_fields, is_in_order};
+use super::records::{BadQuote, Rule, check_quotes, count_fields, count_lines, fit_fields};
 use super::{CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, Scalar, StringArray};
@@ -73,7 +73,10 @@ impl CsvCodec {
     }
 
     /// The columns and the number of rows; empty lines and comments are left out.
+    ///
+    /// Errors: a value does not fit its column; a quote does not end where a field does, which the decoder takes for good.
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+        check_order(&self.format, bytes)?;
         if !self.format.ragged {
             return self.decode_fields(bytes);
         }
@@ -124,21 +127,21 @@ impl CsvCodec {
         cast_with_options(&text, to, &options)
     }
 
-    /// Whether the quotes of a record are as they should be, and its fields as many.
-    pub fn is_in_order(&self, record: &[u8]) -> bool {
-        let width = (!self.format.ragged).then(|| self.file.fields().len());
-        is_in_order(&self.format.quoting(), record, width)
-    }
-
     /// Why a record is bad, in words.
     pub fn explain(&self, record: &[u8], required: &[usize]) -> String {
-        if ends_in_quotes(self.rule(), record) {
-            return "not a CSV record: a quote does not end".into();
+        match check_quotes(&self.format.quoting(), record) {
+            Ok(()) => {}
+            Err(BadQuote::Open) => return "not a CSV record: a quote does not end".into(),
+            Err(BadQuote::Inside) => return "not a CSV record: a quote ends in the middle of a field".into(),
         }
         let expected = self.file.fields().len();
         let values = match fields(&self.format, record) {
             Ok(values) if values.len() == expected || self.format.ragged => values,
-            Ok(values) => return format!("{} fields where {expected} belong", values.len()),
+            Ok(values) => {
+                let fields = if values.len() == 1 { "field" } else { "fields" };
+                let belong = if expected == 1 { "belongs" } else { "belong" };
+                return format!("{} {fields} where {expected} {belong}", values.len());
+            }
             Err(_) => return "not a CSV record".into(),
         };
         for (i, wish) in self.columns.iter().enumerate() {
@@ -168,10 +171,17 @@ impl CsvCodec {
     }
 }
 
+/// Errors: a quote was lost.
+fn check_order(format: &CsvFormat, bytes: &[u8]) -> Result<(), ArrowError> {
+    let lost = |_| ArrowError::CsvError("a quote is lost".into());
+    check_quotes(&format.quoting(), bytes).map_err(lost)
+}
+
 /// The fields of one record as text.
 ///
-/// Errors: it is not UTF-8, or holds no whole record.
+/// Errors: it is not UTF-8, holds no whole record, or has lost a quote.
 pub fn fields(format: &CsvFormat, record: &[u8]) -> Result<Vec<String>, ArrowError> {
+    check_order(format, record)?;
     let count = count_fields(&format.quoting(), record);
     let text = |i: usize| Field::new(i.to_string(), DataType::Utf8, true);
     let schema = Arc::new(Schema::new((0..count).map(text).collect::<Vec<_>>()));

@@ -4,14 +4,14 @@ use super::block_text::{BlockText, without_end};
 use super::blocks::Block;
 use super::csv::CsvCodec;
 use super::json::JsonCodec;
-use super::records::{Rule, count_lines, ends_in_quotes, first_line, records};
+use super::records::{Rule, count_lines, records};
 use super::{Format, OnError, lines, shorten, thousands};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -135,17 +135,14 @@ impl RowDecoder {
 
     /// The rows of a block, in order, and its bad records.
     pub fn decode_block(&self, block: &Block) -> Decoded {
-        // Only the end of a stream can leave a quote open: every other block was cut outside quotes.
-        let is_open = block.is_last && ends_in_quotes(self.rule(), &block.bytes);
-        let whole = (!is_open).then(|| self.decode(&block.bytes));
-        let mut decoded = match whole {
-            Some(Ok(batch)) => Decoded {
+        let mut decoded = match self.decode(&block.bytes) {
+            Ok(batch) => Decoded {
                 batch,
                 bad: Vec::new(),
                 stop: None,
                 text: None,
             },
-            _ => self.decode_piecewise(block),
+            Err(_) => self.decode_piecewise(block),
         };
         if self.keeps_text {
             let bad = decoded.bad.iter().map(|bad| bad.byte_offset).collect();
@@ -173,23 +170,7 @@ impl RowDecoder {
 
     fn decode_piecewise(&self, block: &Block) -> Decoded {
         let mut sorted = Sorted::default();
-        let mut start = 0;
-        loop {
-            let mut found = records(self.rule(), &block.bytes, start);
-            // A quote that does not close takes the decoder no further than to the end, as if all were well.
-            let open = found.pop_if(|last| ends_in_quotes(self.rule(), &block.bytes[last.clone()]));
-            let sort = |sorted: &mut Sorted| {
-                self.sort(&block.bytes, &found, sorted)?;
-                open.map_or(ControlFlow::Continue(()), |open| {
-                    self.put_aside(&block.bytes, open, sorted)
-                })
-            };
-            match sort(&mut sorted) {
-                ControlFlow::Continue(()) => break,
-                ControlFlow::Break(None) => break,
-                ControlFlow::Break(Some(resume)) => start = resume,
-            }
-        }
+        self.sort(&block.bytes, &records(self.rule(), &block.bytes), &mut sorted);
         let mut decoded = Decoded {
             batch: RecordBatch::new_empty(self.schema.clone()),
             bad: sorted
@@ -213,41 +194,22 @@ impl RowDecoder {
         decoded
     }
 
-    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Breaks as
-    /// [`RowDecoder::put_aside`] does.
-    fn sort(&self, bytes: &[u8], found: &[Range<usize>], sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
+    /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Stops at the first bad
+    /// record when that is the end.
+    fn sort(&self, bytes: &[u8], found: &[Range<usize>], sorted: &mut Sorted) {
         let (Some(first), Some(last)) = (found.first(), found.last()) else {
-            return ControlFlow::Continue(());
+            return;
         };
         match self.decode(&bytes[first.start..last.end]) {
             Ok(batch) => sorted.good.push(batch),
             Err(_) if found.len() > 1 => {
                 let (left, right) = found.split_at(found.len() / 2);
-                self.sort(bytes, left, sorted)?;
-                self.sort(bytes, right, sorted)?;
+                self.sort(bytes, left, sorted);
+                if sorted.bad.is_empty() || self.on_error != OnError::Fail {
+                    self.sort(bytes, right, sorted);
+                }
             }
-            Err(_) => return self.put_aside(bytes, first.clone(), sorted),
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Puts a bad record aside. Of one of several lines whose quotes are not in order only the first line is bad: it may
-    /// be a lost quote and many good records. Breaks behind that line, with the place to go on; and at the first bad
-    /// record when that is the end.
-    fn put_aside(&self, bytes: &[u8], record: Range<usize>, sorted: &mut Sorted) -> ControlFlow<Option<usize>> {
-        let is_one = match &self.codec {
-            Codec::Csv(csv) => csv.is_in_order(&bytes[record.clone()]),
-            _ => true,
-        };
-        let end = match is_one {
-            true => record.end,
-            false => record.start + first_line(&bytes[record.clone()]),
-        };
-        sorted.bad.push(record.start..end);
-        match (self.on_error, end < record.end) {
-            (OnError::Fail, _) => ControlFlow::Break(None),
-            (_, true) => ControlFlow::Break(Some(end)),
-            (_, false) => ControlFlow::Continue(()),
+            Err(_) => sorted.bad.push(first.clone()),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::blocks::BlockReader;
 use super::csv::fields;
 use super::json_text;
-use super::records::{is_blank, line_length, records};
+use super::records::{check_quotes, is_blank, line_length, records};
 use super::{CsvFormat, Format};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -161,13 +161,17 @@ fn time_unit(values: &ArrayRef) -> Option<TimeUnit> {
 }
 
 fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaRef> {
-    // The sample ends with its last whole record that is UTF-8: a bad one is for the reader to report.
+    // A record that is not UTF-8, or has lost a quote, is for the reader to report.
     let rule = format.rule();
-    let sample: Vec<u8> = records(rule, bytes, 0)
+    let is_good = |record: &&[u8]| {
+        let in_order = check_quotes(&format.quoting(), record).is_ok();
+        in_order && std::str::from_utf8(record).is_ok() && !is_blank(rule, record)
+    };
+    let sample: Vec<u8> = records(rule, bytes)
         .into_iter()
         .take(SAMPLE_RECORDS + 1)
         .map(|range| &bytes[range])
-        .filter(|record| std::str::from_utf8(record).is_ok() && !is_blank(rule, record))
+        .filter(is_good)
         .flat_map(|record| {
             record
                 .strip_suffix(b"\n")
@@ -204,7 +208,7 @@ fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaR
 /// The records of a sample with empty fields where the format says NULL.
 fn without_nulls(format: &CsvFormat, sample: &[u8]) -> Vec<u8> {
     let mut cleared = Vec::with_capacity(sample.len());
-    for range in records(format.rule(), sample, 0) {
+    for range in records(format.rule(), sample) {
         let record = &sample[range];
         let Ok(found) = fields(format, record) else {
             cleared.extend_from_slice(record);
@@ -225,7 +229,7 @@ fn without_nulls(format: &CsvFormat, sample: &[u8]) -> Vec<u8> {
 
 /// Makes times of the text columns whose values all have the format that was given for times.
 fn own_times(format: &CsvFormat, sample: &[u8], columns: &mut [Field]) {
-    let rows: Vec<Vec<String>> = records(format.rule(), sample, 0)
+    let rows: Vec<Vec<String>> = records(format.rule(), sample)
         .into_iter()
         .skip(usize::from(format.header))
         .filter_map(|range| fields(format, &sample[range]).ok())

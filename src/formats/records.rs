@@ -45,6 +45,8 @@ pub struct Scan {
     rule: Rule,
     state: State,
     at: usize,
+    /// Where the record begins that is looked at.
+    begin: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ enum State {
     Escaped,
     /// After a quote inside quotes: the end of them, or the first half of a doubled one.
     AfterQuote,
+    /// The quotes ended in the middle of a field.
+    Broken,
     InComment,
 }
 
@@ -72,6 +76,7 @@ impl State {
             (State::AfterQuote | State::FieldStart | State::RecordStart, _) if byte == is.quote => State::InQuotes,
             (_, b'\n' | b'\r') => State::RecordStart,
             (_, byte) if byte == is.delimiter => State::FieldStart,
+            (State::AfterQuote, _) => State::Broken,
             _ => State::Plain,
         }
     }
@@ -84,11 +89,13 @@ impl Scan {
             rule,
             state: State::RecordStart,
             at: 0,
+            begin: 0,
         }
     }
 
     /// The place after the next record's line end, if it is within `bytes` (which begin where the scan began). A
-    /// carriage return alone ends a record too, but only what follows tells that it is alone.
+    /// carriage return alone ends a record too, but only what follows tells that it is alone. Where quotes end in the
+    /// middle of a field one of them was lost: such a record is its first line, and the next line begins another.
     pub fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let Rule::Quoted(quoting) = self.rule else {
             let rest = &bytes[self.at..];
@@ -104,11 +111,23 @@ impl Scan {
             }
             self.state = next;
             self.at += 1;
+            if next == State::Broken && memchr2(b'\n', b'\r', &bytes[self.begin..self.at]).is_some() {
+                return Some(self.restart(bytes));
+            }
             if ends && (byte == b'\n' || more != Some(&b'\n')) {
+                self.begin = self.at;
                 return Some(self.at);
             }
         }
         None
+    }
+
+    /// The place after the first line of the record that is looked at, where the next begins.
+    fn restart(&mut self, bytes: &[u8]) -> usize {
+        self.at = self.begin + first_line(&bytes[self.begin..]);
+        self.begin = self.at;
+        self.state = State::RecordStart;
+        self.at
     }
 }
 
@@ -132,48 +151,92 @@ pub fn last_end(rule: Rule, bytes: &[u8]) -> Option<usize> {
     last
 }
 
-/// The records of `bytes` from `start` on, blank ones left out; the last may lack its line feed.
-pub fn records(rule: Rule, bytes: &[u8], start: usize) -> Vec<Range<usize>> {
-    let text = &bytes[start..];
+/// The records of `bytes`, blank ones left out; the last may lack its line feed. Of one whose quotes do not end before
+/// the text only the first line is taken, as of one where they end in the middle of a field.
+pub fn records(rule: Rule, bytes: &[u8]) -> Vec<Range<usize>> {
     let mut scan = Scan::new(rule);
     let mut found = Vec::new();
     let mut begin = 0;
-    while begin < text.len() {
-        let end = scan.next_end(text).unwrap_or(text.len());
-        if !is_blank(rule, &text[begin..end]) {
-            found.push(start + begin..start + end);
+    while begin < bytes.len() {
+        let end = match scan.next_end(bytes) {
+            Some(end) => end,
+            None if matches!(scan.state, State::InQuotes | State::Escaped) => scan.restart(bytes),
+            None => bytes.len(),
+        };
+        if !is_blank(rule, &bytes[begin..end]) {
+            found.push(begin..end);
         }
         begin = end;
     }
     found
 }
 
-/// Whether the text is over before the last quote has closed. `bytes` begin with a record.
-pub fn ends_in_quotes(rule: Rule, bytes: &[u8]) -> bool {
-    let Rule::Quoted(quoting) = rule else {
-        return false;
-    };
-    if memchr(quoting.quote, bytes).is_none() {
-        return false;
-    }
-    let end = bytes
-        .iter()
-        .fold(State::RecordStart, |state, byte| state.after(*byte, &quoting));
-    matches!(end, State::InQuotes | State::Escaped)
+/// What is wrong with the quotes of a text, if something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadQuote {
+    /// It does not end.
+    Open,
+    /// It ends in the middle of a field.
+    Inside,
 }
 
-/// Whether every quote of a CSV record closes right before a delimiter or the end, and it has so many fields.
-pub fn is_in_order(quoting: &Quoting, record: &[u8], width: Option<usize>) -> bool {
-    let mut state = State::RecordStart;
-    for &byte in record {
-        let before = state;
-        state = before.after(byte, quoting);
-        if before == State::AfterQuote && state == State::Plain {
-            return false;
+/// Whether each quote that begins a field ends right before a delimiter, a line end or the end of the text. `bytes` begin
+/// with a record. Looks at quotes only: a text without them costs one search.
+///
+/// Errors: the first quote that does not.
+pub fn check_quotes(quoting: &Quoting, bytes: &[u8]) -> Result<(), BadQuote> {
+    // Outside quotes.
+    let mut at = 0;
+    while let Some(found) = memchr(quoting.quote, &bytes[at..]) {
+        let quote = at + found;
+        let begins_field = match bytes[..quote].last() {
+            None | Some(b'\n' | b'\r') => true,
+            Some(before) => *before == quoting.delimiter,
+        };
+        at = match comment_around(quoting, bytes, at, quote) {
+            Some(end) => end,
+            None if begins_field => after_quotes(quoting, bytes, quote + 1)?,
+            // In the middle of a field that is not quoted it is a character like any other.
+            None => quote + 1,
+        };
+    }
+    Ok(())
+}
+
+/// The end of the comment in which the first quote behind `from` stands. No quote and no comment is open at `from`.
+fn comment_around(quoting: &Quoting, bytes: &[u8], from: usize, quote: usize) -> Option<usize> {
+    quoting.comment?;
+    let mut line = match bytes[..from].last() {
+        None | Some(b'\n' | b'\r') => from,
+        Some(_) => from + first_line(&bytes[from..quote]),
+    };
+    while line < quote {
+        if bytes.get(line).copied() == quoting.comment {
+            line += line_length(&bytes[line..]);
+        } else {
+            line += first_line(&bytes[line..quote]);
         }
     }
-    let closed = !matches!(state, State::InQuotes | State::Escaped);
-    closed && width.is_none_or(|width| count_fields(quoting, record) == width)
+    (line > quote).then_some(line)
+}
+
+/// The place behind the quote that ends the quoted field whose text begins at `at`.
+fn after_quotes(quoting: &Quoting, bytes: &[u8], mut at: usize) -> Result<usize, BadQuote> {
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let found = memchr2(quoting.quote, quoting.escape.unwrap_or(quoting.quote), rest);
+        let next = at + found.ok_or(BadQuote::Open)? + 1;
+        let is_quote = bytes[next - 1] == quoting.quote;
+        match bytes.get(next) {
+            Some(byte) if is_quote && *byte != quoting.quote => {
+                let ends = *byte == quoting.delimiter || matches!(byte, b'\n' | b'\r');
+                return if ends { Ok(next) } else { Err(BadQuote::Inside) };
+            }
+            None if is_quote => return Ok(next),
+            // A doubled quote, or what an escape takes the meaning from.
+            _ => at = next + 1,
+        }
+    }
 }
 
 /// How many bytes the first line of a CSV record has, its line end included: a carriage return alone is one too.

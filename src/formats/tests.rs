@@ -209,13 +209,42 @@ fn a_bad_record_of_several_lines_is_one() {
         skip(&csv(), &columns, text),
         ["1|a", "3|c", "3@11 column `id`: \"bad\" is no INT"]
     );
+    // What is too much in it is no lost quote.
+    let text = "id,txt\n1,\"first\nsecond\",x\n3,c\n4\n";
+    let many = "2@7 3 fields where 2 belong";
+    assert_eq!(
+        skip(&csv(), &columns, text),
+        ["3|c", many, "5@30 1 field where 2 belong"]
+    );
     // What follows the quote says that it is not the one that belongs to the first.
     let text = "id,txt\nbad,\"first\n2,\"b\"\n3,c\n";
     let lost = "2@7 not a CSV record: a quote does not end";
     assert_eq!(skip(&csv(), &columns, text), ["2|b", "3|c", lost]);
-    // So do too many fields.
-    let text = "id,txt\nbad,\"first\n2,b\n3,\",c\n";
-    assert_eq!(skip(&csv(), &columns, text)[0], "2|b");
+}
+
+#[test]
+fn a_quote_that_another_closes_swallows_no_neighbour() {
+    let columns = schema(&[("a", DataType::Int32), ("b", DataType::Utf8), ("c", DataType::Int32)]);
+    let text = "a,b,c\n1,\"abc,10\n2,\"def\",20\n3,x,30\n9,\"st\"ray,90\n4,5\" pi\"pe,\n5,\"\"\"q\"\"\",50\n";
+    let open = "2@6 not a CSV record: a quote does not end";
+    let inside = "5@34 not a CSV record: a quote ends in the middle of a field";
+    let rows = ["2|def|20", "3|x|30", "4|5\" pi\"pe|", "5|\"q\"|50"];
+    assert_eq!(skip(&csv(), &columns, text), [&rows[..], &[open, inside]].concat());
+    let stops = read(&csv(), &wanted(&columns), OnError::Fail, text.as_bytes(), 1 << 20);
+    assert_eq!(
+        stops,
+        ["data:2 (byte 6): not a CSV record: a quote does not end: 1,\"abc,10"]
+    );
+    // Nor where quotes mean nothing in comments, and are escaped.
+    let format = Format::Csv(CsvFormat {
+        header: false,
+        escape: Some(b'\\'),
+        comment: Some(b'#'),
+        ..CsvFormat::default()
+    });
+    let text = "#,\"\n1,\"a\\\"\n#b\",\n#\"\n2,\"c\\\",3\n3,\"d\\\\\",4\n";
+    let open = "5@19 not a CSV record: a quote does not end";
+    assert_eq!(skip(&format, &columns, text), ["1|a\"\n#b|", "3|d\\|4", open]);
 }
 
 #[test]
@@ -485,6 +514,9 @@ fn columns_are_inferred() {
         infer(&csv(), text),
         ["a BIGINT", "b BOOLEAN", "c DATE", "d TIMESTAMP", "e STRING"]
     );
+    // A lost quote makes no text of the column behind it.
+    let lost = "a,b\n1,2\n3,\"4\n5,6\n";
+    assert_eq!(infer(&csv(), lost), ["a BIGINT", "b BIGINT"]);
     assert_eq!(infer(&Format::Text, "x"), ["line STRING"]);
 }
 
@@ -604,11 +636,7 @@ proptest! {
                 found.sort();
                 found
             };
-            // A lost quote in CSV reaches as far as its block does.
-            let small = sorted(5);
-            if !matches!(format.rule(), Rule::Quoted(_)) {
-                prop_assert_eq!(small, sorted(1 << 20));
-            }
+            prop_assert_eq!(sorted(5), sorted(1 << 20));
             read(&format, wanted, OnError::Fail, &text, 1 << 20);
             infer_text(&format, &mut BlockReader::new(Box::new(Cursor::new(text.clone())), format.rule()), "x").ok();
         }
