@@ -6,7 +6,7 @@ use crate::driver::progress::Progress;
 use crate::driver::{Program, Turn};
 use crate::error::{Error, Result};
 use crate::operators::stop::Stop;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -116,10 +116,15 @@ impl Control {
     }
 }
 
-/// Runs a program to its end. Queries that were cancelled may still deliver what they had given. `stopped` is told of
-/// each output that was stopped while others go on, when what it had been given is delivered.
-pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dyn Fn(usize)) -> (Ended, Lingering) {
-    let result = intervals(&mut program, control, manual, stopped);
+/// What has become of an output while others go on. What it had been given is delivered.
+pub enum Told {
+    Stopped(usize),
+    Finished(usize),
+}
+
+/// Runs a program to its end. Queries that were cancelled may still deliver what they had given.
+pub fn drive(mut program: Program, control: &Control, manual: bool, tell: &dyn Fn(Told)) -> (Ended, Lingering) {
+    let result = intervals(&mut program, control, manual, tell);
     let ended = match result {
         Ok(true) => {
             program.outputs.finish();
@@ -142,16 +147,12 @@ pub fn drive(mut program: Program, control: &Control, manual: bool, stopped: &dy
 }
 
 /// True when the input has ended, or nobody wants more; false when it was stopped.
-fn intervals(
-    program: &mut Program,
-    control: &Control,
-    manual: bool,
-    stopped: &dyn Fn(usize),
-) -> Result<bool, Arc<Error>> {
+fn intervals(program: &mut Program, control: &Control, manual: bool, tell: &dyn Fn(Told)) -> Result<bool, Arc<Error>> {
     let mut taken = Vec::new();
     let mut step: Option<oneshot::Sender<()>> = None;
     let mut stopped_some = false;
     let mut cancelled = Vec::new();
+    let mut finished = BTreeSet::new();
     loop {
         while let Some(command) = control.next_command() {
             match command {
@@ -170,11 +171,16 @@ fn intervals(
         cancelled.retain(|output| {
             let lingers = program.outputs.lingers(*output);
             if !lingers && program.outputs.any_runs() {
-                stopped(*output);
+                tell(Told::Stopped(*output));
             }
             lingers
         });
         program.look();
+        for output in program.outputs.finished() {
+            if finished.insert(output) {
+                tell(Told::Finished(output));
+            }
+        }
         stopped_some |= program.broken_off;
         if !program.outputs.any_runs() {
             return match program.outputs.all_failed() {

@@ -1,7 +1,7 @@
 //! Starting a program: its thread opens sources and sinks, reads static tables, plans every task, then runs.
 
 use super::delivery::{Required, ToCallback, ToReader, ToSink, ToTable};
-use super::drive::{Control, drive};
+use super::drive::{Control, Told, drive};
 use super::engine::{Engine, State};
 use super::late::{Fitted, LateInto};
 use super::planning::{Planning, Routed, Target};
@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::operators::fragment::{Workshop, failed};
 use crate::operators::static_table::StaticTables;
 use crate::operators::stop::Stop;
-use crate::plan::branch::static_tables;
+use crate::plan::branch::{static_tables, stream_tables};
 use crate::plan::compile::{QueryPlan, compile};
 use crate::tasks::Pool;
 use datafusion::arrow::array::RecordBatch;
@@ -80,6 +80,7 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             schema: Arc::clone(&output.schema),
             output: index,
             bounded: output.bounded,
+            limited: output.bounded && reads_endless(routed, &planned.state),
             running: Arc::clone(&running),
             updates: Mutex::new(updates),
         });
@@ -108,12 +109,15 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             Ok(program) => {
                 // Whoever started it may have gone; it runs all the same.
                 let _ = opened.send(Ok(()));
-                let stopped = |output| {
+                let tell = |told| {
                     news.send_modify(|fate| {
-                        fate.stopped.insert(output);
+                        match told {
+                            Told::Stopped(output) => fate.stopped.insert(output),
+                            Told::Finished(output) => fate.finished.insert(output),
+                        };
                     });
                 };
-                let (ended, mut rest) = drive(program, &control, manual, &stopped);
+                let (ended, mut rest) = drive(program, &control, manual, &tell);
                 news.send_modify(|fate| {
                     fate.ended = Some(ended);
                     fate.lingering = rest.outputs;
@@ -136,6 +140,13 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
         Ok(result) => result.map(|()| queries),
         Err(_) => Err(Error::internal("a program broke off before it started")),
     }
+}
+
+/// Whether what a query reads comes without end, and not from the host's own hand.
+fn reads_endless(routed: &Routed, state: &State) -> bool {
+    let streams = stream_tables(&routed.plan.plan).into_iter();
+    let mut endless = streams.filter(|(_, bounded)| !bounded);
+    endless.any(|(name, _)| !state.push.contains_key(&name))
 }
 
 type Delivering = (Box<dyn Delivery>, Option<Unread>);

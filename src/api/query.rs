@@ -53,6 +53,8 @@ pub(super) struct Fate {
     pub failed: BTreeMap<usize, Arc<Error>>,
     /// Its queries that were stopped, by their place, while others go on.
     pub stopped: BTreeSet<usize>,
+    /// Its queries that have given everything, by their place, while others go on.
+    pub finished: BTreeSet<usize>,
     /// Its queries that were cancelled and whose sinks still take what had been given, after the end.
     pub lingering: BTreeSet<usize>,
 }
@@ -84,6 +86,8 @@ pub struct Query {
     /// Its place among the outputs of the program.
     pub(super) output: usize,
     pub(super) bounded: bool,
+    /// Its input does not end: its LIMIT ends it.
+    pub(super) limited: bool,
     pub(super) running: Arc<Running>,
     pub(super) updates: Mutex<Option<Unread>>,
 }
@@ -112,6 +116,7 @@ impl Query {
             schema: Arc::clone(&self.schema),
             output: self.output,
             bounded: self.bounded,
+            limited: self.limited,
             running: Arc::clone(&self.running),
             updates: Mutex::new(None),
         }
@@ -173,15 +178,18 @@ impl Query {
         }
     }
 
-    /// Waits until its program has ended, or has worked off everything that has been put into the tables it reads.
+    /// Waits until it has given everything, or its program has worked off everything that has been put into the tables
+    /// it reads.
     ///
     /// Errors: what made it fail.
     pub(super) async fn settled(&self) -> Result<()> {
         let mut resting = self.running.control.resting();
+        let mut outcome = self.running.outcome.clone();
         tokio::select! {
             ended = self.wait() => ended.map(drop),
-            // The program holds the sender as long as it has not ended.
-            _ = resting.wait_for(|rests| *rests) => Ok(()),
+            // The program holds the senders as long as it has not ended.
+            _ = outcome.wait_for(|fate| fate.finished.contains(&self.output)) => Ok(()),
+            _ = resting.wait_for(|rests| *rests), if !self.limited => Ok(()),
         }
     }
 
@@ -191,7 +199,8 @@ impl Query {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.has_ended() || *self.running.control.resting().borrow()
+        let rests = !self.limited && *self.running.control.resting().borrow();
+        rests || self.has_ended() || self.running.outcome.borrow().finished.contains(&self.output)
     }
 
     /// Whether it was stopped before its input had ended.

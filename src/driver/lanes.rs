@@ -173,6 +173,11 @@ impl Ticket {
         state.abandoned && !state.ended
     }
 
+    /// Whether its thread is done with it.
+    pub fn has_ended(&self) -> bool {
+        self.progress.lock().ended
+    }
+
     fn tell(&self, message: Message) {
         // The thread is there until it was told the end.
         let _ = self.to.send((self.output, message));

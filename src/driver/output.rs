@@ -133,6 +133,8 @@ struct Delivered {
     skip: usize,
     left: Option<usize>,
     done: bool,
+    /// It has been given everything.
+    finished: bool,
 }
 
 enum Way {
@@ -173,6 +175,7 @@ impl Outputs {
                 skip: output.skip,
                 left: output.fetch,
                 done: false,
+                finished: false,
             });
         }
         Ok(Outputs {
@@ -283,6 +286,19 @@ impl Outputs {
         changed
     }
 
+    /// The outputs that have been given everything, of which everything is delivered.
+    pub fn finished(&self) -> impl Iterator<Item = usize> {
+        let is_delivered = |d: &Delivered| match &d.way {
+            Way::Lane(ticket) => ticket.has_ended(),
+            Way::AtOnce(_) => true,
+        };
+        let all = self.all.iter().enumerate();
+        let finished = all.filter(move |(_, d)| d.finished && is_delivered(d));
+        finished
+            .map(|(index, _)| index)
+            .filter(|index| !self.failed.contains_key(index))
+    }
+
     /// Bytes that wait for the slowest output.
     pub fn waiting_bytes(&self) -> usize {
         let waiting = |d: &Delivered| match &d.way {
@@ -386,7 +402,7 @@ impl Outputs {
             }
         };
         match finished {
-            Ok(()) => self.some_ended = true,
+            Ok(()) => (delivered.finished, self.some_ended) = (true, true),
             Err(error) => self.note_failure(index, &Arc::new(error)),
         }
     }
