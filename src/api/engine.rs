@@ -240,13 +240,27 @@ impl Engine {
     ///
     /// Errors: all its mistakes, each with its place.
     pub fn whole_script(&self, text: &str) -> Result<Script> {
-        let found = Planning::new(self.snapshot(), text).check(true);
+        let found = self.planning(text).check(true);
         Script::new(self.clone(), text, found).map(Script::whole)
     }
 
     /// The mistakes and warnings of a text, without running anything of it.
     pub fn check(&self, text: &str) -> Vec<Diagnostic> {
-        Planning::new(self.snapshot(), text).check(false)
+        self.planning(text).check(false)
+    }
+
+    /// The graphs of the queries of a text, each as EXPLAIN shows it: nothing of the text is run.
+    ///
+    /// Errors: all its mistakes, each with its place.
+    pub fn explain(&self, text: &str) -> Result<Vec<RecordBatch>> {
+        Script::new(self.clone(), text, self.planning(text).check(true))?;
+        self.planning(text).graphs().iter().map(show::explained).collect()
+    }
+
+    fn planning<'a>(&self, text: &'a str) -> Planning<'a> {
+        let mut planning = Planning::new(self.snapshot(), text);
+        planning.beside = self.filling().into_iter().flat_map(Filling::written).collect();
+        planning
     }
 
     /// A handle to send rows to a source with `connector = 'push'`. Rows sent before a query reads the source wait for

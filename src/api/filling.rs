@@ -1,34 +1,58 @@
-//! What fills the tables without connector: which statements insert into which, and when a reader has seen it all.
+//! What fills tables and files: which statements write where, and when a reader has seen it all.
 
 use super::engine::Engine;
 use super::late;
 use super::planning::{Routed, Target};
 use super::query::Query;
+use crate::connectors::Place;
 use crate::dstream::system::{DEAD_LETTERS, LATE_ROWS, OF};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::plan::branch::{static_tables, stream_tables};
+use crate::plan::branch::{static_tables, stream_tables, tables};
 use crate::sql::statement::{CopyInput, Located, SinkInput, Statement, StreamQuery};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
+
+/// What a query reads, and which files it writes.
+#[derive(Clone, Default)]
+pub struct Moves {
+    /// The streams that it reads, by name.
+    pub reads: BTreeSet<String>,
+    /// The files that it reads, those of tables that do not change included.
+    pub files: Vec<Place>,
+    /// The files and directories that it writes.
+    pub written: Vec<Place>,
+}
+
+impl Moves {
+    /// Whether it reads what another query writes, under whatever name.
+    pub fn reads_files_of(&self, other: &Moves) -> bool {
+        let is_read = |written: &Place| self.files.iter().any(|read| written.is_read_at(read));
+        other.written.iter().any(is_read)
+    }
+}
 
 /// An INSERT that runs.
 #[derive(Clone)]
 pub struct Filling {
     /// The table or sink that it fills.
     target: String,
-    /// The streams that it reads.
-    reads: BTreeSet<String>,
+    moves: Moves,
     query: Arc<Query>,
 }
 
 impl Filling {
-    pub fn new(target: String, reads: BTreeSet<String>, query: &Query) -> Filling {
+    pub fn new(target: String, moves: Moves, query: &Query) -> Filling {
         Filling {
             target,
-            reads,
+            moves,
             query: Arc::new(query.again()),
         }
+    }
+
+    /// The files and directories that it writes.
+    pub fn written(self) -> Vec<Place> {
+        self.moves.written
     }
 
     pub fn query(&self) -> &Query {
@@ -40,7 +64,7 @@ impl Filling {
     }
 
     pub fn reads(&self, source: &str) -> bool {
-        self.reads.contains(source)
+        self.moves.reads.contains(source)
     }
 
     /// Whether a relation that the engine fills is filled by it.
@@ -48,7 +72,7 @@ impl Filling {
         let of = relation.options.get(OF).map(String::as_str).unwrap_or_default();
         match relation.connector.as_deref() {
             Some(LATE_ROWS) => self.query.name() == of,
-            Some(DEAD_LETTERS) => self.reads.contains(of),
+            Some(DEAD_LETTERS) => self.moves.reads.contains(of),
             _ => false,
         }
     }
@@ -72,31 +96,37 @@ impl Engine {
     }
 }
 
-/// Waits until everything that bounded INSERTs bring into `tables`, through other tables too, is there.
+/// Waits until everything that bounded INSERTs bring into what is read, through other tables and files too, is there.
 ///
 /// Errors: what made an INSERT fail.
-pub async fn settle(running: &[Filling], tables: BTreeSet<String>) -> Result<()> {
-    rest(&fillers(running, tables), Err).await
+pub async fn settle(running: &[Filling], reader: Moves) -> Result<()> {
+    rest(&fillers(running, reader), Err).await
 }
 
 /// Waits until bounded INSERTs have left all the late rows and dead letters that are to be read. A query that fails
 /// leaves what it has left so far.
 pub async fn settle_system(running: &[Filling], relations: &[Arc<TableSpec>]) -> Result<()> {
     let leave = running.iter().filter(|f| relations.iter().any(|r| f.leaves(r)));
-    let targets = leave.map(|f| f.target.clone()).collect();
-    rest(&fillers(running, targets), |_| Ok(())).await
+    let reader = Moves {
+        reads: leave.map(|f| f.target.clone()).collect(),
+        ..Moves::default()
+    };
+    rest(&fillers(running, reader), |_| Ok(())).await
 }
 
-/// The bounded INSERTs that bring rows into `tables`, through other tables too.
-fn fillers(running: &[Filling], mut tables: BTreeSet<String>) -> Vec<&Filling> {
+/// The bounded INSERTs that bring rows into what is read, through other tables and files too.
+fn fillers(running: &[Filling], mut reader: Moves) -> Vec<&Filling> {
     let mut fillers: Vec<&Filling> = Vec::new();
     loop {
-        let is_filler = |f: &&Filling| f.query.bounded() && tables.contains(&f.target);
-        let found: Vec<&Filling> = running.iter().filter(is_filler).collect();
+        let fills = |f: &Filling| reader.reads.contains(&f.target) || reader.reads_files_of(&f.moves);
+        let found: Vec<&Filling> = running.iter().filter(|f| f.query.bounded() && fills(f)).collect();
         if found.len() == fillers.len() {
             return fillers;
         }
-        tables.extend(found.iter().flat_map(|f| f.reads.iter().cloned()));
+        for filler in &found {
+            reader.reads.extend(filler.moves.reads.iter().cloned());
+            reader.files.extend(filler.moves.files.iter().cloned());
+        }
         fillers = found;
     }
 }
@@ -118,6 +148,23 @@ impl Routed {
     pub fn reads(&self) -> BTreeSet<String> {
         let tables = stream_tables(&self.plan.plan);
         tables.into_iter().map(|(name, _)| name).collect()
+    }
+
+    pub fn moves(&self) -> Moves {
+        let read = tables(&self.plan.plan);
+        Moves {
+            reads: self.reads(),
+            files: read.iter().filter_map(|spec| Place::of_table(spec)).collect(),
+            written: self.files().map(|(_, place)| place).collect(),
+        }
+    }
+
+    /// The sinks that are files or directories, and where they are.
+    pub fn files(&self) -> impl Iterator<Item = (&TableSpec, Place)> {
+        self.targets().filter_map(|target| match target {
+            Target::Sink(spec) => Some((spec.as_ref(), Place::of_table(spec)?)),
+            Target::Table(_) | Target::Reader | Target::Callback(_) => None,
+        })
     }
 
     /// The relations that the engine fills, and it reads: late rows and dead letters.

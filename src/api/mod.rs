@@ -21,6 +21,7 @@ mod insert;
 mod insert_values;
 mod late;
 mod launch;
+mod places;
 mod planning;
 mod progress;
 mod query;

@@ -8,7 +8,7 @@ use super::read_once::ReadOnce;
 use super::standalone::endless;
 use super::undeclared::infer;
 use crate::catalog::{Relation, Table, View};
-use crate::connectors::{CONNECTORS, Fault, Subject};
+use crate::connectors::{CONNECTORS, Fault, Place, Subject};
 use crate::dstream::graph::Graph;
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
@@ -39,7 +39,9 @@ pub struct Planning<'a> {
     pub(super) text: &'a str,
     pub(super) lines: Lines<'a>,
     /// The files and directories to which the queries so far write.
-    written: BTreeSet<String>,
+    pub(super) written: BTreeSet<Place>,
+    /// Those to which queries of other texts write, which run.
+    pub(super) beside: Vec<Place>,
     /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
     endless: Vec<Diagnostic>,
 }
@@ -72,6 +74,7 @@ impl<'a> Planning<'a> {
             text,
             lines: Lines::new(text),
             written: BTreeSet::new(),
+            beside: Vec::new(),
             endless: Vec::new(),
         }
     }
@@ -97,8 +100,16 @@ impl<'a> Planning<'a> {
         found.into_iter().map(|d| d.placed(self.text)).collect()
     }
 
-    /// Does what a statement would do to the state, and plans what it would start.
-    fn rehearse(&mut self, located: &Located, once: &mut ReadOnce) -> Planned<()> {
+    /// The graphs of all queries of a text that has no mistakes.
+    pub fn graphs(mut self) -> Vec<Graph> {
+        let (statements, _) = parse_script(self.text);
+        let mut once = ReadOnce::default();
+        let graph = |located: &Located| self.rehearse(located, &mut once).ok().flatten();
+        statements.iter().filter_map(graph).collect()
+    }
+
+    /// Does what a statement would do to the state, and gives the graph of what it would start.
+    fn rehearse(&mut self, located: &Located, once: &mut ReadOnce) -> Planned<Option<Graph>> {
         let span = &located.span;
         let routed = match &located.statement {
             Statement::Query(query) => Some(self.query(query, span)?),
@@ -108,19 +119,22 @@ impl<'a> Planning<'a> {
                 let before = (self.state.clone(), self.written.clone());
                 let graph = self.explain(explain, span);
                 (self.state, self.written) = before;
-                return graph.map(drop);
+                return graph.map(Some);
             }
             Statement::Copy(copy) => Some(self.copy(copy, span)?),
             other => self.define(other, span)?,
         };
+        let mut graph = None;
         if let Some(routed) = &routed {
-            let graph = self.graph(std::slice::from_ref(routed), span)?;
-            check_sinks(routed, &graph, span)?;
+            let planned = self.graph(std::slice::from_ref(routed), span)?;
+            self.check_files(routed, &planned, span)?;
             if let Statement::Query(_) = &located.statement {
-                self.endless.extend(endless(&graph, span));
+                self.endless.extend(endless(&planned, span));
             }
+            graph = Some(planned);
         }
-        self.read_once(once, located, routed.as_ref())
+        self.read_once(once, located, routed.as_ref())?;
+        Ok(graph)
     }
 
     /// CREATE, DROP, SET, RESET. A sink or table that is created with its query gives that query.
@@ -370,25 +384,6 @@ impl<'a> Planning<'a> {
         Ok(graph)
     }
 
-    /// Two queries that wrote to one file would undo each other's work.
-    fn write_once(&mut self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
-        let Target::Sink(sink) = &routed.target else {
-            return Ok(());
-        };
-        let (Some("file"), Some(path)) = (sink.connector.as_deref(), sink.options.get("path")) else {
-            return Ok(());
-        };
-        let replaces = sink.options.get("overwrite").is_some_and(|value| value == "true");
-        if self.written.insert(path.clone()) || replaces {
-            return Ok(());
-        }
-        let message = format!("another query of this text writes to '{path}' already");
-        let twice = Diagnostic::error("written_twice", message).at(span.clone());
-        Err(vec![
-            twice.help("write both in one query, with UNION ALL, or to two files"),
-        ])
-    }
-
     /// An aggregate without a window over a stream changes its rows, which no sink takes yet.
     fn check_target(&self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
         let (Target::Sink(sink), Class::Batch(reason)) = (&routed.target, facts(&routed.plan.plan).class) else {
@@ -543,21 +538,6 @@ impl<'a> Planning<'a> {
             functions: functions.cloned().collect(),
         }
     }
-}
-
-/// What a sink would say when it is opened for these rows.
-fn check_sinks(routed: &Routed, graph: &Graph, span: &Range<usize>) -> Planned<()> {
-    let (Target::Sink(spec), Some(output)) = (&routed.target, graph.outputs.first()) else {
-        return Ok(());
-    };
-    let connector = spec.connector.as_deref().and_then(crate::connectors::find);
-    let Some(check) = connector.and_then(|connector| connector.check_sink) else {
-        return Ok(());
-    };
-    check(spec, &output.schema, output.bounded).map_err(|wrong| {
-        let refused = Diagnostic::error("no_sink", wrong.message);
-        vec![refused.at(span.clone())]
-    })
 }
 
 /// The name of what a statement creates.

@@ -3,7 +3,7 @@
 use super::broken::{Broken, names_of};
 use super::dropping::refuse_read;
 use super::engine::{Engine, State};
-use super::filling::{Filling, filled_by, settle, settle_system};
+use super::filling::{Filling, Moves, filled_by, settle, settle_system};
 use super::launch::Planned;
 use super::planning::{Planning, Routed, mistakes};
 use super::query::Query;
@@ -153,8 +153,8 @@ impl Script {
                 Ok(Some(Outcome::Query(started)))
             }
             Statement::Copy(copy) => {
-                let (started, reads) = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
-                self.fills(Filling::new(started.name().to_string(), reads, &started));
+                let (started, moves) = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
+                self.fills(Filling::new(started.name().to_string(), moves, &started));
                 Ok(Some(Outcome::Started(started)))
             }
             Statement::Insert(insert) => {
@@ -197,7 +197,7 @@ impl Script {
         &mut self,
         plan: impl FnOnce(&mut Planning) -> Result<Routed, Vec<Diagnostic>>,
         span: &Range<usize>,
-    ) -> Result<(Query, BTreeSet<String>)> {
+    ) -> Result<(Query, Moves)> {
         self.start_waiting().await?;
         let blocks = self.whole && !self.statements.as_slice().is_empty();
         let (routed, graph, state) = self.plan(|p| {
@@ -208,8 +208,8 @@ impl Script {
                 None => Ok((routed, graph, p.state.clone())),
             }
         })?;
-        let reads = routed.reads();
-        Ok((self.run_alone(routed, graph, state).await?, reads))
+        let moves = routed.moves();
+        Ok((self.run_alone(routed, graph, state).await?, moves))
     }
 
     async fn run_alone(&mut self, routed: Routed, graph: Graph, state: State) -> Result<Query> {
@@ -255,14 +255,14 @@ impl Script {
         }
         self.keep_tables();
         let reads_streams = !graph.sources.is_empty();
-        let reads = routed.reads();
+        let moves = routed.moves();
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
         if !reads_streams {
             query.wait().await?;
             self.ready.push_back(Ok(done));
             return Ok(());
         }
-        self.fills(Filling::new(name, reads, &query));
+        self.fills(Filling::new(name, moves, &query));
         self.ready.extend([Ok(done), Ok(Outcome::Started(query))]);
         Ok(())
     }
@@ -369,7 +369,7 @@ impl Script {
     }
 
     /// An INSERT: started with those before and behind it. Rows of the SQL itself are there at once; late rows and dead
-    /// letters are read as the queries before it leave them.
+    /// letters are read as the queries before it leave them, and files as the INSERTs before it have written them.
     async fn queue(&mut self, routed: Routed, span: Range<usize>) -> Result<()> {
         if routed.reads_system() {
             self.start_waiting().await?;
@@ -380,6 +380,21 @@ impl Script {
             return self.start_inserts(vec![routed], &span).await;
         }
         self.waiting.push((routed, span));
+        let moves = routed.moves();
+        if self
+            .waiting
+            .iter()
+            .any(|(before, _)| moves.reads_files_of(&before.moves()))
+        {
+            self.start_waiting().await?;
+        }
+        let reader = Moves {
+            files: moves.files,
+            ..Moves::default()
+        };
+        if !self.engine.is_manual() {
+            settle(&self.running(), reader).await?;
+        }
         Ok(())
     }
 
@@ -396,8 +411,8 @@ impl Script {
     /// Starts INSERTs as one program. Those that read no stream are waited for.
     async fn start_inserts(&mut self, queries: Vec<Routed>, span: &Range<usize>) -> Result<()> {
         let (graph, state) = self.plan(|p| Ok((p.graph(&queries, span)?, p.state.clone())))?;
-        let moves = |q: &Routed| (q.written().map(str::to_string).collect(), q.reads());
-        let moves: Vec<(Vec<String>, BTreeSet<String>)> = queries.iter().map(moves).collect();
+        let moves = |q: &Routed| (q.written().map(str::to_string).collect(), q.moves());
+        let moves: Vec<(Vec<String>, Moves)> = queries.iter().map(moves).collect();
         let of_values = graph.sources.is_empty();
         let started = self
             .engine
@@ -409,7 +424,7 @@ impl Script {
             })
             .await?;
         self.seal_tables(None);
-        for (query, (written, reads)) in started.into_iter().zip(moves) {
+        for (query, (written, moves)) in started.into_iter().zip(moves) {
             if of_values {
                 query.wait().await?;
                 let done = format!("inserted into {}", query.name());
@@ -417,7 +432,7 @@ impl Script {
                 continue;
             }
             for target in written {
-                self.fills(Filling::new(target, reads.clone(), &query));
+                self.fills(Filling::new(target, moves.clone(), &query));
             }
             self.ready.push_back(Ok(Outcome::Started(query)));
         }
@@ -438,9 +453,15 @@ impl Script {
             return Ok(());
         }
         let mut running = self.filling.clone();
-        running.extend(self.engine.filling());
+        let running = self.running();
         settle_system(&running, &routed.system()).await?;
-        settle(&running, routed.reads()).await
+        settle(&running, routed.moves()).await
+    }
+
+    /// The INSERTs of this text, and those of others that have not ended.
+    fn running(&self) -> Vec<Filling> {
+        running.extend(self.engine.filling());
+        running
     }
 
     /// Tables into which no statement that is left inserts, nor the query that is about to start, get no more rows than

@@ -28,6 +28,7 @@ use crate::formats::table::format_of;
 pub use crate::formats::{BadRecord, BlockText, Pruning};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+pub use file::Place;
 use std::sync::Arc;
 
 /// A place in a split. What a block is, is the connector's business: a byte offset (text), a row group (Parquet),
@@ -221,6 +222,8 @@ pub struct Connector {
     pub infer: Option<fn(&TableSpec) -> Result<SchemaRef>>,
     pub source: Option<OpenSource>,
     pub sink: Option<OpenSink>,
+    /// What opening the source would refuse. Reads no rows.
+    pub check_source: Option<fn(&TableSpec) -> Result<()>>,
     /// What opening the sink would refuse. Writes nothing.
     pub check_sink: Option<CheckSink>,
     /// What is wrong with a declaration beyond what the table of options tells. Looks at no data.

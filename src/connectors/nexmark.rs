@@ -76,6 +76,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open),
     sink: None,
+    check_source: None,
     check_sink: None,
     check: Some(check),
     ends: |table| table.options.contains_key("events"),

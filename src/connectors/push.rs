@@ -39,6 +39,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: None,
+    check_source: None,
     check_sink: None,
     check: None,
     ends: |_| false,

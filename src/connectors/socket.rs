@@ -61,6 +61,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: Some(open_source),
     sink: Some(open_sink),
+    check_source: None,
     check_sink: None,
     check: Some(check),
     ends: |table| table.options.get("listen").is_none_or(|value| value != "true"),

@@ -36,6 +36,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: None,
     sink: Some(open),
+    check_source: None,
     check_sink: None,
     check: None,
     ends: |_| true,

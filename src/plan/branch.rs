@@ -1,6 +1,7 @@
 //! Stateless chains: one per source, with the interval's input as leaf, and hidden columns carried to the top.
 
 use crate::dstream::nodes::{InputNode, ROW, StaticNode, WM, WindowNode};
+use crate::dstream::table::TableSpec;
 use crate::plan::session::{TableScanned, place_fields};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -148,19 +149,36 @@ fn reads_stream(plan: &LogicalPlan) -> bool {
     !stream_tables(plan).is_empty()
 }
 
-/// The streams that a plan scans, subqueries included.
-pub fn stream_tables(plan: &LogicalPlan) -> Vec<(String, bool)> {
+/// The tables that a plan scans, subqueries included, and whether each ends by itself.
+fn scanned(plan: &LogicalPlan) -> Vec<(Arc<TableSpec>, bool)> {
     let mut found = Vec::new();
     let walked = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Some(table) = scan.source.downcast_ref::<TableScanned>()
-            && !table.spec.is_static
         {
-            found.push((table.spec.name.clone(), table.bounded));
+            found.push((Arc::clone(&table.spec), table.bounded));
         }
         Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
     });
     debug_assert!(walked.is_ok(), "the visitor never fails");
+    found
+}
+
+/// All tables that a plan reads.
+pub fn tables(plan: &LogicalPlan) -> Vec<Arc<TableSpec>> {
+    scanned(plan).into_iter().map(|(spec, _)| spec).collect()
+}
+
+/// The streams that a plan reads, and whether each ends by itself.
+pub fn stream_tables(plan: &LogicalPlan) -> Vec<(String, bool)> {
+    let streams = scanned(plan).into_iter().filter(|(spec, _)| !spec.is_static);
+    streams.map(|(spec, bounded)| (spec.name.clone(), bounded)).collect()
+}
+
+/// The static tables that a plan reads.
+pub fn static_tables(plan: &LogicalPlan) -> Vec<Arc<TableSpec>> {
+    let mut found = tables(plan);
+    found.retain(|spec| spec.is_static);
     found
 }
 
@@ -304,20 +322,4 @@ pub fn replace_window(plan: &LogicalPlan, with: &LogicalPlan) -> Result<LogicalP
         true => Ok(replaced.data),
         false => internal_err!("a windowed plan without a window function"),
     }
-}
-
-/// The static tables that a plan reads.
-pub fn static_tables(plan: &LogicalPlan) -> Vec<Arc<crate::dstream::table::TableSpec>> {
-    let mut found = Vec::new();
-    let walked = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && let Some(table) = scan.source.downcast_ref::<TableScanned>()
-            && table.spec.is_static
-        {
-            found.push(Arc::clone(&table.spec));
-        }
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-    });
-    debug_assert!(walked.is_ok(), "the visitor never fails");
-    found
 }

@@ -320,3 +320,84 @@ fn a_sink_to_stdout_has_one_header() {
         "a\n1\nb\n2\n"
     );
 }
+
+#[test]
+fn a_select_waits_for_a_limit_that_ends_an_insert() {
+    let folder = inputs();
+    let path = folder.path().join("limited.csv");
+    for with in [
+        String::new(),
+        format!("WITH (connector = 'file', path = '{}')", path.display()),
+    ] {
+        let sql = format!(
+            "CREATE SOURCE slow (a INT) WITH (connector = 'datagen', rate = 100);
+             CREATE TABLE l {with} AS SELECT a FROM slow LIMIT 3; SELECT count(*) AS n FROM l"
+        );
+        let out = waterwheel(&["-c", &sql], "");
+        assert_eq!(stdout(&out), "{\"n\":3}\n", "{}", stderr(&out));
+    }
+}
+
+#[test]
+fn a_select_waits_for_its_insert_beside_one_without_end() {
+    let folder = inputs();
+    let sql = format!(
+        "{}CREATE SOURCE slow (a INT) WITH (connector = 'datagen', rate = 100);
+         CREATE TABLE l (a INT); CREATE TABLE m (a INT); CREATE SINK s WITH (connector = 'blackhole');
+         INSERT INTO l SELECT a FROM slow LIMIT 3; INSERT INTO m SELECT a FROM many; INSERT INTO s SELECT a FROM slow;
+         SELECT * FROM (SELECT count(*) FROM l), (SELECT count(*) FROM m)",
+        table("many", &folder, ", on_error = 'skip'")
+    );
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let engine = Engine::in_memory();
+        let rows = engine
+            .query(&sql)
+            .await
+            .expect("it is planned")
+            .one()
+            .await
+            .expect("it ends");
+        let shown = datafusion::arrow::util::pretty::pretty_format_batches(&[rows]).expect("text");
+        assert!(shown.to_string().contains("| 3        | 19800      |"), "{shown}");
+        engine.shutdown().await;
+    });
+}
+
+/// Each reads what the statement before it writes, under whatever name.
+#[test]
+fn a_file_is_read_when_it_has_been_written() {
+    let folder = inputs();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let written = [
+        format!(
+            "CREATE TABLE d (a INT) WITH (connector = 'file', path = '{}'); INSERT INTO d SELECT a FROM many;
+             CREATE TABLE r (a INT) WITH (connector = 'file', path = '{}/./d.csv');",
+            at("d.csv"),
+            folder.path().display()
+        ),
+        format!(
+            "CREATE SINK d WITH (connector = 'file', path = '{}', format = 'csv') AS SELECT a FROM many;
+             CREATE TABLE r (a INT) WITH (connector = 'file', path = '{}/part-*.csv');",
+            at("d"),
+            at("d")
+        ),
+        format!(
+            "COPY (SELECT a FROM many) TO '{}'; CREATE EXTERNAL TABLE r (a INT) WITH (path = '{}');",
+            at("c.csv"),
+            at("c.csv")
+        ),
+    ];
+    for (at, written) in written.into_iter().enumerate() {
+        let out = folder.path().join(format!("out{at}.csv"));
+        let sql = format!(
+            "{}{written}{}INSERT INTO k SELECT a FROM r; SELECT count(*) AS n FROM r",
+            table("many", &folder, ", on_error = 'skip'"),
+            sink("k", &out)
+        );
+        let ran = waterwheel(&["-c", &sql], "");
+        assert_eq!(stdout(&ran), "{\"n\":19800}\n", "{sql}: {}", stderr(&ran));
+        let rows = std::fs::read_to_string(&out).expect("the INSERT has ended");
+        assert_eq!(rows.lines().count(), 19_801, "{sql}");
+    }
+}

@@ -102,6 +102,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: Some(open),
     sink: None,
+    check_source: None,
     check_sink: None,
     check: Some(check),
     ends: |table| table.options.keys().any(|key| key == "rows" || key.ends_with(".end")),

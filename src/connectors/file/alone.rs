@@ -1,29 +1,27 @@
 //! One writer for each place: two queries that wrote to one file or directory would undo each other's work.
 
+use super::place::Place;
 use crate::connectors::Sink;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// The places to which sinks of this process write now.
-static WRITTEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static WRITTEN: Mutex<BTreeSet<Place>> = Mutex::new(BTreeSet::new());
 
 /// A place that is held until this is dropped.
-pub struct Held(PathBuf);
+pub struct Held(Place);
 
 impl Held {
     /// Errors: another query writes there.
-    pub fn new(path: &Path) -> Result<Held> {
-        // Without a current directory the path stays as it is written.
-        let place = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    pub fn new(path: &str) -> Result<Held> {
+        let place = Place::of(path);
         let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
         match written.insert(place.clone()) {
             true => Ok(Held(place)),
             false => Err(Error::refused(format!(
-                "another query that runs writes to {}: write both in one INSERT, with UNION ALL, or to two sinks",
-                path.display()
+                "another query that runs writes to {path}: write both in one INSERT, with UNION ALL, or to two sinks"
             ))),
         }
     }

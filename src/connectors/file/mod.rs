@@ -15,6 +15,7 @@ mod locate;
 mod partition;
 mod parts;
 mod paths;
+mod place;
 mod roll;
 mod sink;
 mod source;
@@ -32,7 +33,7 @@ use alone::{Alone, Held};
 use bytes::{KnownFile, ParquetBytes};
 use datafusion::arrow::datatypes::SchemaRef;
 use folders::{FolderSource, Folders};
-use std::path::Path;
+pub use place::Place;
 use std::sync::Arc;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
@@ -115,6 +116,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: Some(open_sink),
+    check_source: Some(check_source),
     check_sink: Some(sink::check),
     check: Some(check),
     ends: |table| !follows(table),
@@ -138,6 +140,10 @@ fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
     })
 }
 
+fn check_source(spec: &TableSpec) -> Result<()> {
+    locate::locate(spec).map(drop)
+}
+
 fn follows(table: &TableSpec) -> bool {
     table.options.get("follow").is_some_and(|value| value == "true")
 }
@@ -159,7 +165,7 @@ fn check(table: &TableSpec) -> Vec<Fault> {
 }
 
 fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<dyn Sink>> {
-    let held = Held::new(Path::new(locate::path_of(spec)?))?;
+    let held = Held::new(locate::path_of(spec)?)?;
     let sink = sink::open(spec, schema, bounded)?;
     Ok(Box::new(Alone { sink, held: Some(held) }))
 }

@@ -25,10 +25,7 @@ impl PartSink {
     /// Errors: parts of an earlier run are there, and nobody said `overwrite`.
     pub fn open(directory: &Path, writing: Writing, partitioning: Partitioning, overwrite: bool) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| unwritable(directory, e))?;
-        let replaced = parts(directory).map_err(|e| unwritable(directory, e))?;
-        if !replaced.is_empty() && !overwrite {
-            return Err(already_there(&replaced[0]));
-        }
+        let replaced = replaced(directory, overwrite)?;
         Ok(PartSink {
             directory: directory.to_path_buf(),
             writing,
@@ -87,6 +84,17 @@ impl Sink for PartSink {
 
     fn finish(&mut self) -> Result<()> {
         self.remove_replaced()
+    }
+}
+
+/// The parts that an earlier run left in a directory, which are to be replaced.
+///
+/// Errors: there are some, and nobody said `overwrite`.
+pub fn replaced(directory: &Path, overwrite: bool) -> Result<Vec<PathBuf>> {
+    let found = parts(directory).map_err(|e| unwritable(directory, e))?;
+    match found.first().filter(|_| !overwrite) {
+        Some(first) => Err(already_there(first)),
+        None => Ok(found),
     }
 }
 

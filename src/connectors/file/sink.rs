@@ -2,7 +2,7 @@
 
 use super::locate::path_of;
 use super::partition::Partitioning;
-use super::parts::PartSink;
+use super::parts::{PartSink, replaced};
 use super::roll::{Limits, RollingSink};
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
@@ -85,7 +85,11 @@ impl Layout<'_> {
 
 /// Errors: what [`open`] would refuse.
 pub fn check(spec: &TableSpec, schema: &SchemaRef, bounded: bool) -> Result<()> {
-    Layout::of(spec, schema, bounded).map(drop)
+    let layout = Layout::of(spec, schema, bounded)?;
+    match layout.target.is_dir() {
+        true => replaced(layout.target, layout.overwrite).map(drop),
+        false => Ok(()),
+    }
 }
 
 /// Opens one file or a directory of parts.

@@ -47,6 +47,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: Some(infer),
     source: Some(open_source),
     sink: None,
+    check_source: None,
     check_sink: None,
     check: Some(format_faults),
     ends: |_| true,

@@ -1,0 +1,10 @@
+CREATE TABLE gone (usr STRING) WITH (connector = 'file', path = 'tests/cases/click.jsonl');
+SELECT usr FROM gone;
+INSERT INTO stdout SELECT g.usr FROM gone AS g;
+CREATE TABLE mixed (usr STRING) WITH (connector = 'file', path = 'tests/cases');
+SELECT count(*) FROM mixed;
+COPY (SELECT 1 AS a) TO 'target/never_written.csv';
+CREATE TABLE later (a INT) WITH (connector = 'file', path = 'target/./never_written.csv');
+SELECT a FROM later;
+SELECT * FROM 'target/never_written.csv';
+CREATE TABLE inferred WITH (connector = 'file', path = 'target/never_written.csv');
