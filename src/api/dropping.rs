@@ -1,12 +1,29 @@
-//! DROP of what running queries use: the query that fills it stops, and a source that is read stays.
+//! DROP of what is used: a table that a view needs stays. Of what running queries use, the query that fills it stops, and a
+//! source that is read stays.
 //!
-//! In a script that runs to its end none of this holds: there a DROP only forgets the name, and what runs goes on.
+//! In a script that runs to its end no DROP stops what runs: there it only forgets the name.
 
 use super::engine::{Engine, State};
 use super::filling::Filling;
-use crate::catalog::Relation;
+use super::planning::Planned;
+use crate::catalog::{Catalog, Relation};
 use crate::error::Diagnostic;
-use crate::sql::statement::DropObject;
+use crate::plan::branch::tables;
+use crate::sql::statement::{DropObject, Name};
+
+/// Errors: views are made of the table, which could not be read any more.
+pub fn refuse_needed(name: &Name, catalog: &Catalog) -> Planned<()> {
+    let needs = |relation: &&Relation| match relation {
+        Relation::View(view) => tables(&view.plan).iter().any(|table| table.name == name.value),
+        Relation::Table(_) | Relation::Sink(_) => false,
+    };
+    let Some(view) = catalog.relations().find(needs).map(Relation::name) else {
+        return Ok(());
+    };
+    let message = format!("the view `{view}` needs `{}`", name.value);
+    let wrong = Diagnostic::error("in_use", message).at(name.span.clone());
+    Err(vec![wrong.help(format!("drop the view first: DROP VIEW {view}"))])
+}
 
 /// The mistake of dropping sources that running queries read, if some do. A table without connector may be dropped:
 /// that is how it ends.

@@ -2,6 +2,7 @@
 
 use super::broken::{Broken, names_of};
 use super::delivery::Callback;
+use super::dropping::refuse_needed;
 use super::engine::State;
 use super::late::{LateInto, late_relations};
 use super::read_once::ReadOnce;
@@ -312,6 +313,7 @@ impl<'a> Planning<'a> {
                     }
                 }
             }
+                    refuse_needed(name, &self.state.catalog)?;
             self.state.catalog.remove(&name.value);
             self.state.flows.remove(&name.value);
         }
