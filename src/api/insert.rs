@@ -115,6 +115,17 @@ impl Planning<'_> {
                 spec.name,
                 names.len(),
                 columns.len()
+        let required = spec.required().into_iter().map(|at| schema.field(at).name());
+        if let Some(missing) = required.into_iter().find(|name| !names.contains(name)) {
+            let message = format!(
+                "column `{missing}` of `{}` may not be NULL, and gets no value here",
+                spec.name
+            );
+            let wrong = Diagnostic::error("missing_column", message).at(target.span.clone());
+            return Err(vec![
+                wrong.help(format!("name it too: INSERT INTO {} ({missing}, …)", spec.name)),
+            ]);
+        }
             );
             let wrong = Diagnostic::error("column_count", message).at(target.span.clone());
             return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);

@@ -7,3 +7,6 @@ INSERT INTO nowhere SELECT usr FROM clicks;
 INSERT INTO clicks SELECT * FROM clicks;
 INSERT INTO t VALUES (1);
 INSERT INTO t VALUES ('one', 'two');
+CREATE TABLE k (id INT NOT NULL, v INT);
+INSERT INTO k (v) VALUES (1);
+INSERT INTO k (v) SELECT ms FROM clicks;
