@@ -5,6 +5,7 @@
 
 use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::{Relation, Table};
+use crate::connectors::find;
 use crate::dstream::table::Column;
 use crate::error::Diagnostic;
 use crate::plan::branch::stream_tables;
@@ -43,6 +44,7 @@ impl Planning<'_> {
         let spec = Arc::new(self.with_creation(span, |creation| creation.table_as(create, columns))?);
         self.state.catalog.put(Relation::Table(Table {
             spec: Arc::clone(&spec),
+            readable: spec.connector.as_deref().and_then(find).is_none_or(|c| c.spec.reads),
             bounded: true,
             replayable: true,
         }));

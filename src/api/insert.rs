@@ -17,10 +17,14 @@ impl Planning<'_> {
     /// An INSERT: the query's columns are those of the target.
     pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
         let relation = self.target(&insert.target)?;
-        let of_query = matches!(relation, Relation::Sink(_));
         let query = match &relation {
-            Relation::Table(table) => self.values(insert, &table.spec)?,
-            Relation::Sink(_) | Relation::View(_) => insert.query.as_ref().clone(),
+            Relation::Table(table) if !table.spec.columns.is_empty() => self.values(insert, &table.spec)?,
+            _ => insert.query.as_ref().clone(),
+        };
+        let of_query = match &relation {
+            Relation::Sink(_) => true,
+            Relation::Table(table) => table.spec.columns.is_empty(),
+            Relation::View(_) => false,
         };
         let plan = self.logical(&query, span)?;
         let (plan, target) = self.routed_into(plan, relation, &insert.target, &insert.columns, span)?;
@@ -75,6 +79,9 @@ impl Planning<'_> {
             let message = format!("connector `{}` cannot be written to", connector.spec.name);
             return Err(not_writable(message));
         }
+        if table.spec.columns.is_empty() {
+            return Ok((plan, Target::Sink(table.spec)));
+        }
         let plan = self.fitted(plan, &table.spec, target, named, span)?;
         let target = match connector {
             None => Target::Table(table.spec),
@@ -108,13 +115,6 @@ impl Planning<'_> {
             let wrong = Diagnostic::error("duplicate_column", message).at(named[again].span.clone());
             return Err(vec![wrong]);
         }
-        let columns = plan.schema().columns();
-        if columns.len() != names.len() {
-            let message = format!(
-                "`{}` takes {} columns, the query gives {}",
-                spec.name,
-                names.len(),
-                columns.len()
         let required = spec.required().into_iter().map(|at| schema.field(at).name());
         if let Some(missing) = required.into_iter().find(|name| !names.contains(name)) {
             let message = format!(
@@ -126,6 +126,13 @@ impl Planning<'_> {
                 wrong.help(format!("name it too: INSERT INTO {} ({missing}, …)", spec.name)),
             ]);
         }
+        let columns = plan.schema().columns();
+        if columns.len() != names.len() {
+            let message = format!(
+                "`{}` takes {} columns, the query gives {}",
+                spec.name,
+                names.len(),
+                columns.len()
             );
             let wrong = Diagnostic::error("column_count", message).at(target.span.clone());
             return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);

@@ -138,6 +138,7 @@ impl Planning<'_> {
         };
         self.state.catalog.put(Relation::Table(Table {
             spec: Arc::new(spec),
+            readable: true,
             bounded: true,
             replayable: true,
         }));

@@ -210,6 +210,7 @@ impl<'a> Planning<'a> {
         self.state.catalog.put(Relation::Table(Table {
             spec: Arc::new(spec),
             bounded,
+            readable: connector.is_none_or(|c| c.spec.reads),
             replayable,
         }));
         Ok(())

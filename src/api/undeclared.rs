@@ -48,6 +48,7 @@ impl Planning<'_> {
             spec.columns = schema.fields().iter().map(|field| Column::physical(field)).collect();
             self.state.catalog.put(Relation::Table(Table {
                 spec: Arc::new(spec),
+                readable: true,
                 bounded: true,
                 replayable: true,
             }));

@@ -23,7 +23,7 @@ pub struct Catalog {
 /// What a name stands for.
 #[derive(Debug, Clone)]
 pub enum Relation {
-    /// A table or source: can be read; written to when its connector writes.
+    /// A table or source: read and written as its connector can.
     Table(Table),
     /// `CREATE SINK`: can only be written to.
     Sink(Arc<TableSpec>),
@@ -32,7 +32,10 @@ pub enum Relation {
 
 #[derive(Debug, Clone)]
 pub struct Table {
+    /// Without columns when it is not read and declares none: it takes every query.
     pub spec: Arc<TableSpec>,
+    /// Whether its connector reads.
+    pub readable: bool,
     /// Whether reading it ends by itself.
     pub bounded: bool,
     /// Whether any row of it can be read again later.

@@ -41,8 +41,9 @@ impl Creation<'_> {
         let (connector, options) = self.options(&create.options, default, &mut wrong);
         if let Some(spec) = connector
             && !spec.reads
+            && create.external
         {
-            let message = format!("connector `{}` cannot be read", spec.name);
+            let message = format!("an EXTERNAL TABLE is read, and connector `{}` cannot be", spec.name);
             wrong.push(Diagnostic::error("not_readable", message).at(create.name.span.clone()));
         }
         if connector.is_none() && wrong.is_empty() {
@@ -74,7 +75,7 @@ impl Creation<'_> {
             .iter()
             .any(|c| matches!(c.kind, ColumnKind::Typed { .. }));
         let inferred = match connector {
-            Some(_) if !declared && wrong.is_empty() => match infer(&spec) {
+            Some(connector) if connector.reads && !declared && wrong.is_empty() => match infer(&spec) {
                 Ok(schema) => Some(schema),
                 Err(diagnostic) => {
                     let path = create.options.iter().find(|def| def.key.value == "path");
@@ -129,12 +130,6 @@ impl Creation<'_> {
         match connector {
             Some(spec) if !spec.writes => {
                 wrong.push(not_writable(spec, &create.name));
-            }
-            Some(spec) if !spec.reads => {
-                let message = format!("connector `{}` cannot be read", spec.name);
-                let refused = Diagnostic::error("not_readable", message).at(create.name.span.clone());
-                let help = format!("write: CREATE SINK {} AS SELECT … WITH (…)", create.name.value);
-                wrong.push(refused.help(help));
             }
             None if wrong.is_empty() => wrong.extend(create.options.iter().map(|def| self.stray(def))),
             _ => {}

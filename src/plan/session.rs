@@ -130,10 +130,19 @@ impl TableSource for ViewExpanded {
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         match self.catalog.get(name.table()) {
+            Some(Relation::Table(table)) if !table.readable => {
+                let connector = table.spec.connector.as_deref().unwrap_or_default();
+                let message = format!(
+                    "`{}` can be written to, not read: that is so with connector '{connector}'",
+                    table.spec.name
+                );
+                Err(Refusal::new("not_readable", message).into())
+            }
             Some(Relation::Table(Table {
                 spec,
                 bounded,
                 replayable,
+                ..
             })) => Ok(Arc::new(TableScanned {
                 spec: Arc::clone(spec),
                 bounded: *bounded,
