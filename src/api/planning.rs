@@ -7,7 +7,6 @@ use super::engine::State;
 use super::late::{LateInto, late_relations};
 use super::read_once::ReadOnce;
 use super::standalone::endless;
-use super::undeclared::infer;
 use crate::catalog::{Relation, Table, View};
 use crate::connectors::{CONNECTORS, Fault, Place, Subject};
 use crate::dstream::graph::Graph;
@@ -188,7 +187,9 @@ impl<'a> Planning<'a> {
             return Ok(());
         }
         self.refuse_push(create)?;
-        let spec = self.with_creation(span, |creation| creation.table(create, &infer))?;
+        let spec = self.with_creation(span, |creation| {
+            creation.table(create, &|spec| self.columns_of_data(spec))
+        })?;
         let connector = spec.connector.as_deref().and_then(crate::connectors::find);
         if let Some(check) = connector.and_then(|c| c.check) {
             let faults = check(&spec);

@@ -35,7 +35,7 @@ impl Planning<'_> {
                 is_static: false,
                 definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
             };
-            let schema = infer(&spec).map_err(|d| {
+            let schema = self.columns_of_data(&spec).map_err(|d| {
                 // The parser keeps no places of names in single quotes.
                 let written = format!("'{}'", path.replace('\'', "''"));
                 let at = self.text.get(statement.clone()).and_then(|text| text.find(&written));
@@ -55,10 +55,26 @@ impl Planning<'_> {
         }
         Ok(())
     }
+
+    /// The columns of a table that declares none, from its data, which is to be there by now.
+    pub(super) fn columns_of_data(&self, spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
+        infer(spec).map_err(|unknown| match spec.options.get("path").filter(|_| self.is_written(spec)) {
+            None => unknown,
+            Some(path) => {
+                let message = format!(
+                    "'{path}' is written by a statement before, and columns that are not declared are taken from data \
+                     that is there before anything runs"
+                );
+                Diagnostic::error("cannot_infer", message).help(format!(
+                    "declare them: CREATE TABLE t (…) WITH (connector = 'file', path = '{path}'), and read t"
+                ))
+            }
+        })
+    }
 }
 
-/// The columns of a table that declares none, from its data.
-pub fn infer(spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
+/// The columns of a table, from its data.
+fn infer(spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
     let infer = spec
         .connector
         .as_deref()
