@@ -1,7 +1,7 @@
 //! Folders called `a=1`, as `partition_by` makes them: what their names say are columns of the files below them.
 //!
 //! Owns: which columns of a table are told by folders, and putting them between those of the files. Guarantees: a file
-//! is asked only for what is its own. Does **not** guarantee: that folders which appear later tell more columns than
+//! is asked only for what is its own; a file whose folders tell no values of their columns is one bad record. Does **not** guarantee: that folders which appear later tell more columns than
 //! those that were there at the start. Start reading at [`Folders`].
 
 use super::locate::path_of;
@@ -11,7 +11,7 @@ use super::source::file_of;
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
-use crate::formats::type_name;
+use crate::formats::{BadRecord, OnError, type_name};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -28,12 +28,13 @@ pub struct Folders {
     schema: SchemaRef,
     /// Columns of the table in which no NULL may stand.
     required: Vec<usize>,
+    on_error: OnError,
 }
 
 impl Folders {
     /// `None`: the path has no such folders, or the table does not declare what they tell.
     ///
-    /// Errors: the directory cannot be read.
+    /// Errors: the directory cannot be read; the option `on_error` has a value that it cannot have.
     pub fn of(spec: &TableSpec) -> Result<Option<Folders>> {
         let root = Path::new(path_of(spec)?);
         let schema = spec.physical_schema();
@@ -47,11 +48,13 @@ impl Folders {
                 }
             }
         }
+        let on_error = OnError::of(spec)?;
         Ok((!names.is_empty()).then(|| Folders {
             root: root.to_path_buf(),
             names,
             schema,
             required: spec.required(),
+            on_error,
         }))
     }
 
@@ -78,7 +81,7 @@ impl Folders {
     /// The values that the folders of a file tell, for some columns of the table; `None`: the file has the column.
     ///
     /// Errors: a name is no value of its column.
-    fn values(&self, columns: &[usize], file: &Path) -> Result<Vec<Option<ScalarValue>>> {
+    fn values(&self, columns: &[usize], file: &Path) -> Told {
         let pairs = pairs(&self.root, file);
         let value = |at: &usize| {
             let field = self.schema.field(*at);
@@ -88,20 +91,16 @@ impl Folders {
             let found = pairs.iter().rev().find(|(name, _)| name == field.name());
             let text = found.and_then(|(_, value)| value.clone());
             if text.is_none() && self.required.contains(at) {
-                let message = format!(
-                    "{}: its folder tells no `{}`, which may not be NULL",
-                    file.display(),
-                    field.name()
-                );
-                return Err(Error::data(message));
+                return Err(format!("its folder tells no `{}`, which may not be NULL", field.name()));
             }
-            typed(text, field)
-                .map(Some)
-                .map_err(|message| Error::data(format!("{}: {message}", file.display())))
+            typed(text, field).map(Some)
         };
         columns.iter().map(value).collect()
     }
 }
+
+/// What the folders of a file tell, or what is wrong with that.
+type Told = std::result::Result<Vec<Option<ScalarValue>>, String>;
 
 /// The columns of inferred files, and behind them those that the folders of one of them tell, as text.
 pub fn inferred(spec: &TableSpec, file: &Path, of_file: &SchemaRef) -> Result<SchemaRef> {
@@ -242,7 +241,8 @@ impl Source for FolderSource {
         let mut widening = self.widening(split, columns)?;
         // A range is of one block, and so of one file.
         let batches = self.files.reread(split, from, to, rows, &self.of_files(columns))?;
-        batches.into_iter().map(|batch| widening.widened(batch, from)).collect()
+        widening.look(from)?;
+        batches.into_iter().map(|batch| widening.widened(batch)).collect()
     }
 }
 
@@ -254,10 +254,14 @@ struct FolderReader {
 impl SplitReader for FolderReader {
     fn next(&mut self) -> Result<Next> {
         Ok(match self.files.next()? {
-            Next::Chunk(chunk) => Next::Chunk(Chunk {
-                batch: self.widening.widened(chunk.batch, chunk.from)?,
-                ..chunk
-            }),
+            Next::Chunk(mut chunk) => {
+                let wrong = self.widening.look(chunk.from)?;
+                chunk.bad.splice(0..0, wrong);
+                Next::Chunk(Chunk {
+                    batch: self.widening.widened(chunk.batch)?,
+                    ..chunk
+                })
+            }
             other => other,
         })
     }
@@ -279,15 +283,19 @@ struct Widening {
     split: Split,
     known: Option<Vec<PathBuf>>,
     /// The file that was looked at last, and what its folders tell.
-    last: Option<(usize, Vec<Option<ScalarValue>>)>,
+    last: Option<(usize, Told)>,
 }
 
 impl Widening {
-    fn widened(&mut self, batch: RecordBatch, from: Offset) -> Result<RecordBatch> {
+    /// Rows of the file that was looked at; none when its folders tell no values of their columns.
+    fn widened(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let Some((_, Ok(told))) = &self.last else {
+            return Ok(RecordBatch::new_empty(self.schema.clone()));
+        };
         let rows = batch.num_rows();
         let mut own = batch.columns().iter();
         let mut columns = Vec::with_capacity(self.columns.len());
-        for value in self.values(file_of(from))? {
+        for value in told {
             let column = match value {
                 Some(value) => value.to_array_of_size(rows).map_err(broken)?,
                 None => own
@@ -301,16 +309,33 @@ impl Widening {
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(broken)
     }
 
-    fn values(&mut self, file: usize) -> Result<&[Option<ScalarValue>]> {
-        if self.last.as_ref().is_none_or(|(known, _)| *known != file) {
-            let path = match &self.known {
-                Some(files) => files.get(self.split.id as usize + file).map(PathBuf::as_path),
-                None => Some(Path::new(&self.split.name)),
-            };
-            let path = path.ok_or_else(|| Error::internal(format!("{} has lost a file", self.split.name)))?;
-            self.last = Some((file, self.folders.values(&self.columns, path)?));
+    /// Looks at the folders of the file in which a place is, when it is another than before. Gives the file as a bad
+    /// record if they tell no values of their columns.
+    ///
+    /// Errors: they do not, and that is the end.
+    fn look(&mut self, place: Offset) -> Result<Option<BadRecord>> {
+        let file = file_of(place);
+        if self.last.as_ref().is_some_and(|(known, _)| *known == file) {
+            return Ok(None);
         }
-        Ok(self.last.as_ref().map_or(&[], |(_, values)| values))
+        let path = match &self.known {
+            Some(files) => files.get(self.split.id as usize + file).map(PathBuf::as_path),
+            None => Some(Path::new(&self.split.name)),
+        };
+        let path = path.ok_or_else(|| Error::internal(format!("{} has lost a file", self.split.name)))?;
+        let told = self.folders.values(&self.columns, path);
+        let wrong = told.as_ref().err().map(|message| BadRecord {
+            split: path.display().to_string().into(),
+            byte_offset: 0,
+            line: 0,
+            message: message.clone(),
+            bytes: path.as_os_str().as_encoded_bytes().to_vec(),
+        });
+        self.last = Some((file, told));
+        match (wrong, self.folders.on_error) {
+            (Some(wrong), OnError::Fail) => Err(Error::data(format!("{}: {}", wrong.split, wrong.message))),
+            (wrong, _) => Ok(wrong),
+        }
     }
 }
 

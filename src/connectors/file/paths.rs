@@ -98,10 +98,15 @@ fn no_such_file(path: &Path) -> Error {
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
+    // What would be read: files, and directories that hold some.
+    let is_read = |found: &PathBuf| match found.is_dir() {
+        true => files_of(found).is_ok_and(|files| !files.is_empty()),
+        false => found.is_file() && !is_hidden(found),
+    };
     let listed = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let names: Vec<String> = listed
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let found = listed.map(|entry| entry.path()).filter(is_read);
+    let names = found.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let names: Vec<String> = names.collect();
     match nearest(&wrong, names.iter().map(String::as_str)).first() {
         Some(best) => {
             let better = path.with_file_name(best);
