@@ -8,6 +8,7 @@ use super::planning::Planning;
 use super::query::{Fate, Query, Running};
 use super::registry::Registry;
 use super::script::{Outcome, Script};
+use super::show;
 use crate::catalog::Catalog;
 use crate::config::{Origin, Settings};
 use crate::connectors::memory::MemoryTable;
@@ -19,6 +20,7 @@ use crate::operators::chance;
 use crate::operators::extremes::extremes;
 use crate::plan::session::new_session;
 use crate::tasks::Pool;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +68,8 @@ pub(super) struct State {
     pub unnamed: usize,
     /// There is no host that pushes rows.
     pub standalone: bool,
+    /// Whoever reads the rows of a SELECT stops it.
+    pub selects_end: bool,
 }
 
 /// Settings of an engine before it starts.
@@ -73,6 +77,7 @@ pub(super) struct State {
 pub struct EngineBuilder {
     settings: Settings,
     standalone: bool,
+    selects_end: bool,
     manual: bool,
     clock: Option<ManualClock>,
 }
@@ -96,6 +101,12 @@ impl EngineBuilder {
     /// There is no host around the engine that could push rows: sources that wait for them are refused.
     pub fn standalone(mut self) -> Self {
         self.standalone = true;
+        self
+    }
+
+    /// Whoever reads the rows of a SELECT stops it after some: statements may follow one that does not end by itself.
+    pub fn selects_end(mut self) -> Self {
+        self.selects_end = true;
         self
     }
 
@@ -146,6 +157,7 @@ impl EngineBuilder {
             running: Registry::default(),
             unnamed: 0,
             standalone: self.standalone,
+            selects_end: self.selects_end,
         };
         let inner = Inner {
             state: Mutex::new(state),

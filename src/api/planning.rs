@@ -91,7 +91,7 @@ impl<'a> Planning<'a> {
                 broken.add(names_of(located));
             }
         }
-        if whole {
+        if whole && !self.state.selects_end {
             let last = statements.last().map(|last| &last.span);
             found.extend(self.endless.drain(..).filter(|d| d.span.as_ref() != last));
         }
@@ -210,8 +210,8 @@ impl<'a> Planning<'a> {
         let replayable = !(followed || matches!(spec.connector.as_deref(), Some("stdin" | "push" | "socket")));
         self.state.catalog.put(Relation::Table(Table {
             spec: Arc::new(spec),
-            bounded,
             readable: connector.is_none_or(|c| c.spec.reads),
+            bounded,
             replayable,
         }));
         Ok(())
@@ -313,9 +313,9 @@ impl<'a> Planning<'a> {
                                 .help(help),
                         ]);
                     }
+                    refuse_needed(name, &self.state.catalog)?;
                 }
             }
-                    refuse_needed(name, &self.state.catalog)?;
             self.state.catalog.remove(&name.value);
             self.state.flows.remove(&name.value);
         }

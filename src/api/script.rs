@@ -199,8 +199,9 @@ impl Script {
         span: &Range<usize>,
     ) -> Result<(Query, Moves)> {
         self.start_waiting().await?;
-        let blocks = self.whole && !self.statements.as_slice().is_empty();
+        let followed = self.whole && !self.statements.as_slice().is_empty();
         let (routed, graph, state) = self.plan(|p| {
+            let blocks = followed && !p.state.selects_end;
             let routed = plan(p)?;
             let graph = p.graph(std::slice::from_ref(&routed), span)?;
             match endless(&graph, span).filter(|_| blocks) {
@@ -379,7 +380,6 @@ impl Script {
         if routed.only_into_memory() && routed.reads().is_empty() {
             return self.start_inserts(vec![routed], &span).await;
         }
-        self.waiting.push((routed, span));
         let moves = routed.moves();
         if self
             .waiting
@@ -395,6 +395,7 @@ impl Script {
         if !self.engine.is_manual() {
             settle(&self.running(), reader).await?;
         }
+        self.waiting.push((routed, span));
         Ok(())
     }
 
@@ -452,7 +453,6 @@ impl Script {
         if self.engine.is_manual() {
             return Ok(());
         }
-        let mut running = self.filling.clone();
         let running = self.running();
         settle_system(&running, &routed.system()).await?;
         settle(&running, routed.moves()).await
@@ -460,6 +460,7 @@ impl Script {
 
     /// The INSERTs of this text, and those of others that have not ended.
     fn running(&self) -> Vec<Filling> {
+        let mut running = self.filling.clone();
         running.extend(self.engine.filling());
         running
     }

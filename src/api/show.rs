@@ -86,7 +86,8 @@ fn described(spec: &TableSpec) -> Vec<Vec<String>> {
         if c.computed.is_some() {
             extra.push("computed".to_string());
         }
-        column(&c.name, &c.data_type, c.nullable, extra.join("; "))
+        let nullable = c.nullable && !spec.primary_key.contains(&index);
+        column(&c.name, &c.data_type, nullable, extra.join("; "))
     };
     spec.columns.iter().enumerate().map(one).collect()
 }

@@ -41,7 +41,7 @@ Examples:
 )]
 pub struct Args {
     /// Run this SQL
-    #[arg(short = 'c', value_name = "SQL")]
+    #[arg(short = 'c', value_name = "SQL", allow_hyphen_values = true)]
     pub sql: Option<String>,
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -121,6 +121,9 @@ impl Options {
             if let Some(value) = value {
                 engine = engine.configure(name, value, Origin::Flag)?;
             }
+        }
+        if self.maxrows.is_some() {
+            engine = engine.selects_end();
         }
         for pair in &self.set {
             let (name, value) = pair

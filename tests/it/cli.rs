@@ -596,3 +596,54 @@ fn the_kind_of_explain_may_be_named() {
         assert_eq!(stdout(&waterwheel(&["explain", kind, &path], "")), stdout(&plain));
     }
 }
+
+#[test]
+fn a_line_may_begin_with_a_comment() {
+    let out = waterwheel(&["-c", "-- a comment\nSELECT 1 AS one"], "");
+    assert_eq!(stdout(&out), "{\"one\":1}\n", "{}", stderr(&out));
+}
+
+#[test]
+fn a_select_that_maxrows_ends_may_be_followed() {
+    let sql = format!("{BIDS} SELECT 3 AS n FROM bid; SELECT 7 AS n");
+    let out = waterwheel(&["--maxrows", "2", "-c", &sql], "");
+    assert_eq!(stdout(&out), "{\"n\":3}\n{\"n\":3}\n{\"n\":7}\n", "{}", stderr(&out));
+    let sql = format!("{BIDS} SELECT 3 AS n FROM bid");
+    let out = waterwheel(&["--maxrows", "1", "--format", "json", "-c", &sql], "");
+    assert_eq!(stdout(&out), "[\n{\"n\":3}\n]\n", "{}", stderr(&out));
+}
+
+#[test]
+fn columns_that_csv_does_not_take_are_refused_without_header_too() {
+    for header in [&[][..], &["--no-header"]] {
+        let out = waterwheel(&[header, &["--format", "csv", "-c", "SELECT [1, 2] AS l"]].concat(), "");
+        assert_eq!(
+            (out.status.code(), stdout(&out).as_str()),
+            (Some(1), ""),
+            "{}",
+            stderr(&out)
+        );
+    }
+}
+
+#[test]
+fn explain_runs_nothing_and_knows_every_statement() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let sql = format!(
+        "{CLICKS}SELECT window_end, count(*) AS c FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_end;
+         SELECT * FROM late_rows('q1');
+         COPY (SELECT usr FROM clicks) TO '{}';
+         CREATE TABLE t WITH (connector = 'file', path = '{}') AS SELECT usr FROM clicks;
+         SELECT usr FROM t;",
+        at("copied.csv"),
+        at("made.csv")
+    );
+    std::fs::write(at("all.sql"), sql).expect("a file");
+    let out = waterwheel(&["explain", &at("all.sql")], "");
+    assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+    for shown in ["Output q1 ", "Output q2 ", "copied.csv ", "Output t ", "Output q3 "] {
+        assert!(stdout(&out).contains(shown), "{shown} is not in\n{}", stdout(&out));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}

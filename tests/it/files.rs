@@ -397,3 +397,99 @@ fn lines_before_the_header_are_passed_over() {
     let short = format!("CREATE SOURCE t (n INT) WITH ({short}); SELECT count(*) FROM t");
     assert_eq!(rows(&short), "0\n");
 }
+
+#[test]
+fn a_lost_quote_swallows_no_neighbour() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(
+        dir.path(),
+        "q.csv",
+        "1,\"abc,10\n2,\"def\",20\n3,x,30\n9,\"st\"ray,90\n",
+    );
+    let table = |on_error: &str| {
+        format!(
+            "CREATE TABLE t (a INT, b STRING, c INT) WITH (connector = 'file', path = '{}', header = false,
+             on_error = '{on_error}');",
+            dir.path().join("q.csv").display()
+        )
+    };
+    assert_eq!(
+        rows(&format!("{} SELECT * FROM t", table("skip"))),
+        "2,def,20\n3,x,30\n"
+    );
+    let letters = "SELECT count(*) FROM t; SELECT line, byte_offset, CAST(bytes AS STRING) FROM dead_letters('t')";
+    let kept = rows(&format!("{} {letters}", table("dead_letter")));
+    assert_eq!(kept, "2\n1,0,\"1,\"\"abc,10\"\n4,28,\"9,\"\"st\"\"ray,90\"\n");
+    let (_, said, code) = waterwheel(&format!("{} SELECT * FROM t", table("fail")));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains("q.csv:1 (byte 0): not a CSV record: a quote does not end: 1,\"abc,10"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_folder_that_fits_no_column_is_a_bad_record_for_each_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (folder, name) in [("day=1", "a.csv"), ("day=x", "b.csv"), ("day=x", "c.csv")] {
+        std::fs::create_dir_all(dir.path().join(folder)).expect("a folder");
+        write(&dir.path().join(folder), name, "n\n1\n2\n");
+    }
+    for splits in ["file", "ordered"] {
+        let table = |on_error: &str| {
+            format!(
+                "CREATE TABLE t (n INT, day INT) WITH (connector = 'file', path = '{}', on_error = '{on_error}',
+                 splits = '{splits}');",
+                dir.path().display()
+            )
+        };
+        assert_eq!(rows(&format!("{} SELECT n, day FROM t", table("skip"))), "1,1\n2,1\n");
+        let letters = "SELECT sum(day) FROM t; SELECT count(*), min(message) FROM dead_letters('t')";
+        let kept = rows(&format!("{} {letters}", table("dead_letter")));
+        assert_eq!(kept, "2\n2,\"`day`: \"\"x\"\" of its folder is no INT\"\n");
+        let (_, said, code) = waterwheel(&format!("{} SELECT day FROM t", table("fail")));
+        assert_eq!(code, Some(3), "{said}");
+    }
+}
+
+#[test]
+fn parts_that_are_there_are_found_before_anything_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "part-000000000000.csv", "a\n1\n");
+    let sink = |more: &str| {
+        format!(
+            "CREATE SINK s WITH (connector = 'file', path = '{}', format = 'csv'{more}); SELECT 7; INSERT INTO s SELECT 1 AS a",
+            dir.path().display()
+        )
+    };
+    let (shown, said, code) = waterwheel(&sink(""));
+    assert_eq!((shown.as_str(), code), ("", Some(1)), "{said}");
+    assert!(
+        said.contains("<command>:1:") && said.contains("overwrite = true replaces it"),
+        "{said}"
+    );
+    assert_eq!(rows(&sink(", overwrite = true")), "7\n");
+}
+
+#[test]
+fn the_nearest_name_is_one_that_would_be_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // An empty folder holds nothing to read, and its name would come first.
+    std::fs::create_dir(dir.path().join("clicka.csv")).expect("a folder");
+    write(dir.path(), "clicks.csv", "a\n1\n");
+    let (_, said, _) = waterwheel(&format!("SELECT * FROM '{}'", dir.path().join("clickz.csv").display()));
+    assert!(said.contains("clicks.csv`?"), "{said}");
+}
+
+#[test]
+fn two_spellings_of_a_path_are_one_place() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let twice = format!(
+        "CREATE SINK one WITH (connector = 'file', path = '{0}/f.csv') AS SELECT 1 AS a;
+         CREATE SINK two WITH (connector = 'file', path = '{0}/./gone/../f.csv', overwrite = true) AS SELECT 2 AS a",
+        dir.path().display()
+    );
+    let (_, said, code) = waterwheel(&twice);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another query of this text writes to"), "{said}");
+}

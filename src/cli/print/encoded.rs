@@ -37,13 +37,10 @@ impl Encoded {
             any: false,
         };
         match &mut encoded.format {
-            FileFormat::Csv(csv) if csv.header => {
+            FileFormat::Csv(csv) => {
+                // Columns that cannot be written are refused here, with a header or without.
+                out.bytes(&Encoder::new(&FileFormat::Csv(csv.clone()), encoded.schema.clone(), Vec::new())?.finish()?);
                 csv.header = false;
-                let headed = FileFormat::Csv(CsvFormat {
-                    header: true,
-                    ..csv.clone()
-                });
-                out.bytes(&Encoder::new(&headed, encoded.schema.clone(), Vec::new())?.finish()?);
             }
             FileFormat::Json(_) if encoded.array => out.text("["),
             _ => {}

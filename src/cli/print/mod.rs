@@ -90,7 +90,7 @@ impl Printer {
     ///
     /// Errors: the format is not one for this query.
     pub fn begin(&mut self, query: &Query) -> Result<()> {
-        if self.style.format == Format::Json && !query.bounded() {
+        if self.style.format == Format::Json && !query.bounded() && self.style.rows_max.is_none() {
             return Err(Error::refused(
                 "--format json is one array, and this query has no end: use ndjson, one object per line",
             ));
