@@ -377,26 +377,26 @@ impl Script {
             self.wait_for_tables(&routed).await?;
             return self.start_inserts(vec![routed], &span).await;
         }
+        self.wait_for_files(routed.moves()).await?;
         if routed.only_into_memory() && routed.reads().is_empty() {
             return self.start_inserts(vec![routed], &span).await;
         }
-        let moves = routed.moves();
-        if self
-            .waiting
-            .iter()
-            .any(|(before, _)| moves.reads_files_of(&before.moves()))
-        {
-            self.start_waiting().await?;
-        }
-        let reader = Moves {
-            files: moves.files,
-            ..Moves::default()
-        };
-        if !self.engine.is_manual() {
-            settle(&self.running(), reader).await?;
-        }
         self.waiting.push((routed, span));
         Ok(())
+    }
+
+    /// An INSERT that reads what others before it write is in no program with them.
+    async fn wait_for_files(&mut self, reader: Moves) -> Result<()> {
+        let mut waiting = self.waiting.iter().map(|(routed, _)| routed.moves());
+        if waiting.any(|before| reader.reads_files_of(&before)) {
+            self.start_waiting().await?;
+        }
+        if self.engine.is_manual() {
+            return Ok(());
+        }
+        // Rows of tables without connector are read as they come.
+        let reads = BTreeSet::new();
+        settle(&self.running(), Moves { reads, ..reader }).await
     }
 
     /// Starts the INSERTs that have been read so far, as one program.
