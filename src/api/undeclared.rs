@@ -22,7 +22,11 @@ impl Planning<'_> {
             ControlFlow::Continue(())
         });
         for path in paths {
-            if self.state.catalog.get(&path).is_some() {
+            let definition = format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')");
+            // Its columns may have changed since an earlier statement read it.
+            let read_before =
+                |known: &Relation| matches!(known, Relation::Table(table) if table.spec.definition == definition);
+            if self.state.catalog.get(&path).is_some_and(|known| !read_before(known)) {
                 continue;
             }
             let mut spec = TableSpec {
@@ -33,7 +37,7 @@ impl Planning<'_> {
                 connector: Some("file".to_string()),
                 options: [("path".to_string(), path.clone())].into(),
                 is_static: false,
-                definition: format!("CREATE TABLE \"{path}\" WITH (connector = 'file', path = '{path}')"),
+                definition,
             };
             let schema = self.columns_of_data(&spec).map_err(|d| {
                 // The parser keeps no places of names in single quotes.

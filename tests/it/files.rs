@@ -493,3 +493,18 @@ fn two_spellings_of_a_path_are_one_place() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("another query of this text writes to"), "{said}");
 }
+
+#[test]
+fn a_file_that_is_read_again_has_the_columns_of_now() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let select = format!("SELECT * FROM '{}'", dir.path().join("t.csv").display());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let engine = waterwheel::Engine::in_memory();
+    for (text, columns) in [("a\n1\n", vec!["a"]), ("a,b\n1,2\n", vec!["a", "b"])] {
+        write(dir.path(), "t.csv", text);
+        let query = runtime.block_on(engine.query(&select)).expect("it is planned");
+        let found = runtime.block_on(query.one()).expect("it is read");
+        let names: Vec<String> = found.schema().fields().iter().map(|f| f.name().clone()).collect();
+        assert_eq!(names, columns);
+    }
+}
