@@ -10,6 +10,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options, is_null, nullif
 use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Decodes the records of one file, whose columns may stand in another order than the table's.
@@ -199,6 +200,12 @@ pub fn fields(format: &CsvFormat, record: &[u8]) -> Result<Vec<String>, ArrowErr
 }
 
 fn read(format: &CsvFormat, file: SchemaRef, columns: Vec<usize>, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    // The decoder takes a comment without line end for a record.
+    let closed = match format.comment {
+        Some(_) if !bytes.ends_with(b"\n") => Cow::Owned([bytes, b"\n"].concat()),
+        _ => Cow::Borrowed(bytes),
+    };
+    let bytes = closed.as_ref();
     let rows = count_lines(bytes) + 1;
     let projected = Arc::new(file.project(&columns)?);
     let mut decoder = ReaderBuilder::new(file)

@@ -301,6 +301,22 @@ fn ragged_records_are_filled_and_cut() {
 }
 
 #[test]
+fn a_comment_at_the_end_is_no_record() {
+    let columns = schema(&[("a", DataType::Int32), ("b", DataType::Utf8)]);
+    for ragged in [false, true] {
+        let format = Format::Csv(CsvFormat {
+            header: false,
+            comment: Some(b'#'),
+            ragged,
+            ..CsvFormat::default()
+        });
+        for text in ["1,x\n# end", "1,x\r# end", "1,x\n#", "# begin\n1,x"] {
+            assert_eq!(skip(&format, &columns, text), ["1|x"], "{text:?}, ragged {ragged}");
+        }
+    }
+}
+
+#[test]
 fn times_have_the_format_that_was_given() {
     let format = |text: &str| TimeFormat::new(text).unwrap();
     let times = |timestamp: &str, date: &str| TimeFormats {
