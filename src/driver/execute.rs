@@ -187,7 +187,7 @@ impl Program {
         if is_stateful(spec) {
             let inputs = self.gathered(spec, entry)?;
             let state = self.state_before(node, partition, t)?;
-            let watermark = entry.watermarks[node];
+            let watermark = closes_at(entry, node);
             let since = since(&inputs, t);
             return Ok(Box::new(move || {
                 fold(&copy, state, partition, since, &inputs, watermark)
@@ -269,17 +269,26 @@ pub fn since(inputs: &[InputBatches], t: u64) -> u64 {
     earlier.min().unwrap_or(t).min(t)
 }
 
-/// A stateful task: the interval's batches into the state, then what closes.
+/// The watermark of a node that may give something still: the other sources of a program go on when its own have ended.
+pub fn closes_at(entry: &Entry, node: NodeId) -> Option<i64> {
+    let over = entry.over.get(node).copied().unwrap_or_default();
+    entry.watermarks.get(node).copied().filter(|_| !over)
+}
+
+/// A stateful task: the interval's batches into the state, then what closes at its watermark.
 pub fn fold(
     copy: &Mutex<Runtime>,
     mut state: State,
     partition: usize,
     since: u64,
     inputs: &[InputBatches],
-    watermark_ns: i64,
+    watermark_ns: Option<i64>,
 ) -> Result<Folded> {
     let mut runtime = held(copy);
     runtime.fold(&mut state, partition, since, inputs)?;
-    let batch = runtime.close(&mut state, watermark_ns)?;
+    let batch = match watermark_ns {
+        Some(watermark_ns) => runtime.close(&mut state, watermark_ns)?,
+        None => Batch::default(),
+    };
     Ok((batch, Some(state)))
 }

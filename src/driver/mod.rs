@@ -60,6 +60,8 @@ pub struct Program {
     sources_of: Vec<Vec<usize>>,
     /// Per output, the watermark that it has reached, and on which clock it did.
     reached: Vec<(i64, i64)>,
+    /// Per node, whether its input has ended.
+    over: Vec<bool>,
     /// The first interval that any state is made of.
     pub oldest_needed: Option<u64>,
     /// When the first open window of arrival time ends: there is an interval then, whether or not rows come.
@@ -114,6 +116,7 @@ impl Program {
             idleness: Idleness::new(timeouts),
             sources_of,
             reached: Vec::new(),
+            over: Vec::new(),
             graph: Arc::new(parts.graph),
             settings: parts.settings,
             intakes: parts.intakes,
@@ -413,9 +416,12 @@ impl Program {
             false => self.look_for_idle(&record, &mut watermarks),
         };
         self.note_reached(&watermarks);
+        let over = watermarks.iter().map(|watermark| *watermark == ENDED).collect();
+        let over = std::mem::replace(&mut self.over, over);
         Ok(self.journal.append(Entry {
             record,
             watermarks,
+            over,
             floors,
             kept,
         }))

@@ -2,7 +2,7 @@
 //!
 //! (D-Streams, SOSP 2013, §3.2 and §4: parallel recovery; the tasks of one node and interval run in parallel.)
 
-use super::execute::{Folded, Tasks, fold, held, is_stateful, since};
+use super::execute::{Folded, Tasks, closes_at, fold, held, is_stateful, since};
 use super::idle::floored;
 use super::{Program, missing, rows_id};
 use crate::dstream::graph::{NodeId, Op};
@@ -162,7 +162,7 @@ impl Program {
                 None => self.empty_state(node)?,
             };
             let since = since(&inputs, entry.record.interval);
-            let watermark = entry.watermarks[node];
+            let watermark = closes_at(entry, node);
             return Ok(Box::new(move || {
                 fold(&copy, state, partition, since, &inputs, watermark)
             }));

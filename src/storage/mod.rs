@@ -24,6 +24,8 @@ pub struct Entry {
     pub record: IntervalRecord,
     /// Per node of the graph, its watermark after the interval, in nanoseconds.
     pub watermarks: Vec<i64>,
+    /// Per node, whether its input had ended before the interval: it has given everything then.
+    pub over: Vec<bool>,
     /// Splits whose rows some query judges by more than their own watermark.
     pub floors: Vec<Floor>,
     /// Per source, its slices' rows when it cannot be read again.
