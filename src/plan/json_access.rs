@@ -10,6 +10,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
@@ -55,8 +56,15 @@ impl AnalyzerRule for ReadValues {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        let read = |node: LogicalPlan| node.map_expressions(|expr| expr.transform_up(read_value));
-        plan.transform_up_with_subqueries(read).map(|plan| plan.data)
+        plan.transform_up_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let read = expr.transform_up(read_value)?;
+                Ok(read.update_data(|expr| name.restore(expr)))
+            })
+        })
+        .map(|plan| plan.data)
     }
 }
 
