@@ -4,7 +4,7 @@
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), what is known of each relation
 //! ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`], [`inverse`]), orders without ties
 //! ([`ties`]), clocks and chance
-//! ([`chance`], [`clock`]), the LIMIT that ends a query ([`limit`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]),
+//! ([`chance`], [`clock`]), the LIMIT that ends a query ([`limit`]), what ORDER BY cannot be ([`order`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]),
 //! and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
@@ -20,6 +20,7 @@ pub mod explain;
 pub mod facts;
 pub mod inverse;
 pub mod limit;
+pub mod order;
 pub mod panes;
 mod prune;
 mod reword;
