@@ -4,6 +4,8 @@
 //! Does **not** guarantee anything about answers: those are the library's. Depends on the library only through its
 //! public face, formats and diagnostics. Start reading at [`cli::main`].
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod repl;
 

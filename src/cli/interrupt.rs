@@ -1,6 +1,7 @@
 //! Ctrl-C, or the signal to terminate: the first stops after the interval that runs, the second ends the program at once.
 
 use super::Exit;
+use super::report::say;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,7 +39,7 @@ pub fn stop_engine(engine: &Engine) -> Result<Interrupts> {
             std::process::exit(Exit::Interrupted as i32);
         }
         known.hit.store(true, Ordering::SeqCst);
-        eprintln!("interrupted: stopping after the current interval (Ctrl-C again ends at once)");
+        say("interrupted: stopping after the current interval (Ctrl-C again ends at once)\n");
         tokio::spawn(async move { engine.shutdown().await });
         signals.next().await;
         std::process::exit(Exit::Interrupted as i32);

@@ -21,7 +21,7 @@ use args::{Args, Command};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use print::Style;
-use report::{Errors, Reporter};
+use report::{Errors, Reporter, say};
 use runner::Runner;
 use std::future::Future;
 use std::io::IsTerminal;
@@ -163,7 +163,7 @@ fn usage(error: &clap::Error) -> Exit {
         Some(_) => {
             let _ = error.print();
             if let Some(file) = arguments.iter().find(|a| a.ends_with(".sql")) {
-                eprintln!("\nhelp: to run a file, write: waterwheel run {file}");
+                say(&format!("\nhelp: to run a file, write: waterwheel run {file}\n"));
             }
         }
         None => drop(error.print()),

@@ -162,7 +162,8 @@ fn without_colours(line: &str) -> String {
     bare
 }
 
-fn say(text: &str) {
+/// Writes to stderr.
+pub fn say(text: &str) {
     // There is nowhere left to tell that stderr is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

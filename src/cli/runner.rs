@@ -3,7 +3,7 @@
 use super::Exit;
 use super::interrupt::Interrupts;
 use super::print::{Printer, Style};
-use super::report::{Reporter, failed};
+use super::report::{Reporter, failed, say};
 use super::stdin;
 use super::summary;
 use super::text::Text;
@@ -170,7 +170,7 @@ impl Runner {
         }
         self.queries.extend(background);
         if !self.manner.quiet && !self.queries.is_empty() {
-            eprint!("{}", summary::lines(&self.queries, self.watch));
+            say(&summary::lines(&self.queries, self.watch));
         }
         match self.interrupts.happened() {
             true => Exit::Interrupted,

@@ -129,6 +129,15 @@ fn functions(message: &str) -> Option<Reworded> {
 }
 
 fn types(message: &str) -> Option<Reworded> {
+    if let Some(place) = between(message, "Unexpected argument type to 'json_", ", expected") {
+        let given = message.trim_end_matches('.').rsplit(' ').next().unwrap_or_default();
+        let said = match place.ends_with("position 1") {
+            true => format!("JSON is read from text, not from {given}"),
+            false => format!("a step into JSON is a name or a whole number, not {given}"),
+        };
+        let help = "write: column -> 'name', or column -> 0 for an element";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("->"));
+    }
     if let Some(sum) = between(message, "Cannot coerce arithmetic expression ", " to valid types") {
         let said = format!("{sum} cannot be computed: the types do not fit");
         return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
@@ -138,8 +147,16 @@ fn types(message: &str) -> Option<Reworded> {
         return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
     }
     if let Some(condition) = between(message, "Cannot create filter with non-boolean predicate '", "'") {
-        let column = last_part(condition);
         let given = message.rsplit(' ').next().unwrap_or_default();
+        if condition.contains('(') {
+            let said = format!("a condition is true or false, and this one is {given}");
+            return Some(
+                Reworded::new("type_mismatch", said)
+                    .help("compare it with something")
+                    .about("WHERE"),
+            );
+        }
+        let column = last_part(condition);
         let said = format!("a condition is true or false, and `{column}` is {given}");
         return Some(
             Reworded::new("type_mismatch", said)

@@ -107,15 +107,10 @@ fn partition_keys(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
 
 /// The call that stands for `table PARTITION BY keys`.
 pub fn partitioned(table: Expr, keys: Vec<Expr>) -> Expr {
-    call(PARTITION_BY, std::iter::once(table).chain(keys))
-}
-
-/// A plain call of a function.
-pub fn call(function: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
-    let args = arguments.into_iter();
+    let args = std::iter::once(table).chain(keys);
     let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
     Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(function)]),
+        name: ObjectName::from(vec![Ident::new(PARTITION_BY)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {

@@ -18,7 +18,6 @@ pub mod fields;
 pub mod from_first;
 pub mod grammar;
 pub mod group_window;
-pub mod json_output;
 mod keywords;
 pub mod lateral;
 mod options;

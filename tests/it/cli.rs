@@ -314,6 +314,17 @@ fn a_closed_pipe_ends_an_unbounded_query_quietly() {
 }
 
 #[test]
+fn a_stderr_that_nobody_reads_changes_nothing() {
+    for (sql, code) in [("SELECT 1 AS one", 0), ("SELECT", 1)] {
+        let mut child = spawn(&["-c", sql], Stdio::null());
+        drop(child.stderr.take());
+        let out = child.wait_with_output().expect("the program ends");
+        assert_eq!(out.status.code(), Some(code), "{sql}");
+        assert_eq!(out.stdout.is_empty(), code > 0, "{sql}");
+    }
+}
+
+#[test]
 fn ctrl_c_stops_a_query_in_good_order() {
     stops_in_good_order("-INT");
 }

@@ -1,0 +1,102 @@
+//! `p -> 'a'` and `p ->> 'a'`: parts of JSON that stands in text.
+//!
+//! Owns: [`JsonAccess`], which plans the operators, and [`ReadValues`], which makes casts of them read the value.
+//! Guarantees: `->` is text wherever it stands, so that it compares, groups, joins and is written as it is shown. A cast
+//! to another type reads the value, as `->>` does: a string without its quotes, a JSON null as NULL.
+//! Does **not** guarantee: anything about `json_get`, which gives a union of types and is the caller's own choice.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use datafusion_functions_json::udfs::{json_as_text_udf, json_get_json_udf};
+
+/// Plans `->`, `->>`, `#>` and `#>>`.
+#[derive(Debug)]
+pub struct JsonAccess;
+
+impl ExprPlanner for JsonAccess {
+    fn plan_binary_op(&self, binary: RawBinaryExpr, _schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let function = match &binary.op {
+            BinaryOperator::Arrow | BinaryOperator::HashArrow => json_get_json_udf(),
+            BinaryOperator::LongArrow | BinaryOperator::HashLongArrow => json_as_text_udf(),
+            _ => return Ok(PlannerResult::Original(binary)),
+        };
+        // A chain is one walk through the text.
+        let mut args = match binary.left {
+            Expr::ScalarFunction(inner) if is_json(&inner.func) && inner.args.get(1..).is_some_and(is_path) => {
+                inner.args
+            }
+            text => vec![text],
+        };
+        match is_path(std::slice::from_ref(&binary.right)) || args.len() == 1 {
+            true => args.push(binary.right),
+            false => args = vec![json(args), binary.right],
+        }
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction {
+            func: function,
+            args,
+        })))
+    }
+}
+
+/// Casts of `->` read the value, and not its text: analysed last, when the casts that nobody has written are there too.
+#[derive(Debug)]
+pub struct ReadValues;
+
+impl AnalyzerRule for ReadValues {
+    fn name(&self) -> &str {
+        "json_values"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let read = expr.transform_up(read_value)?;
+                Ok(read.update_data(|expr| name.restore(expr)))
+            })
+        })
+        .map(|plan| plan.data)
+    }
+}
+
+fn read_value(mut expr: Expr) -> Result<Transformed<Expr>> {
+    let (input, to) = match &mut expr {
+        Expr::Cast(cast) => (cast.expr.as_mut(), cast.field.data_type()),
+        Expr::TryCast(cast) => (cast.expr.as_mut(), cast.field.data_type()),
+        _ => return Ok(Transformed::no(expr)),
+    };
+    match input {
+        Expr::ScalarFunction(access) if is_json(&access.func) && !is_text(to) => {
+            access.func = json_as_text_udf();
+            Ok(Transformed::yes(expr))
+        }
+        _ => Ok(Transformed::no(expr)),
+    }
+}
+
+fn json(args: Vec<Expr>) -> Expr {
+    let func = json_get_json_udf();
+    Expr::ScalarFunction(ScalarFunction { func, args })
+}
+
+fn is_json(function: &ScalarUDF) -> bool {
+    function == json_get_json_udf().as_ref()
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Whether the steps are known: only those go into one call.
+fn is_path(steps: &[Expr]) -> bool {
+    steps.iter().all(|step| matches!(step, Expr::Literal(..)))
+}
