@@ -163,14 +163,18 @@ impl Planning<'_> {
 
     /// Errors: a cell of constants cannot be computed.
     fn computed(&self, value: &Expr) -> Result<(), DataFusionError> {
-        let schema = DFSchema::empty();
+        let (session, options) = (&self.state.session, self.state.session.config_options());
+        let cell = LogicalPlanBuilder::empty(true).project([value.clone()])?.build()?;
+        let cell = session.analyzer().execute_and_check(cell, options, |_, _| {})?;
         let context = SimplifyContext::builder()
-            .with_schema(Arc::new(schema.clone()))
-            .with_config_options(Arc::clone(self.state.session.config_options()))
+            .with_schema(Arc::new(DFSchema::empty()))
+            .with_config_options(Arc::clone(options))
             .build();
         let simplifier = ExprSimplifier::new(context);
-        let value = simplifier.coerce(value.clone(), &schema)?;
-        simplifier.simplify(value).map(drop)
+        for value in cell.expressions() {
+            simplifier.simplify(value)?;
+        }
+        Ok(())
     }
 }
 
