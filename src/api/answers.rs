@@ -10,6 +10,7 @@ use crate::dstream::table::Column;
 use crate::error::Diagnostic;
 use crate::plan::branch::stream_tables;
 use crate::plan::compile::QueryPlan;
+use crate::plan::limit::is_limited;
 use crate::sql::parse_script;
 use crate::sql::statement::{
     Copy, CopyInput, CreateSink, CreateTable, Name, OptionDef, SinkInput, Statement, StreamQuery,
@@ -67,11 +68,14 @@ impl Planning<'_> {
             CopyInput::Relation(name) => (self.whole_relation(name, span)?, Vec::new()),
         };
         let endless = stream_tables(&plan).into_iter().find(|(_, bounded)| !bounded);
-        if let Some((name, _)) = endless {
+        if let Some((name, _)) = endless
+            && !is_limited(&plan)
+        {
             let message = format!("COPY writes one answer when the input has ended, and `{name}` does not end");
             let refused = Diagnostic::error("no_end", message).at(span.clone());
+            let refused = refused.help("end it with a LIMIT");
             return Err(vec![refused.help(format!(
-                "write it as it goes: CREATE SINK s WITH (connector = 'file', path = '{}', format = 'json'); \
+                "or write it as it goes: CREATE SINK s WITH (connector = 'file', path = '{}', format = 'json'); \
                  INSERT INTO s SELECT …",
                 directory(&copy.path.value)
             ))]);

@@ -1,14 +1,19 @@
 //! INSERT: where the rows of a query go, and in which columns.
 
+use super::insert_values::Column;
 use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::Relation;
 use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
+use crate::formats::type_name;
 use crate::plan::compile::QueryPlan;
+use crate::sql::digits;
 use crate::sql::statement::{Insert, Name};
 use crate::sql::unnamed::titles;
-use datafusion::arrow::datatypes::Field;
+use datafusion::arrow::compute::can_cast_types;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
+use datafusion::common::nested_struct::{requires_nested_struct_cast, validate_data_type_compatibility};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,16 +22,15 @@ impl Planning<'_> {
     /// An INSERT: the query's columns are those of the target.
     pub fn insert(&mut self, insert: &Insert, span: &Range<usize>) -> Planned<Routed> {
         let relation = self.target(&insert.target)?;
-        let query = match &relation {
-            Relation::Table(table) if !table.spec.columns.is_empty() => self.values(insert, &table.spec)?,
-            _ => insert.query.as_ref().clone(),
+        let plan = match &relation {
+            Relation::Table(table) if !table.spec.columns.is_empty() => self.typed(insert, &table.spec, span)?,
+            _ => self.logical(&insert.query, span)?,
         };
         let of_query = match &relation {
             Relation::Sink(_) => true,
             Relation::Table(table) => table.spec.columns.is_empty(),
             Relation::View(_) => false,
         };
-        let plan = self.logical(&query, span)?;
         let (plan, target) = self.routed_into(plan, relation, &insert.target, &insert.columns, span)?;
         let mut plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
         if of_query {
@@ -41,6 +45,25 @@ impl Planning<'_> {
         };
         self.flow(&routed, &insert.target.span)?;
         Ok(routed)
+    }
+
+    /// The query of an INSERT into a table, with the numbers that it writes in the types of the columns.
+    fn typed(&mut self, insert: &Insert, spec: &TableSpec, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let (schema, required) = (spec.physical_schema(), spec.required());
+        let mut columns = Vec::new();
+        for place in places(spec, &insert.columns)? {
+            columns.push(Column {
+                field: schema.field(place),
+                required: required.contains(&place),
+            });
+        }
+        if let Some(plan) = self.values(insert, &columns, span)? {
+            return Ok(plan);
+        }
+        let mut rewritten = self.rewritten(&insert.query, span)?;
+        let types: Vec<DataType> = columns.iter().map(|column| column.field.data_type().clone()).collect();
+        digits::exact_columns(&mut rewritten.body, &types);
+        self.plan_of(rewritten, &insert.query, span)
     }
 
     /// What is to be written to. Standard output needs no declaration.
@@ -100,23 +123,9 @@ impl Planning<'_> {
         span: &Range<usize>,
     ) -> Planned<LogicalPlan> {
         let schema = spec.physical_schema();
-        let names: Vec<String> = match named.is_empty() {
-            true => schema.fields().iter().map(|f| f.name().clone()).collect(),
-            false => named.iter().map(|n| n.value.clone()).collect(),
-        };
-        if let Some(unknown) = named.iter().find(|n| schema.field_with_name(&n.value).is_err()) {
-            let message = format!("`{}` has no column `{}`", spec.name, unknown.value);
-            let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-            let wrong = Diagnostic::error("unknown_column", message).at(unknown.span.clone());
-            return Err(vec![wrong.suggest(&unknown.value, known)]);
-        }
-        if let Some(again) = (1..named.len()).find(|at| named[..*at].iter().any(|n| n.value == named[*at].value)) {
-            let message = format!("column `{}` is named twice", named[again].value);
-            let wrong = Diagnostic::error("duplicate_column", message).at(named[again].span.clone());
-            return Err(vec![wrong]);
-        }
-        let required = spec.required().into_iter().map(|at| schema.field(at).name());
-        if let Some(missing) = required.into_iter().find(|name| !names.contains(name)) {
+        let places = places(spec, named)?;
+        if let Some(missing) = spec.required().into_iter().find(|place| !places.contains(place)) {
+            let missing = schema.field(missing).name();
             let message = format!(
                 "column `{missing}` of `{}` may not be NULL, and gets no value here",
                 spec.name
@@ -126,6 +135,10 @@ impl Planning<'_> {
                 wrong.help(format!("name it too: INSERT INTO {} ({missing}, …)", spec.name)),
             ]);
         }
+        let names: Vec<&str> = places
+            .iter()
+            .map(|place| schema.field(*place).name().as_str())
+            .collect();
         let columns = plan.schema().columns();
         if columns.len() != names.len() {
             let message = format!(
@@ -137,15 +150,25 @@ impl Planning<'_> {
             let wrong = Diagnostic::error("column_count", message).at(target.span.clone());
             return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);
         }
-        let expr = |field: &Arc<Field>| {
-            let given = names
-                .iter()
-                .position(|n| n == field.name())
-                .map(|i| Expr::Column(columns[i].clone()));
+        let unfit = |(place, given): (&usize, &Arc<Field>)| {
+            let field = schema.field(*place);
+            (!castable(given.data_type(), field.data_type())).then(|| {
+                let (takes, given) = (type_name(field.data_type()), type_name(given.data_type()));
+                let message = format!("column `{}` is {takes}, which cannot be made of {given}", field.name());
+                Diagnostic::error("type_mismatch", message).at(target.span.clone())
+            })
+        };
+        let unfit: Vec<Diagnostic> = places.iter().zip(plan.schema().fields()).filter_map(unfit).collect();
+        if !unfit.is_empty() {
+            return Err(unfit);
+        }
+        let expr = |(place, field): (usize, &Arc<Field>)| {
+            let given = places.iter().position(|p| *p == place);
+            let given = given.map(|i| Expr::Column(columns[i].clone()));
             let value = given.unwrap_or_else(|| lit(ScalarValue::Null));
             cast(value, field.data_type().clone()).alias(field.name())
         };
-        let exprs: Vec<Expr> = schema.fields().iter().map(expr).collect();
+        let exprs: Vec<Expr> = schema.fields().iter().enumerate().map(expr).collect();
         let built = LogicalPlanBuilder::from(plan).project(exprs).and_then(|b| b.build());
         built.map_err(|e| vec![self.diagnosed(&e, span)])
     }
@@ -163,5 +186,38 @@ impl Planning<'_> {
             definition: "CREATE SINK stdout WITH (connector = 'stdout')".to_string(),
         };
         self.state.catalog.put(Relation::Sink(Arc::new(spec)));
+    }
+}
+
+/// The places of the columns that are named, among those that are not computed; all, when none is.
+fn places(spec: &TableSpec, named: &[Name]) -> Planned<Vec<usize>> {
+    let schema = spec.physical_schema();
+    if named.is_empty() {
+        return Ok((0..schema.fields().len()).collect());
+    }
+    let mut places = Vec::with_capacity(named.len());
+    for name in named {
+        let Ok(place) = schema.index_of(&name.value) else {
+            let message = format!("`{}` has no column `{}`", spec.name, name.value);
+            let known = schema.fields().iter().map(|field| field.name().as_str());
+            let wrong = Diagnostic::error("unknown_column", message).at(name.span.clone());
+            return Err(vec![wrong.suggest(&name.value, known)]);
+        };
+        if places.contains(&place) {
+            let message = format!("column `{}` is named twice", name.value);
+            return Err(vec![
+                Diagnostic::error("duplicate_column", message).at(name.span.clone()),
+            ]);
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
+
+/// Whether values of one type can become values of another, some of them at least. Structs go by the names of their fields.
+pub(super) fn castable(from: &DataType, to: &DataType) -> bool {
+    match requires_nested_struct_cast(from, to) {
+        true => validate_data_type_compatibility("", from, to).is_ok(),
+        false => from == to || *from == DataType::Null || can_cast_types(from, to),
     }
 }

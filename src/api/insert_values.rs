@@ -1,151 +1,240 @@
-//! `INSERT … VALUES`: literals that do not fit their columns, found before anything runs, each with its place.
+//! `INSERT … VALUES`: each cell becomes a value of its column's type before the rows are put together, so rows need not be
+//! written alike. What does not fit is found before anything runs, each with its place.
 
+use super::insert::castable;
 use super::planning::{Planned, Planning};
-use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
 use crate::error::wording::plain;
-use crate::sql::statement::{Insert, StreamQuery};
-use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt64Array};
+use crate::formats::type_name;
+use crate::sql::digits;
+use crate::sql::statement::{Insert, Name};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array, new_null_array,
+};
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::error::ArrowError;
-use datafusion::sql::sqlparser::ast::{self, CastKind, ExactNumberInfo, Expr, SetExpr, Spanned, UnaryOperator, Value};
-use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion::common::{DFSchema, DataFusionError, ScalarValue};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast::{self, Parens, SetExpr, Spanned, Value, Values};
+use std::ops::Range;
 use std::sync::Arc;
 
+/// A column that VALUES fill.
+pub(super) struct Column<'a> {
+    pub field: &'a Field,
+    /// No NULL may stand in it.
+    pub required: bool,
+}
+
 impl Planning<'_> {
-    /// The query of an INSERT, with the digits of literals for DECIMAL columns as they are written: a number with a point
-    /// would be a DOUBLE on its way.
+    /// The rows of `VALUES` with the types of `columns`; `None` when the query is another, or more than that.
     ///
-    /// Errors: every literal of the VALUES that its column does not take.
-    pub(super) fn values(&self, insert: &Insert, spec: &TableSpec) -> Planned<StreamQuery> {
-        let mut query = insert.query.as_ref().clone();
-        let SetExpr::Values(values) = query.query.body.as_mut() else {
-            return Ok(query);
+    /// Errors: every cell that its column does not take.
+    pub(super) fn values(
+        &mut self,
+        insert: &Insert,
+        columns: &[Column],
+        span: &Range<usize>,
+    ) -> Planned<Option<LogicalPlan>> {
+        let query = &insert.query.query;
+        let alone = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
+        if !alone || !matches!(query.body.as_ref(), SetExpr::Values(values) if !values.value_keyword) {
+            return Ok(None);
+        }
+        let SetExpr::Values(Values { rows, .. }) = *self.rewritten(&insert.query, span)?.body else {
+            return Ok(None);
         };
-        let (schema, required) = (spec.physical_schema(), spec.required());
-        let columns: Vec<(usize, &Field)> = match insert.columns.is_empty() {
-            true => schema.fields().iter().map(|f| f.as_ref()).enumerate().collect(),
-            false => insert
-                .columns
-                .iter()
-                .filter_map(|name| schema.column_with_name(&name.value))
-                .collect(),
-        };
-        let mut wrong = Vec::new();
-        for row in &mut values.rows {
-            for (expr, (place, field)) in row.content.iter_mut().zip(&columns) {
-                if let Some(message) = fault(expr, field, required.contains(place)) {
-                    let diagnostic = Diagnostic::error("invalid_literal", message);
-                    wrong.push(diagnostic.maybe_at(self.lines.span(expr.span())));
-                }
-                if let (DataType::Decimal128(p, s) | DataType::Decimal256(p, s), Some(digits)) =
-                    (field.data_type(), digits(expr))
-                {
-                    *expr = decimal(digits, *p, *s, expr.span());
-                }
+        let (mut cells, mut wrong) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            match self.row(row, columns, &insert.target, span) {
+                Ok(row) => cells.push(row),
+                Err(mistakes) => wrong.extend(mistakes),
             }
         }
-        if wrong.is_empty() { Ok(query) } else { Err(wrong) }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        // A NULL that is computed is found when the row is written.
+        let nullable = |column: &Column| column.field.clone().with_nullable(true);
+        let schema = DFSchema::try_from(Schema::new(columns.iter().map(nullable).collect::<Vec<_>>()));
+        let built = schema.and_then(|schema| LogicalPlanBuilder::values_with_schema(cells, &Arc::new(schema))?.build());
+        let built = built.and_then(|plan| self.repeatable(plan, Some(query)));
+        built.map(Some).map_err(|e| vec![self.diagnosed(&e, span)])
     }
-}
 
-/// `CAST('12.50' AS DECIMAL(p, s))`.
-fn decimal(digits: String, precision: u8, scale: i8, span: Span) -> Expr {
-    let exact = ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into());
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(Expr::Value(Value::SingleQuotedString(digits).with_span(span))),
-        data_type: ast::DataType::Decimal(exact),
-        array: false,
-        format: None,
+    fn row(
+        &self,
+        row: Parens<Vec<ast::Expr>>,
+        columns: &[Column],
+        target: &Name,
+        statement: &Range<usize>,
+    ) -> Planned<Vec<Expr>> {
+        let place = self
+            .lines
+            .span(row.opening_token.0.span.union(&row.closing_token.0.span));
+        let place = place.unwrap_or(statement.clone());
+        if row.content.len() != columns.len() {
+            let (takes, given) = (columns.len(), row.content.len());
+            let message = format!("`{}` takes {takes} columns, the row has {given}", target.value);
+            let names: Vec<&str> = columns.iter().map(|c| c.field.name().as_str()).collect();
+            let uneven = Diagnostic::error("column_count", message).at(place);
+            return Err(vec![uneven.note(format!("the columns are: {}", names.join(", ")))]);
+        }
+        let (mut cells, mut wrong) = (Vec::with_capacity(columns.len()), Vec::new());
+        for (cell, column) in row.content.into_iter().zip(columns) {
+            // The parser keeps no places of some expressions.
+            let place = self.lines.span(cell.span()).unwrap_or(place.clone());
+            match self.cell(cell, column, place, statement) {
+                Ok(cell) => cells.push(cell),
+                Err(mistake) => wrong.push(mistake),
+            }
+        }
+        if wrong.is_empty() { Ok(cells) } else { Err(wrong) }
     }
-}
 
-/// A number with a point, as it is written.
-fn digits(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) => digits(inner),
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus,
-            expr,
-        } => digits(expr).map(|digits| format!("-{digits}")),
-        Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) if digits.contains('.') && !digits.contains(['e', 'E']) => Some(digits.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Why a column does not take a literal.
-fn fault(expr: &Expr, field: &Field, required: bool) -> Option<String> {
-    match literal(expr)? {
-        Literal::Null if required => Some(format!("column `{}` takes no NULL", field.name())),
-        Literal::Null => None,
-        Literal::Of(value) => {
-            let error = cast(&value, field.data_type()).err()?;
-            Some(format!("column `{}`: {}", field.name(), plain(&said(&error))))
+    /// A cell as a value of its column.
+    fn cell(
+        &self,
+        mut cell: ast::Expr,
+        column: &Column,
+        place: Range<usize>,
+        statement: &Range<usize>,
+    ) -> Result<Expr, Diagnostic> {
+        let (name, to) = (column.field.name(), column.field.data_type());
+        let wrong = |message: String| Diagnostic::error("invalid_literal", message).at(place.clone());
+        if to.is_integer()
+            && let Some(number) = digits::written(&cell)
+            && has_fraction(&number)
+        {
+            let message = format!(
+                "column `{name}`: {number} has a fraction, and {} has none",
+                type_name(to)
+            );
+            return Err(wrong(message));
+        }
+        if let Some(value) = literal(&cell, to) {
+            if column.required && *value.data_type() == DataType::Null {
+                return Err(wrong(format!("column `{name}` takes no NULL")));
+            }
+            if can_cast_types(value.data_type(), to) {
+                let fitted = fitted(&value, to).map_err(|e| wrong(format!("column `{name}`: {}", said(&cell, &e, to))));
+                return fitted.map(|value| Expr::Literal(value, None));
+            }
+        }
+        digits::exact(&mut cell, to);
+        let names = self.names();
+        let schema = DFSchema::empty();
+        let planned = SqlToRel::new(&names).sql_to_expr(cell, &schema, &mut PlannerContext::new());
+        let planned = planned.and_then(|planned| Ok((planned.get_type(&schema)?, planned)));
+        let (from, planned) = planned.map_err(|e| {
+            let found = self.diagnosed(&e, statement);
+            // What has no place of its own is told at the cell, not at the whole statement.
+            if found.span.as_ref() == Some(statement) {
+                found.at(place.clone())
+            } else {
+                found
+            }
+        })?;
+        if !castable(&from, to) {
+            let message = format!(
+                "column `{name}` is {}, which cannot be made of {}",
+                type_name(to),
+                type_name(&from)
+            );
+            let mismatch = Diagnostic::error("type_mismatch", message).at(place);
+            return Err(match to {
+                DataType::Struct(_) => mismatch.help("name the fields: {'field': value, …}"),
+                _ => mismatch,
+            });
+        }
+        let value = cast(planned, to.clone());
+        match self.computed(&value) {
+            Ok(()) => Ok(value),
+            Err(e) => Err(wrong(format!(
+                "column `{name}`: {}",
+                self.diagnosed(&e, statement).message
+            ))),
         }
     }
+
+    /// Errors: a cell of constants cannot be computed.
+    fn computed(&self, value: &Expr) -> Result<(), DataFusionError> {
+        let (session, options) = (&self.state.session, self.state.session.config_options());
+        let cell = LogicalPlanBuilder::empty(true).project([value.clone()])?.build()?;
+        let cell = session.analyzer().execute_and_check(cell, options, |_, _| {})?;
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(DFSchema::empty()))
+            .with_config_options(Arc::clone(options))
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        for value in cell.expressions() {
+            simplifier.simplify(value)?;
+        }
+        Ok(())
+    }
 }
 
-enum Literal {
-    Null,
-    /// One value.
-    Of(ArrayRef),
-}
-
-/// Other expressions are judged when they run.
-fn literal(expr: &Expr) -> Option<Literal> {
-    match expr {
-        Expr::Nested(inner) => literal(inner),
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus,
-            expr,
-        } => match expr.as_ref() {
-            Expr::Value(value) => match &value.value {
-                Value::Number(digits, _) => number(&format!("-{digits}")),
-                _ => None,
-            },
-            _ => None,
-        },
-        Expr::Value(value) => match &value.value {
-            Value::Null => Some(Literal::Null),
-            Value::Number(digits, _) => number(digits),
-            Value::SingleQuotedString(text) => Some(Literal::Of(Arc::new(StringArray::from(vec![text.as_str()])))),
+/// A value as it is written, for a column of type `to`; other expressions are computed.
+fn literal(cell: &ast::Expr, to: &DataType) -> Option<ArrayRef> {
+    if let Some(number) = digits::written(cell) {
+        return numeric(&number, to);
+    }
+    match cell {
+        ast::Expr::Nested(inner) => literal(inner, to),
+        // There are no other defaults.
+        ast::Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") => {
+            Some(new_null_array(&DataType::Null, 1))
+        }
+        ast::Expr::Value(value) => match &value.value {
+            Value::Null => Some(new_null_array(&DataType::Null, 1)),
+            Value::Boolean(value) => Some(Arc::new(BooleanArray::from(vec![*value]))),
+            Value::SingleQuotedString(text) => Some(Arc::new(StringArray::from(vec![text.as_str()]))),
             _ => None,
         },
         _ => None,
     }
 }
 
-fn number(digits: &str) -> Option<Literal> {
-    if let Ok(whole) = digits.parse::<i64>() {
-        return Some(Literal::Of(Arc::new(Int64Array::from(vec![whole]))));
-    }
-    if let Ok(whole) = digits.parse::<u64>() {
-        return Some(Literal::Of(Arc::new(UInt64Array::from(vec![whole]))));
-    }
-    let float: f64 = digits.parse().ok()?;
-    Some(Literal::Of(Arc::new(Float64Array::from(vec![float]))))
+/// A number: as text where a DOUBLE would lose digits of it.
+fn numeric(number: &str, to: &DataType) -> Option<ArrayRef> {
+    let exact = match to {
+        DataType::Decimal128(..) | DataType::Decimal256(..) => digits::plain(number),
+        DataType::Utf8 if !number.contains(['e', 'E']) => Some(number.to_string()),
+        _ => None,
+    };
+    Some(match (exact, number.parse::<i64>(), number.parse::<u64>()) {
+        (Some(exact), ..) => Arc::new(StringArray::from(vec![exact])),
+        (None, Ok(whole), _) => Arc::new(Int64Array::from(vec![whole])),
+        (None, _, Ok(whole)) => Arc::new(UInt64Array::from(vec![whole])),
+        (None, ..) => Arc::new(Float64Array::from(vec![number.parse::<f64>().ok()?])),
+    })
 }
 
-fn cast(value: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    // What the planner refuses or converts by itself is its own to judge.
-    if !can_cast_types(value.data_type(), to) {
-        return Ok(Arc::clone(value));
-    }
+/// Whether something is lost when a number becomes a whole one.
+fn has_fraction(number: &str) -> bool {
+    let plain = digits::plain(number);
+    let behind = plain.as_deref().and_then(|plain| plain.split_once('.'));
+    behind.is_some_and(|(_, behind)| behind.contains(|digit| digit != '0'))
+}
+
+fn fitted(value: &ArrayRef, to: &DataType) -> Result<ScalarValue, ArrowError> {
     let options = CastOptions {
         safe: false,
         ..CastOptions::default()
     };
-    cast_with_options(value, to, &options)
+    let fitted = cast_with_options(value, to, &options)?;
+    ScalarValue::try_from_array(&fitted, 0).map_err(|e| ArrowError::CastError(e.to_string()))
 }
 
-fn said(error: &ArrowError) -> String {
-    match error {
-        ArrowError::CastError(message) | ArrowError::ParseError(message) => message.clone(),
-        other => other.to_string(),
+/// Why a literal does not fit.
+fn said(cell: &ast::Expr, error: &ArrowError, to: &DataType) -> String {
+    match (digits::written(cell), error) {
+        (Some(number), _) => format!("{number} does not fit into {}", type_name(to)),
+        (None, ArrowError::CastError(message) | ArrowError::ParseError(message)) => plain(message),
+        (None, other) => plain(&other.to_string()),
     }
 }

@@ -17,6 +17,7 @@ use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose, word_in};
 use crate::plan::facts::{Class, facts};
+use crate::plan::order::refuse_aggregates;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unnest;
@@ -223,10 +224,18 @@ impl<'a> Planning<'a> {
         }
         super::clauses::refuse_in_view(&create.query)?;
         let plan = self.logical(&create.query, span)?;
-        let plan = match create.columns.is_empty() {
-            true => plan,
-            false => self.renamed(plan, &create.columns, span)?,
+        let mut plan = QueryPlan::new(create.name.value.clone(), plan);
+        plan.titles = titles(&create.query.query);
+        let names = match create.columns.is_empty() {
+            true => plan
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+            false => column_names(&create.columns, plan.plan.schema().fields().len())?,
         };
+        let plan = self.renamed(plan.plan, names, span)?;
         let view = View {
             name: create.name.value.clone(),
             plan,
@@ -236,19 +245,13 @@ impl<'a> Planning<'a> {
         Ok(())
     }
 
-    fn renamed(&self, plan: LogicalPlan, names: &[Name], span: &Range<usize>) -> Planned<LogicalPlan> {
+    fn renamed(&self, plan: LogicalPlan, names: Vec<String>, span: &Range<usize>) -> Planned<LogicalPlan> {
         let columns = plan.schema().columns();
-        if columns.len() != names.len() {
-            let message = format!("{} names for {} columns", names.len(), columns.len());
-            return Err(vec![
-                Diagnostic::error("column_count", message).at(names[0].span.clone()),
-            ]);
+        if columns.iter().map(|column| &column.name).eq(&names) {
+            return Ok(plan);
         }
-        let exprs: Vec<Expr> = columns
-            .into_iter()
-            .zip(names)
-            .map(|(c, n)| Expr::Column(c).alias(&n.value))
-            .collect();
+        let columns = columns.into_iter().zip(names);
+        let exprs: Vec<Expr> = columns.map(|(column, name)| Expr::Column(column).alias(name)).collect();
         let built = LogicalPlanBuilder::from(plan).project(exprs).and_then(|b| b.build());
         built.map_err(|e| vec![self.diagnosed(&e, span)])
     }
@@ -431,6 +434,12 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn logical(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<LogicalPlan> {
+        let rewritten = self.rewritten(query, span)?;
+        self.plan_of(rewritten, query, span)
+    }
+
+    /// The query in the spelling that DataFusion reads; the files that it names are declared.
+    pub(super) fn rewritten(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<ast::Query> {
         let unsupported = query.clauses.iter().filter(|c| {
             !matches!(
                 c.kind,
@@ -454,10 +463,21 @@ impl<'a> Planning<'a> {
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         unnamed::as_written(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
+        Ok(ast_query)
+    }
+
+    /// The plan of what a query was rewritten to.
+    pub(super) fn plan_of(
+        &self,
+        rewritten: ast::Query,
+        query: &StreamQuery,
+        span: &Range<usize>,
+    ) -> Planned<LogicalPlan> {
         let names = self.names();
         let planner = SqlToRel::new(&names);
-        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(ast_query))));
+        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(rewritten))));
         let planned = planner.statement_to_plan(statement);
+        let planned = planned.and_then(|plan| refuse_aggregates(&plan).map(|()| plan));
         let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }
@@ -541,6 +561,17 @@ impl<'a> Planning<'a> {
             functions: functions.cloned().collect(),
         }
     }
+}
+
+/// The names that a view gives to its columns, of which there are `count`.
+fn column_names(names: &[Name], count: usize) -> Planned<Vec<String>> {
+    if names.len() != count {
+        let message = format!("{} names for {count} columns", names.len());
+        return Err(vec![
+            Diagnostic::error("column_count", message).at(names[0].span.clone()),
+        ]);
+    }
+    Ok(names.iter().map(|name| name.value.clone()).collect())
 }
 
 /// The name of what a statement creates.

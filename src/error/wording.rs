@@ -9,6 +9,7 @@ pub fn bare(message: &str) -> &str {
         "Arrow error: ",
         "Parser error: ",
         "Cast error: ",
+        "Invalid argument error: ",
         "Schema error: ",
         "This feature is not implemented: ",
     ];
@@ -38,8 +39,13 @@ pub fn sql_types(message: &str) -> String {
         ("Timestamp(µs)", "TIMESTAMP(6)"),
         ("Timestamp(ms)", "TIMESTAMP(3)"),
         ("Timestamp(s)", "TIMESTAMP(0)"),
+        ("Time64(ns)", "TIME"),
+        ("Time64(µs)", "TIME(6)"),
+        ("Time32(ms)", "TIME(3)"),
+        ("Time32(s)", "TIME(0)"),
         ("Interval(MonthDayNano)", "INTERVAL"),
         ("Decimal128", "DECIMAL"),
+        ("Decimal256", "DECIMAL"),
     ];
     names
         .iter()
@@ -48,9 +54,18 @@ pub fn sql_types(message: &str) -> String {
 
 /// What is wrong with a value, and the value, if that is what a message says.
 pub fn value(message: &str) -> Option<(String, &str)> {
-    if let Some(text) = between(message, "Cannot cast string '", "'") {
+    let text = between(message, "Cannot cast string '", "'").or_else(|| between(message, "Cannot cast value '", "'"));
+    if let Some(text) = text {
         let wanted = between(message, "to value of ", " type").map_or("such value".to_string(), sql_types);
         return Some((format!("'{text}' is no {wanted}"), text));
+    }
+    let bounds = [("large", "Max", "most"), ("small", "Min", "least")];
+    for (too, bound, last) in bounds {
+        if let Some((number, rest)) = message.split_once(&format!(" is too {too} to store in a "))
+            && let Some((_, bound)) = rest.split_once(&format!(" {bound} is "))
+        {
+            return Some((format!("{number} does not fit: the {last} is {bound}"), number));
+        }
     }
     let number = between(message, "Can't cast value ", " to type ")?;
     let wanted = message.rsplit(" to type ").next().map(sql_types)?;

@@ -22,8 +22,8 @@ pub struct JsonCodec {
     format: JsonFormat,
     /// The columns in which a fraction is a fault.
     whole: Option<WholeNumbers>,
-    /// Columns declared as text, in which an object or array counts as its JSON text.
-    text_columns: Vec<String>,
+    /// A struct of the columns that are or hold text, in which an object or array counts as its JSON text.
+    text_columns: DataType,
     /// Such an object was seen: the next block tries that first. Changes the way, never the rows.
     nested_text: AtomicBool,
 }
@@ -42,7 +42,8 @@ impl JsonCodec {
                 Error::refused(format!("column `{}`: {what} cannot be read from JSON", field.name())).because(e)
             })?;
         }
-        let is_text = |f: &&Field| f.data_type() == &DataType::Utf8;
+        let texts = fields.iter().filter(|f| json_text::holds_text(f.data_type()));
+        let text_columns = DataType::Struct(texts.cloned().collect());
         let decoded = |f: &Field| match format.times.of(f.data_type()) {
             Some(_) => f.clone().with_data_type(DataType::Utf8),
             None => f.clone(),
@@ -50,7 +51,7 @@ impl JsonCodec {
         let decoded = Schema::new(fields.iter().map(decoded).collect::<Vec<_>>());
         Ok(JsonCodec {
             whole: WholeNumbers::of(&decoded),
-            text_columns: fields.iter().filter(is_text).map(|f| f.name().clone()).collect(),
+            text_columns,
             decoded: Arc::new(decoded),
             schema: Arc::new(Schema::new(fields)),
             format: format.clone(),
@@ -78,7 +79,7 @@ impl JsonCodec {
         if !nested {
             match decode_lines(&self.decoded, bytes) {
                 Ok(rows) => return Ok(rows),
-                Err(error) if self.text_columns.is_empty() => return Err(error),
+                Err(error) if !json_text::holds_text(&self.text_columns) => return Err(error),
                 Err(_) => {}
             }
         }

@@ -1,6 +1,7 @@
 //! The text of a JSON object, looked at without decoding it.
 
 use super::records::line_length;
+use datafusion::arrow::datatypes::{DataType, Field};
 use std::ops::Range;
 
 /// A key (without its quotes, escapes kept) and its value, as places in the text.
@@ -57,29 +58,84 @@ pub fn elements(text: &[u8]) -> Option<Vec<Range<usize>>> {
     Some(found)
 }
 
-/// The lines with every object or array that stands in one of `columns` replaced by a string that holds its text;
-/// `None` when there is none. Broken lines are left as they are.
-pub fn quote_nested(bytes: &[u8], columns: &[String]) -> Option<Vec<u8>> {
+/// The lines with every object or array that stands where text belongs, in a column or nested in one, replaced by a string
+/// that holds its text; `None` when there is none. `columns` is a struct of the columns that hold text. Broken lines are
+/// left as they are.
+pub fn quote_nested(bytes: &[u8], columns: &DataType) -> Option<Vec<u8>> {
     let mut quoted = Vec::with_capacity(bytes.len() + bytes.len() / 8);
     let mut changed = false;
     let mut rest = bytes;
     while !rest.is_empty() {
         let (line, after) = rest.split_at(line_length(rest));
         rest = after;
-        let mut copied = 0;
-        for field in fields(line).unwrap_or_default() {
-            let value = &line[field.value.clone()];
-            let key = &line[field.key];
-            if matches!(value.first(), Some(b'{' | b'[')) && columns.iter().any(|c| c.as_bytes() == key) {
-                quoted.extend_from_slice(&line[copied..field.value.start]);
-                push_string(value, &mut quoted);
-                copied = field.value.end;
-                changed = true;
-            }
-        }
-        quoted.extend_from_slice(&line[copied..]);
+        changed |= quote(line, columns, &mut quoted);
     }
     changed.then_some(quoted)
+}
+
+/// Whether a value of this type is text or holds some.
+pub fn holds_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 => true,
+        DataType::List(item) => holds_text(item.data_type()),
+        DataType::Struct(inner) => inner.iter().any(|field| holds_text(field.data_type())),
+        DataType::Map(entries, _) => value_type(entries).is_some_and(holds_text),
+        _ => false,
+    }
+}
+
+/// Writes a value of type `to`; whether something in it had to be quoted.
+fn quote(value: &[u8], to: &DataType, quoted: &mut Vec<u8>) -> bool {
+    if let (DataType::Utf8, Some(b'{' | b'[')) = (to, value.first()) {
+        push_string(value, quoted);
+        return true;
+    }
+    let (mut changed, mut copied) = (false, 0);
+    for (place, to) in parts(value, to) {
+        quoted.extend_from_slice(&value[copied..place.start]);
+        changed |= quote(&value[place.clone()], to, quoted);
+        copied = place.end;
+    }
+    quoted.extend_from_slice(&value[copied..]);
+    changed
+}
+
+/// The parts of a value that its type knows, with their types.
+fn parts<'t>(value: &[u8], to: &'t DataType) -> Vec<(Range<usize>, &'t DataType)> {
+    match to {
+        DataType::List(item) => {
+            let found = elements(value).unwrap_or_default();
+            found.into_iter().map(|place| (place, item.data_type())).collect()
+        }
+        DataType::Struct(inner) => {
+            let known = |found: RawField| {
+                let key = &value[found.key];
+                let field = inner.iter().find(|field| field.name().as_bytes() == key)?;
+                Some((found.value, field.data_type()))
+            };
+            fields(value)
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(known)
+                .collect()
+        }
+        DataType::Map(entries, _) => match value_type(entries) {
+            Some(to) => fields(value)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|f| (f.value, to))
+                .collect(),
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn value_type(entries: &Field) -> Option<&DataType> {
+    match entries.data_type() {
+        DataType::Struct(pair) => pair.last().map(|value| value.data_type()),
+        _ => None,
+    }
 }
 
 /// A JSON string that holds `text`, which is JSON itself and so free of control characters inside its strings.

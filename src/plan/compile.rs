@@ -12,13 +12,14 @@ use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::inverse::with_inverse;
+use crate::plan::limit::without_limit;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::prune::predicates;
 use crate::plan::rules::{operators_of, rules};
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Union, col};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -511,20 +512,6 @@ impl Leaves<'_> {
     }
 }
 
-/// `LIMIT n OFFSET m` at the top; the rest of the plan.
-fn without_limit(plan: &LogicalPlan) -> Result<(LogicalPlan, usize, Option<usize>)> {
-    let LogicalPlan::Limit(limit) = plan else {
-        return Ok((plan.clone(), 0, None));
-    };
-    let number = |expr: &Option<Box<Expr>>| match expr.as_deref() {
-        None => Ok(None),
-        Some(Expr::Literal(ScalarValue::Int64(n), _)) => Ok(n.map(|n| n.max(0) as usize)),
-        Some(_) => Err(Refusal::new("not_yet", "LIMIT and OFFSET must be numbers")),
-    };
-    let (skip, fetch) = (number(&limit.skip)?, number(&limit.fetch)?);
-    Ok((limit.input.as_ref().clone(), skip.unwrap_or(0), fetch))
-}
-
 /// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.
 fn shown_by_session(plan: &LogicalPlan) -> bool {
     find_window(plan).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }))
@@ -548,7 +535,12 @@ fn refuse(reason: &str, plan: &LogicalPlan, tables: &[(String, bool)]) -> Refusa
         .map(|n| format!("`{n}`"))
         .collect::<Vec<_>>()
         .join(", ");
-    let message = format!("{reason} over the unbounded {sources} has no streaming form yet");
+    // It is told at the first name that it quotes.
+    let quoted = match reason.strip_prefix("LIMIT") {
+        Some(rest) => format!("`LIMIT`{rest}"),
+        None => reason.to_string(),
+    };
+    let message = format!("{quoted} over the unbounded {sources} has no streaming form yet");
     let table = unbounded.first().unwrap_or(&"t");
     let time = event_time_column(plan, table).unwrap_or_else(|| "ts".to_string());
     let example = format!("FROM TUMBLE({table}, {time}, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");

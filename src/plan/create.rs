@@ -403,6 +403,14 @@ fn key(names: &[Name], columns: &[Column], wrong: &mut Vec<Diagnostic>) -> Vec<u
                 let message = format!("column `{}` is named twice", name.value);
                 wrong.push(Diagnostic::error("duplicate_column", message).at(name.span.clone()));
             }
+            Some(index) if columns[index].computed.is_some() => {
+                let message = format!(
+                    "the PRIMARY KEY is made of columns of the data, and `{}` is computed",
+                    name.value
+                );
+                let refused = Diagnostic::error("computed_key", message).at(name.span.clone());
+                wrong.push(refused.help("name the columns that it is computed from"));
+            }
             Some(index) => key.push(index),
             None if columns.is_empty() => {}
             None => wrong.push(unknown_column(name, columns)),

@@ -90,6 +90,16 @@ fn grouping(message: &str) -> Option<Reworded> {
         let said = "the SELECTs of a UNION have different numbers of columns";
         return Some(Reworded::new("column_count", said).about("UNION"));
     }
+    if message.starts_with("Inconsistent data length across values list") {
+        let said = "the rows of VALUES have different numbers of values";
+        return Some(Reworded::new("column_count", said).about("VALUES"));
+    }
+    if message.starts_with("Inconsistent data type across values list") {
+        let (one, other) = message.rsplit_once("Was ")?.1.split_once(" but found ")?;
+        let said = format!("the rows of VALUES have types that do not go together: {one} and {other}");
+        let help = "write them alike, or convert them: CAST(… AS …)";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("VALUES"));
+    }
     if message.starts_with("Too many columns! The subquery should only return one column") {
         return Some(Reworded::new("column_count", "a subquery behind IN gives one column"));
     }
@@ -97,6 +107,10 @@ fn grouping(message: &str) -> Option<Reworded> {
 }
 
 fn functions(message: &str) -> Option<Reworded> {
+    if let Some(name) = between(message, "'", "' does not support zero arguments") {
+        let said = format!("function `{name}` takes arguments");
+        return Some(Reworded::new("function_arguments", said).about(name));
+    }
     let name = between(message, "Function '", "'")?;
     if let Some(counts) = between(message, &format!("Function '{name}' expects "), ".")
         && let Some((takes, given)) = counts.split_once(" arguments but received ")
@@ -176,6 +190,21 @@ fn literals(message: &str) -> Option<Reworded> {
             Reworded::new("invalid_literal", format!("'{text}' is no time"))
                 .help(help)
                 .about(text),
+        );
+    }
+    for word in ["LIMIT", "OFFSET"] {
+        if message.starts_with(&format!("{word} must be >=")) {
+            let given = between(message, ", '", "'")?;
+            let said = format!("{word} takes a whole number from 0, not {given}");
+            return Some(Reworded::new("invalid_literal", said).about(word));
+        }
+    }
+    if message.starts_with("Unsupported interval argument") {
+        let said = "an interval is text in single quotes, or a number";
+        return Some(
+            Reworded::new("invalid_literal", said)
+                .help("write one as: INTERVAL '10' SECOND")
+                .about("INTERVAL"),
         );
     }
     if message.starts_with("Unsupported Value ") {

@@ -9,7 +9,8 @@ use crate::plan::Refusal;
 use crate::plan::json_access::{JsonAccess, ReadValues};
 use crate::plan::unnest::Unnests;
 use crate::plan::window_tables::WindowTables;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use crate::sql::plan_type;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
@@ -17,6 +18,7 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPl
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::sqlparser::ast;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -131,6 +133,17 @@ impl TableSource for ViewExpanded {
     }
 }
 
+/// Casts know the types that columns have, and no others.
+#[derive(Debug)]
+struct ColumnTypes;
+
+impl TypePlanner for ColumnTypes {
+    fn plan_type_field(&self, written: &ast::DataType) -> Result<Option<FieldRef>> {
+        let planned = plan_type(written).map_err(|message| Refusal::new("unknown_type", message))?;
+        Ok(Some(Arc::new(Field::new("", planned, true))))
+    }
+}
+
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         match self.catalog.get(name.table()) {
@@ -198,7 +211,7 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
+        Some(Arc::new(ColumnTypes))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

@@ -12,6 +12,7 @@ mod copy;
 mod create;
 mod cursor;
 mod dialect;
+pub mod digits;
 mod external;
 pub mod fields;
 pub mod from_first;

@@ -1,4 +1,4 @@
-//! What the types of columns mean in Arrow.
+//! What the types of columns and casts mean in Arrow.
 
 use crate::error::nearest;
 use datafusion::arrow::datatypes::{
@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::sql::sqlparser::ast::{self, ArrayElemTypeDef, ExactNumberInfo, TimezoneInfo};
 use std::sync::Arc;
 
-/// The Arrow type of a column. `TIMESTAMP` counts nanoseconds, `TIMESTAMP(p)` the coarsest unit that holds p digits;
+/// The Arrow type of a column or a cast. `TIMESTAMP` counts nanoseconds, `TIMESTAMP(p)` the coarsest unit that holds p digits;
 /// with a time zone it is UTC. Text and UUID are Utf8, all binary types Binary. The error is a sentence.
 pub fn plan_type(data_type: &ast::DataType) -> Result<DataType, String> {
     use ast::DataType as Sql;
@@ -49,6 +49,10 @@ pub fn plan_type(data_type: &ast::DataType) -> Result<DataType, String> {
         Sql::Struct(fields, _) => struct_type(fields),
         // DuckDB's name for what its own rule would call it.
         Sql::Custom(name, _) if name.to_string().eq_ignore_ascii_case("UINTEGER") => Ok(DataType::UInt32),
+        Sql::Custom(name, precision) if name.to_string().eq_ignore_ascii_case("TIMESTAMP_LTZ") => {
+            let digits = precision.first().and_then(|digits| digits.parse().ok());
+            timestamp_type(digits, &TimezoneInfo::WithTimeZone)
+        }
         other => Err(unknown_type(&other.to_string())),
     }
 }
@@ -181,6 +185,6 @@ fn unknown_type(name: &str) -> String {
     let word: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     match nearest(&word, TYPE_NAMES.iter().copied()).first() {
         Some(best) if !best.eq_ignore_ascii_case(&word) => format!("there is no type `{name}`; did you mean `{best}`?"),
-        _ => format!("a column cannot have the type `{name}`"),
+        _ => format!("there is no type `{name}` here"),
     }
 }

@@ -1,1 +1,2 @@
 CREATE TABLE a (x INT, PRIMARY KEY (y));
+CREATE TABLE b (x INT, y AS x + 1, PRIMARY KEY (x, y));

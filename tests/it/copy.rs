@@ -48,6 +48,19 @@ fn a_plain_aggregate_is_copied_once() {
 }
 
 #[test]
+fn a_limit_ends_a_copy() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("out.csv");
+    let copy = format!(
+        "CREATE TABLE endless (n BIGINT) WITH (connector = 'datagen', fields.n.kind = 'sequence'); \
+         COPY (SELECT n + 1 AS n FROM endless LIMIT 3) TO '{}' (HEADER false);",
+        path.display()
+    );
+    block(run(&copy)).expect("it runs");
+    assert_eq!(text(&path), "1\n2\n3\n");
+}
+
+#[test]
 fn a_table_that_is_filled_is_copied_whole() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("out.jsonl");

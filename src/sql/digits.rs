@@ -1,0 +1,285 @@
+//! Numbers for DECIMAL columns keep the digits that are written: DataFusion takes a number with a point, or of more than
+//! 64 bits, for a DOUBLE.
+//!
+//! Only numbers that become a part of the value: themselves, in a sum, in a branch of CASE, in a list or a struct. Products
+//! and quotients are computed as everywhere.
+
+use datafusion::arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType};
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, CastKind, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value,
+};
+
+/// Makes the numbers in the columns of a query exact where `targets` are DECIMALs.
+pub fn exact_columns(body: &mut SetExpr, targets: &[DataType]) {
+    match body {
+        SetExpr::Select(select) => exact_select(select, targets),
+        SetExpr::Query(query) => exact_columns(&mut query.body, targets),
+        SetExpr::SetOperation {
+            op: SetOperator::Union,
+            left,
+            right,
+            ..
+        } => {
+            exact_columns(left, targets);
+            exact_columns(right, targets);
+        }
+        SetExpr::Values(values) => {
+            for row in &mut values.rows {
+                row.content
+                    .iter_mut()
+                    .zip(targets)
+                    .for_each(|(cell, to)| exact(cell, to));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn exact_select(select: &mut Select, targets: &[DataType]) {
+    // A key must read as it does in GROUP BY.
+    let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    for (item, to) in select.projection.iter_mut().zip(targets) {
+        match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                if !is_grouped || written(expr).is_some() {
+                    exact(expr, to);
+                }
+            }
+            // It stands for several columns: then nothing is known of places.
+            _ => return,
+        }
+    }
+}
+
+/// Makes the numbers of a value of type `to` exact where it is a DECIMAL, in itself or nested.
+pub fn exact(expr: &mut Expr, to: &DataType) {
+    if let (Some(digits), DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) =
+        (written(expr).and_then(|number| plain(&number)), to)
+    {
+        *expr = decimal(digits, *precision, *scale, expr);
+        return;
+    }
+    match expr {
+        Expr::Nested(inner)
+        | Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } => exact(inner, to),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Plus | BinaryOperator::Minus,
+            right,
+        } if matches!(to, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
+            summand(left);
+            summand(right);
+        }
+        Expr::Case {
+            conditions,
+            else_result,
+            ..
+        } => {
+            conditions.iter_mut().for_each(|when| exact(&mut when.result, to));
+            else_result.iter_mut().for_each(|result| exact(result, to));
+        }
+        Expr::Array(array) => {
+            if let DataType::List(item) = to {
+                array.elem.iter_mut().for_each(|elem| exact(elem, item.data_type()));
+            }
+        }
+        Expr::Dictionary(entries) => {
+            if let DataType::Struct(fields) = to {
+                for entry in entries {
+                    let field = fields.iter().find(|field| *field.name() == entry.key.value);
+                    field
+                        .into_iter()
+                        .for_each(|field| exact(&mut entry.value, field.data_type()));
+                }
+            }
+        }
+        Expr::Map(map) => {
+            if let Some(value) = value_type(to) {
+                map.entries.iter_mut().for_each(|entry| exact(&mut entry.value, value));
+            }
+        }
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            let FunctionArguments::List(list) = &mut function.args else {
+                return;
+            };
+            let arguments = list.args.iter_mut().filter_map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                _ => None,
+            });
+            arguments_of(&name, arguments.collect(), to);
+        }
+        _ => {}
+    }
+}
+
+/// The arguments of functions that pass them on, or put them together.
+fn arguments_of(function: &str, arguments: Vec<&mut Expr>, to: &DataType) {
+    match (function, to) {
+        ("coalesce" | "nvl" | "ifnull" | "nullif" | "greatest" | "least", _) => {
+            arguments.into_iter().for_each(|argument| exact(argument, to));
+        }
+        ("make_array", DataType::List(item)) => {
+            arguments
+                .into_iter()
+                .for_each(|argument| exact(argument, item.data_type()));
+        }
+        ("struct" | "row", DataType::Struct(fields)) => {
+            let fields = fields.iter().map(|field| field.data_type());
+            arguments
+                .into_iter()
+                .zip(fields)
+                .for_each(|(argument, to)| exact(argument, to));
+        }
+        ("named_struct", DataType::Struct(fields)) => {
+            let mut name = String::new();
+            for (place, argument) in arguments.into_iter().enumerate() {
+                match (place % 2, fields.iter().find(|field| *field.name() == name)) {
+                    (0, _) => name = text(argument).unwrap_or_default(),
+                    (_, Some(field)) => exact(argument, field.data_type()),
+                    (_, None) => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A part of a sum: exact, with its own digits behind the point.
+fn summand(expr: &mut Expr) {
+    if let Some(digits) = written(expr).and_then(|number| plain(&number)) {
+        let unsigned = digits.trim_start_matches('-');
+        let behind = unsigned.split_once('.').map_or(0, |(_, behind)| behind.len());
+        let all = unsigned.len() - usize::from(unsigned.contains('.'));
+        let fits = |count: usize| {
+            u8::try_from(count)
+                .ok()
+                .filter(|count| *count <= DECIMAL256_MAX_PRECISION)
+        };
+        if let (Some(precision), Some(scale)) = (fits(all), fits(behind))
+            && (digits.contains('.') || digits.parse::<i64>().is_err())
+        {
+            *expr = decimal(digits, precision, scale as i8, expr);
+        }
+        return;
+    }
+    match expr {
+        Expr::Nested(inner)
+        | Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } => summand(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Plus | BinaryOperator::Minus,
+            right,
+        } => {
+            summand(left);
+            summand(right);
+        }
+        _ => {}
+    }
+}
+
+/// `CAST('12.50' AS DECIMAL(p, s))`, at the place of `instead_of`.
+fn decimal(digits: String, precision: u8, scale: i8, instead_of: &Expr) -> Expr {
+    let exact = ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into());
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::Value(
+            Value::SingleQuotedString(digits).with_span(instead_of.span()),
+        )),
+        data_type: ast::DataType::Decimal(exact),
+        array: false,
+        format: None,
+    }
+}
+
+/// A number as it is written, with its sign.
+pub fn written(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) => written(inner),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => {
+            let number = written(expr)?;
+            Some(number.strip_prefix('-').map_or(format!("-{number}"), str::to_string))
+        }
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits.replace('_', "")),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A number without its exponent: `-1.5e3` is `-1500`. `None`: it has more digits than any DECIMAL.
+pub fn plain(number: &str) -> Option<String> {
+    let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else {
+        return Some(number.to_string());
+    };
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{behind}");
+    let point = i64::try_from(whole.len()).ok()?.checked_add(exponent.parse().ok()?)?;
+    let room = i64::from(DECIMAL256_MAX_PRECISION);
+    if point.abs() > room {
+        return None;
+    }
+    let (before, after) = match usize::try_from(point) {
+        Err(_) => (
+            String::new(),
+            format!("{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+        ),
+        Ok(point) if point >= digits.len() => (format!("{digits:0<point$}"), String::new()),
+        Ok(point) => (digits[..point].to_string(), digits[point..].to_string()),
+    };
+    let point = if after.is_empty() { "" } else { "." };
+    Some(format!("{sign}{before:0>1}{point}{after}"))
+}
+
+fn value_type(to: &DataType) -> Option<&DataType> {
+    match to {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) => pair.last().map(|value| value.data_type()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => value.value.clone().into_string(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn exponents_move_the_point() {
+        for (number, wanted) in [
+            ("1.5", "1.5"),
+            ("1.5e3", "1500"),
+            ("-1.25e1", "-12.5"),
+            ("15e-1", "1.5"),
+            ("-1e-3", "-0.001"),
+            ("1e0", "1"),
+            (".5e1", "5"),
+            (".5e-1", "0.05"),
+            ("1.2345678901234567890123e10", "12345678901.234567890123"),
+        ] {
+            assert_eq!(plain(number).as_deref(), Some(wanted), "{number}");
+        }
+        assert_eq!(plain("1e300"), None);
+        assert_eq!(plain("1e-99999999999999999999"), None);
+    }
+}

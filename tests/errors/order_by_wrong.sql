@@ -1,0 +1,5 @@
+CREATE TABLE o (a INT, b INT);
+SELECT sum(a) AS a FROM o ORDER BY count(a);
+SELECT a FROM o GROUP BY a ORDER BY count(c);
+SELECT a AS x FROM o ORDER BY sum(x);
+SELECT a FROM o LIMIT 1 OFFSET -1;
