@@ -4,7 +4,7 @@
 //! are committed with the interval in which they came (`driver::output`).
 
 use super::planning::{Planned, Planning, Routed, Target};
-use crate::catalog::{Relation, Table};
+use crate::catalog::{LateRows, Relation, Table};
 use crate::driver::output::{Delivery, Pace};
 use crate::dstream::graph::{Graph, Op};
 use crate::dstream::system;
@@ -19,6 +19,7 @@ use crate::sql::statement::{ClauseKind, Name, StreamQuery};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub fn late_relations(graph: &Graph) -> Vec<(String, TableSpec)> {
             return None;
         };
         let judged = panes.window.spec != WindowSpec::Forever && !panes.window.arrival;
-        let late = || system::late_rows(&output.name, source.table.physical_schema(), panes.window.unit);
+        let late = || system::late_rows(&output.name, source.table.schema(), panes.window.unit);
         judged.then(|| (output.name.clone(), late()))
     };
     graph.nodes.iter().filter_map(of).collect()
@@ -53,6 +54,22 @@ pub fn clause(query: &StreamQuery) -> Option<(&Name, &Range<usize>)> {
 }
 
 impl Planning<'_> {
+    /// Makes `late_rows` of the queries of a graph known.
+    pub(super) fn put_late_rows(&mut self, graph: &Graph) {
+        let mut known: BTreeMap<String, LateRows> = BTreeMap::new();
+        for (query, late) in late_relations(graph) {
+            let rows = match known.remove(&query) {
+                Some(LateRows::Of(other)) if other.schema() == late.schema() => LateRows::Of(other),
+                Some(_) => LateRows::Unlike,
+                None => LateRows::Of(Arc::new(late)),
+            };
+            known.insert(query, rows);
+        }
+        for (query, rows) in known {
+            self.state.catalog.put_late_rows(&query, rows);
+        }
+    }
+
     /// Makes `late_rows` of a query known that starts later, together with others.
     pub(super) fn known(&mut self, routed: Routed, span: &Range<usize>) -> Planned<Routed> {
         self.graph(std::slice::from_ref(&routed), span)?;

@@ -9,6 +9,7 @@ use super::query::{Ended, Fate, Query, Running, Unread};
 use crate::config::Settings;
 use crate::connectors::memory::{InsertHandle, MemoryTable};
 use crate::connectors::{Bell, Pruning, Source, Workers};
+use crate::driver::declared::Declared;
 use crate::driver::event_time::{Clockwork, Skew};
 use crate::driver::execute::Tasks;
 use crate::driver::intake::Intake;
@@ -261,6 +262,7 @@ impl Build {
         }
         let outputs = self.outputs(&graph, deliveries)?;
         Ok(Program::new(Parts {
+            declared: Declared::new(&graph, &shop)?,
             graph,
             settings,
             intakes,

@@ -4,7 +4,7 @@ use super::broken::{Broken, names_of};
 use super::delivery::Callback;
 use super::dropping::refuse_needed;
 use super::engine::State;
-use super::late::{LateInto, late_relations};
+use super::late::LateInto;
 use super::read_once::ReadOnce;
 use super::standalone::endless;
 use crate::catalog::{Relation, Table, View};
@@ -385,9 +385,7 @@ impl<'a> Planning<'a> {
                 output.notes.push(format!("late rows go into `{}`", spec.name));
             }
         }
-        for (output, late) in late_relations(&graph) {
-            self.state.catalog.put_late_rows(&output, late);
-        }
+        self.put_late_rows(&graph);
         Ok(graph)
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct Catalog {
     relations: BTreeMap<String, Relation>,
     /// `late_rows` of the queries that have been planned, by the name of the query.
-    late_rows: BTreeMap<String, Arc<TableSpec>>,
+    late_rows: BTreeMap<String, LateRows>,
 }
 
 /// What a name stands for.
@@ -69,6 +69,15 @@ impl Relation {
     }
 }
 
+/// What `late_rows` of a query gives.
+#[derive(Debug, Clone)]
+pub enum LateRows {
+    /// Rows of a table.
+    Of(Arc<TableSpec>),
+    /// The windows of the query read sources with different columns: there is no table of all late rows.
+    Unlike,
+}
+
 impl Catalog {
     pub fn get(&self, name: &str) -> Option<&Relation> {
         self.relations.get(name)
@@ -84,12 +93,12 @@ impl Catalog {
     }
 
     /// Makes `late_rows('query')` known.
-    pub fn put_late_rows(&mut self, query: &str, spec: TableSpec) {
-        self.late_rows.insert(query.to_string(), Arc::new(spec));
+    pub fn put_late_rows(&mut self, query: &str, rows: LateRows) {
+        self.late_rows.insert(query.to_string(), rows);
     }
 
     /// The relation `late_rows('query')`.
-    pub fn late_rows(&self, query: &str) -> Option<&Arc<TableSpec>> {
+    pub fn late_rows(&self, query: &str) -> Option<&LateRows> {
         self.late_rows.get(query)
     }
 

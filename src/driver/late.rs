@@ -1,5 +1,6 @@
 //! Late rows and bad records: counted, and the newest of them kept to be read.
 
+use super::declared::Declared;
 use super::intake::Intake;
 use crate::connectors::{BadRecord, Offset};
 use crate::dstream::graph::{Graph, NodeId, Op, PanesNode};
@@ -44,7 +45,7 @@ impl LateLog {
         }
     }
 
-    /// Keeps the late rows that a task of the interval noticed, with all columns of the source. Gives them too, all of
+    /// Keeps the late rows that a task of the interval noticed, with all columns of the table. Gives them too, all of
     /// them, in the order of reading.
     pub fn collect(
         &self,
@@ -53,6 +54,7 @@ impl LateLog {
         entry: &Entry,
         source: usize,
         intake: &Intake,
+        declared: &mut Declared,
     ) -> Result<Vec<RecordBatch>> {
         let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
@@ -69,7 +71,10 @@ impl LateLog {
                 None => whole_rows(intake, record)?,
             };
             let batch = intake.whole_without_future(batch, entry.record.clock_ns)?;
-            let rows = late_batch(&batch, &rows, panes)?;
+            let indices = UInt32Array::from_iter_values(rows.iter().map(|r| r.row as u32));
+            let taken = take_record_batch(&batch, &indices).map_err(|e| failed(e.into()))?;
+            let taken = declared.rows(source, entry.record.clock_ns, taken)?;
+            let rows = late_batch(&taken, &rows, panes)?;
             self.keep(panes, rows.clone());
             late.push(rows);
         }
@@ -220,10 +225,9 @@ fn read_again(intake: &Intake, record: &SliceRecord, columns: &[usize]) -> Resul
     concat_batches(&Arc::new(schema), &batches).map_err(|e| failed(e.into()))
 }
 
+/// Late rows with the windows that they missed, and their watermarks.
 fn late_batch(batch: &RecordBatch, rows: &[&LateRow], panes: &PanesNode) -> Result<RecordBatch> {
     let unit = panes.window.unit;
-    let indices = UInt32Array::from_iter_values(rows.iter().map(|r| r.row as u32));
-    let taken = take_record_batch(batch, &indices).map_err(|e| failed(e.into()))?;
     let times = |values: Vec<i64>| -> Result<ArrayRef> {
         let data = Int64Array::from(values)
             .into_data()
@@ -231,7 +235,7 @@ fn late_batch(batch: &RecordBatch, rows: &[&LateRow], panes: &PanesNode) -> Resu
             .data_type(DataType::Timestamp(unit, None));
         Ok(make_array(data.build().map_err(|e| failed(e.into()))?))
     };
-    let mut columns = taken.columns().to_vec();
+    let mut columns = batch.columns().to_vec();
     columns.push(times(rows.iter().map(|r| r.window_start).collect())?);
     columns.push(times(rows.iter().map(|r| r.window_end).collect())?);
     columns.push(times(

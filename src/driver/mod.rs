@@ -6,6 +6,7 @@
 //! Does **not** guarantee: durability (the journal is in memory for now).
 //! Depends on the waist and the run half. Start reading at [`Program::interval`].
 
+pub mod declared;
 pub mod event_time;
 pub mod execute;
 pub mod idle;
@@ -27,6 +28,7 @@ use crate::operators::stop::is_broken_off;
 use crate::operators::{Batch, Dataset};
 use crate::storage::{Entry, Journal};
 use crate::tasks::Pool;
+use declared::Declared;
 use execute::Tasks;
 use idle::{Idleness, Judgement};
 use intake::{Intake, Reached, Taken, deal};
@@ -55,6 +57,8 @@ pub struct Program {
     pub clock: Arc<dyn Clock>,
     pub next: u64,
     pub clock_ns: i64,
+    /// For late rows: the sources with their computed columns.
+    declared: Declared,
     idleness: Idleness,
     /// Per output, the sources that it is made of: indices into `intakes`.
     sources_of: Vec<Vec<usize>>,
@@ -86,6 +90,7 @@ pub struct Parts {
     pub store: Arc<BatchStore>,
     pub outputs: Outputs,
     pub late: Arc<LateLog>,
+    pub declared: Declared,
     pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
 }
@@ -126,6 +131,7 @@ impl Program {
             journal: Journal::default(),
             outputs: parts.outputs,
             late: parts.late,
+            declared: parts.declared,
             metrics: parts.metrics,
             clock: parts.clock,
             next: 0,
@@ -481,7 +487,9 @@ impl Program {
             };
             let report = noticed.new_of(&self.graph, panes, &batch.report);
             late::count(&self.metrics, &self.graph, panes, &report, source, intake);
-            let late = self.late.collect(panes, &report, entry, source, intake)?;
+            let late = self
+                .late
+                .collect(panes, &report, entry, source, intake, &mut self.declared)?;
             self.outputs.came_late(panes.output, late);
         }
         Ok(())

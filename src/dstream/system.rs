@@ -30,7 +30,7 @@ pub fn dead_letter_fields() -> Vec<Field> {
     ]
 }
 
-/// `late_rows('query')`: the physical columns of the source, then the windows missed and the watermark.
+/// `late_rows('query')`: the columns of the source, computed ones too, then the windows missed and the watermark.
 pub fn late_rows(query: &str, source: SchemaRef, unit: TimeUnit) -> TableSpec {
     let own = source.fields().iter().map(|f| f.as_ref().clone());
     relation(LATE_ROWS, query, own.chain(late_fields(unit)).collect())

@@ -4,6 +4,7 @@
 //! rows and on where they are cut. Without GROUP BY it has the total order; here groups get it too: floats become
 //! integers of the same order, and those are compared.
 
+use super::nested_extremes::{BestRows, Keeps, is_nested};
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
@@ -21,10 +22,19 @@ pub fn extremes() -> [Arc<AggregateUDF>; 2] {
     [min_udaf(), max_udaf()].map(|inner| Arc::new(AggregateUDF::from(Extreme { inner })))
 }
 
-/// DataFusion's function, but for its grouped form over floats.
+/// DataFusion's function, but for its grouped form over floats, and for structs and lists.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Extreme {
     inner: Arc<AggregateUDF>,
+}
+
+impl Extreme {
+    fn keeps(&self) -> Keeps {
+        match self.inner.name() {
+            "max" => Keeps::Greatest,
+            _ => Keeps::Least,
+        }
+    }
 }
 
 impl AggregateUDFImpl for Extreme {
@@ -45,6 +55,10 @@ impl AggregateUDFImpl for Extreme {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let data_type = args.return_field.data_type();
+        if is_nested(data_type) {
+            return Ok(Box::new(BestRows::of_one_group(self.keeps(), data_type)?));
+        }
         self.inner.accumulator(args)
     }
 
@@ -53,14 +67,14 @@ impl AggregateUDFImpl for Extreme {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(args)
+        is_nested(args.return_field.data_type()) || self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        let float = args.return_field.data_type().clone();
-        let key = match float {
+        let key = match args.return_field.data_type() {
             DataType::Float32 => DataType::Int32,
             DataType::Float64 => DataType::Int64,
+            nested if is_nested(nested) => return Ok(Box::new(BestRows::new(self.keeps(), nested)?)),
             _ => return self.inner.create_groups_accumulator(args),
         };
         let return_field = Arc::new(Field::new(args.name, key, true));

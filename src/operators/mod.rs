@@ -20,6 +20,7 @@ pub mod fragment;
 pub mod input;
 mod inverse;
 pub mod lookup_join;
+pub mod nested_extremes;
 pub mod panes;
 pub mod runtime;
 pub mod sessions;

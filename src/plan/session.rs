@@ -1,7 +1,7 @@
 //! What the SQL planner knows: our tables, DataFusion's functions, and the settings that make its plans fit to be run
 //! once per interval.
 
-use crate::catalog::{Catalog, Relation, Table};
+use crate::catalog::{Catalog, LateRows, Relation, Table};
 use crate::dstream::nodes::{OFFSET, SPLIT};
 use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
@@ -84,8 +84,15 @@ impl Names<'_> {
                 _ => Err(unknown("source", self.catalog.names().collect()).into()),
             };
         }
-        let spec = self.catalog.late_rows(of).cloned();
-        spec.ok_or_else(|| unknown("query with windows called", self.catalog.queries().collect()).into())
+        match self.catalog.late_rows(of) {
+            Some(LateRows::Of(spec)) => Ok(Arc::clone(spec)),
+            Some(LateRows::Unlike) => {
+                let message = format!("the windows of `{of}` read sources with different columns");
+                let refusal = Refusal::new("late_columns", message);
+                Err(refusal.help("to see late rows, write a query for each source").into())
+            }
+            None => Err(unknown("query with windows called", self.catalog.queries().collect()).into()),
+        }
     }
 }
 

@@ -1,0 +1,38 @@
+//! What `late_rows` gives of the rows that came too late.
+
+use crate::cli::{stderr, stdout, waterwheel};
+use std::fs;
+
+#[test]
+fn late_rows_have_the_columns_that_their_table_computes() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("a.jsonl");
+    let rows = "{\"t\":\"2024-01-01T00:01:00\",\"g\":\"x\",\"n\":\"1\"}\n{\"t\":\"2024-01-01T00:00:05\",\"g\":\"y\",\"n\":\"no number\"}\n";
+    fs::write(&file, rows).expect("a file");
+    // Nobody reads `n2`, so it fails nobody.
+    let sql = format!(
+        "CREATE TABLE d (t STRING, g STRING, up STRING AS upper(g), n STRING, n2 INT AS CAST(n AS INT),
+             ts AS CAST(t AS TIMESTAMP(3)), WATERMARK FOR ts AS ts) WITH (connector = 'file', path = '{}');
+         SELECT window_end, up, count(*) AS n FROM TUMBLE(d, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end, up;
+         SELECT g, up, n, n2, ts, late_window_end FROM late_rows('q1')",
+        file.display()
+    );
+    let out = waterwheel(&["-c", &sql], "");
+    let late = stdout(&out).lines().nth(1).map(str::to_string);
+    let wanted = "{\"g\":\"y\",\"up\":\"Y\",\"n\":\"no number\",\"n2\":null,\"ts\":\"2024-01-01T00:00:05Z\",\
+                  \"late_window_end\":\"2024-01-01T00:00:10Z\"}";
+    assert_eq!(late.as_deref(), Some(wanted), "{}", stderr(&out));
+}
+
+#[test]
+fn late_rows_of_sources_that_differ_are_refused() {
+    let sql = "CREATE TABLE s (a STRING, b STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);
+         CREATE TABLE t (b STRING, a STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);
+         SELECT window_end, count(*) AS c FROM TUMBLE((SELECT ts, a FROM s UNION ALL SELECT ts, a FROM t), ts,
+             INTERVAL '10' SECOND) GROUP BY window_start, window_end;
+         SELECT a FROM late_rows('q1')";
+    let out = waterwheel(&["-c", sql], "");
+    assert_eq!(out.status.code(), Some(1));
+    let wanted = "<command>:5:35: error[late_columns]: the windows of `q1` read sources with different columns";
+    assert!(stderr(&out).starts_with(wanted), "{}", stderr(&out));
+}
