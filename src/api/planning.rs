@@ -17,7 +17,7 @@ use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose, word_in};
 use crate::plan::facts::{Class, facts};
-use crate::plan::order::refuse_aggregates;
+use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unnest;
@@ -477,7 +477,7 @@ impl<'a> Planning<'a> {
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(rewritten))));
         let planned = planner.statement_to_plan(statement);
-        let planned = planned.and_then(|plan| refuse_aggregates(&plan).map(|()| plan));
+        let planned = planned.and_then(|plan| refuse_misused(&plan).map(|()| plan));
         let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }
