@@ -259,11 +259,10 @@ impl Rewriter<'_> {
         }
         let window = ["window_start", "window_end"].map(|name| Expr::Identifier(Ident::new(name)));
         let others = keys.iter().filter(|key| !window.contains(key));
-        Ok(Some(
-            others
-                .map(|key| unqualified(named_value(key, &select.projection)))
-                .collect(),
-        ))
+        let relation = select.from.first().and_then(|table| alias_of(&table.relation));
+        let relation = relation.map(|alias| normal(&alias.name));
+        let bare = |key| unqualified(named_value(key, &select.projection), relation.as_deref());
+        Ok(Some(others.map(bare).collect()))
     }
 
     fn ambiguous(&self, call: &Function, why: &str) -> Diagnostic {
@@ -342,11 +341,7 @@ fn wrap(relation: &mut TableFactor, call: &Function, keys: Vec<Expr>) {
 /// The relation with WHERE inside (`select` is the query, before it is rewritten): sessions in GROUP BY are made of the
 /// rows that are left.
 fn filtered(relation: &mut TableFactor, mut select: Select) {
-    let alias = match &*relation {
-        TableFactor::Table { name, alias, .. } => alias.clone().or_else(|| own_alias(name)),
-        TableFactor::Derived { alias, .. } => alias.clone(),
-        _ => None,
-    };
+    let alias = alias_of(relation);
     select.projection = vec![SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())];
     select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
     (select.distinct, select.having, select.qualify) = (None, None, None);
@@ -382,23 +377,29 @@ fn own_alias(name: &ObjectName) -> Option<ast::TableAlias> {
     })
 }
 
-/// Without the name of the relation: inside the session there is no other.
-fn unqualified(key: &Expr) -> Expr {
-    struct Bare;
-    impl VisitorMut for Bare {
-        type Break = ();
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Expr::CompoundIdentifier(parts) = expr
-                && let Some(last) = parts.pop()
-            {
-                *expr = Expr::Identifier(last);
-            }
-            ControlFlow::Continue(())
-        }
+/// The name of a relation in its query.
+fn alias_of(relation: &TableFactor) -> Option<ast::TableAlias> {
+    match relation {
+        TableFactor::Table { name, alias, .. } => alias.clone().or_else(|| own_alias(name)),
+        TableFactor::Derived { alias, .. } => alias.clone(),
+        _ => None,
     }
+}
+
+/// Without the name of the relation: inside the session there is no other. The names of fields stay.
+fn unqualified(key: &Expr, relation: Option<&str>) -> Expr {
     let mut key = key.clone();
-    let _ = key.visit(&mut Bare);
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut key, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && parts.first().map(normal).as_deref() == relation
+        {
+            parts.remove(0);
+            if let [only] = &parts[..] {
+                *expr = Expr::Identifier(only.clone());
+            }
+        }
+        ControlFlow::Continue(())
+    });
     key
 }
 
