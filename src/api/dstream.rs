@@ -401,6 +401,7 @@ pub(super) fn told(error: &DataFusionError) -> Error {
         byte_of: &|_, _| None,
         tables: Vec::new(),
         columns: Vec::new(),
+        fields: Vec::new(),
         functions: Vec::new(),
     };
     mistakes(vec![diagnose(error, &context)])

@@ -15,9 +15,9 @@ use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::plan::create::Creation;
-use crate::plan::diagnose::{Context, diagnose, word_in};
+use crate::plan::diagnose::{Context, diagnose, fields_of, word_in};
 use crate::plan::facts::{Class, facts};
-use crate::plan::order::refuse_aggregates;
+use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unnest;
@@ -25,6 +25,7 @@ use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
 use crate::sql::{Lines, fields, from_first, group_window, lateral, parse_script, quantified, unnamed};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
@@ -475,7 +476,7 @@ impl<'a> Planning<'a> {
         let planner = SqlToRel::new(&names);
         let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(rewritten))));
         let planned = planner.statement_to_plan(statement);
-        let planned = planned.and_then(|plan| refuse_aggregates(&plan).map(|()| plan));
+        let planned = planned.and_then(|plan| refuse_misused(&plan).map(|()| plan));
         let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
     }
@@ -530,14 +531,19 @@ impl<'a> Planning<'a> {
         diagnose(error, &self.context(span, &byte_of))
     }
 
-    /// The columns of the tables that a statement names.
-    fn columns_named(&self, span: &Range<usize>) -> Vec<String> {
+    /// The columns of the tables that a statement names, with their types.
+    fn columns_named(&self, span: &Range<usize>) -> Vec<(String, DataType)> {
         let named = |relation: &&Relation| word_in(relation.name(), self.text, span).is_some();
         let mut columns = Vec::new();
         for relation in self.state.catalog.relations().filter(named) {
             match relation {
-                Relation::Table(table) => columns.extend(table.spec.columns.iter().map(|c| c.name.clone())),
-                Relation::View(view) => columns.extend(view.plan.schema().fields().iter().map(|f| f.name().clone())),
+                Relation::Table(table) => {
+                    columns.extend(table.spec.columns.iter().map(|c| (c.name.clone(), c.data_type.clone())));
+                }
+                Relation::View(view) => {
+                    let fields = view.plan.schema().fields().iter();
+                    columns.extend(fields.map(|f| (f.name().clone(), f.data_type().clone())));
+                }
                 Relation::Sink(_) => {}
             }
         }
@@ -550,12 +556,14 @@ impl<'a> Planning<'a> {
         let functions = functions
             .chain(session.aggregate_functions().keys())
             .chain(session.window_functions().keys());
+        let (columns, types): (Vec<String>, Vec<DataType>) = self.columns_named(span).into_iter().unzip();
         Context {
             text: self.text,
             statement: span.clone(),
             byte_of,
             tables: self.state.catalog.names().map(str::to_string).collect(),
-            columns: self.columns_named(span),
+            columns,
+            fields: types.iter().flat_map(fields_of).collect(),
             functions: functions.cloned().collect(),
         }
     }

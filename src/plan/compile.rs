@@ -10,7 +10,7 @@ use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
-use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
+use crate::plan::facts::{Class, Facts, Tag, facts, names_window, tag_of};
 use crate::plan::inverse::with_inverse;
 use crate::plan::limit::without_limit;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
@@ -560,8 +560,28 @@ fn refuse(reason: &str, plan: &LogicalPlan, tables: &[(String, bool)]) -> Refusa
             refusal.help("put the stream on the side that is kept:  FROM stream LEFT JOIN table ON …")
         }
         _ if reason.starts_with("UNION ALL") => refusal.help("write them in two queries, into one sink or table"),
+        _ if begins_alone(plan) => {
+            refusal.help("add window_end to GROUP BY: windows of CUMULATE and SESSION that begin together end apart")
+        }
         _ => refusal.help(format!("group it by windows:  {example}")),
     }
+}
+
+/// Whether something is grouped by the beginning of a window that does not tell its end.
+fn begins_alone(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else {
+            return Ok(false);
+        };
+        let tags = facts(&aggregate.input).tags;
+        let keys: Vec<Tag> = aggregate
+            .group_expr
+            .iter()
+            .map(|key| tag_of(key, &aggregate.input, &tags))
+            .collect();
+        Ok(keys.iter().any(|tag| matches!(tag, Tag::WindowStart(..))) && !keys.iter().any(names_window))
+    })
+    .unwrap_or(false)
 }
 
 /// The aggregate right below filters and projections, if nothing else lies between.

@@ -1,9 +1,10 @@
 //! DataFusion's errors in our words: code, place, nearest names.
 
-use crate::error::wording::{bare, sql_types};
+use crate::error::wording::{bare, between, sql_types};
 use crate::error::{Diagnostic, nearest};
 use crate::plan::Refusal;
 use crate::plan::reword::reword;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, SchemaError};
 use std::ops::Range;
 
@@ -36,6 +37,8 @@ pub struct Context<'a> {
     pub tables: Vec<String>,
     /// Those of the tables that the statement names.
     pub columns: Vec<String>,
+    /// Those of structs in these columns.
+    pub fields: Vec<String>,
     pub functions: Vec<String>,
 }
 
@@ -157,6 +160,16 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
     if let Some(name) = quoted_after(message, "Invalid function '") {
         return unknown_function(&name, place(error, &name, context), context);
     }
+    if let Some(field) = between(message, "Field ", " not found in struct") {
+        let known = &context.fields;
+        let unknown = Diagnostic::error("unknown_column", format!("the struct has no field `{field}`"))
+            .suggest(field, known.iter().map(String::as_str))
+            .at(place(error, field, context));
+        return match known.len() {
+            1..=40 => unknown.note(format!("the fields of structs here are: {}", known.join(", "))),
+            _ => unknown,
+        };
+    }
     if let Some(known) = reword(message) {
         let word = known.word.and_then(|word| find_word(&word, context));
         let span = word
@@ -182,6 +195,12 @@ fn unknown_function(name: &str, at: Range<usize>, context: &Context) -> Diagnost
             "write: GROUP BY {window}({intervals}), which takes the event time of FROM, or FROM {function}(t, ts, \
              {intervals})"
         ));
+    }
+    // A function that is known and not found is one of windows over rows, without them.
+    if context.functions.iter().any(|known| known == name) {
+        let message = format!("`{name}` is computed over other rows, and says of which with OVER");
+        let help = format!("write: {name}(…) OVER (PARTITION BY … ORDER BY …)");
+        return Diagnostic::error("window_arguments", message).at(at).help(help);
     }
     let windows = GROUP_WINDOWS.iter().map(|(name, _)| *name);
     Diagnostic::error("unknown_function", format!("function `{name}` not found"))
@@ -225,6 +244,24 @@ pub fn word_in(name: &str, text: &str, part: &Range<usize>) -> Option<Range<usiz
         }
     }
     None
+}
+
+/// The names of all fields in a type.
+pub fn fields_of(data_type: &DataType) -> Vec<String> {
+    match data_type {
+        DataType::Struct(fields) => {
+            let inside = fields.iter().flat_map(|field| fields_of(field.data_type()));
+            fields.iter().map(|field| field.name().clone()).chain(inside).collect()
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            fields_of(item.data_type())
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields.iter().flat_map(|field| fields_of(field.data_type())).collect(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
 }
 
 /// What stands in double quotes and looks like a path.

@@ -2,8 +2,8 @@
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
-//! ([`json_access`]), what is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken
-//! apart ([`panes`], [`inverse`]), orders without ties ([`ties`]), what ORDER BY cannot be ([`order`]), the LIMIT that ends
+//! ([`json_access`]), what stands in brackets ([`element_access`]), what is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken
+//! apart ([`panes`], [`inverse`]), orders without ties ([`ties`]), functions that are misused ([`misused`]), the LIMIT that ends
 //! a query ([`limit`]), clocks and chance ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN
 //! ([`explain`]), and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
@@ -16,12 +16,13 @@ pub mod clock;
 pub mod compile;
 pub mod create;
 pub mod diagnose;
+pub mod element_access;
 pub mod explain;
 pub mod facts;
 pub mod inverse;
 pub mod json_access;
 pub mod limit;
-pub mod order;
+pub mod misused;
 pub mod panes;
 mod prune;
 mod reword;

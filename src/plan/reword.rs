@@ -60,6 +60,17 @@ fn grouping(message: &str) -> Option<Reworded> {
                 .about("WHERE"),
         );
     }
+    if let Some(outer) = between(message, "is nested inside '", "(") {
+        let said = format!("`{outer}` cannot take an aggregate of the same rows");
+        let help = "aggregate twice: SELECT sum(n) FROM (SELECT count(*) AS n FROM t GROUP BY k)";
+        return Some(Reworded::new("nested_aggregate", said).help(help).about(outer));
+    }
+    if message.starts_with("Nested identifiers are not yet supported") {
+        let column = last_part(message.rsplit(' ').next()?).replace('"', "");
+        let said = format!("`{column}` belongs to the query around, and a subquery cannot look into it yet");
+        let help = format!("give the field a name of its own first: FROM (SELECT {column}.field AS f, … FROM t)");
+        return Some(Reworded::new("not_yet", said).help(help).about(column));
+    }
     if message.starts_with("Projections require unique expression names") {
         let twice = between(message, "the expression \"", "\" at position")?;
         if let Some((_, name)) = twice.rsplit_once(" AS ") {
@@ -111,6 +122,9 @@ fn functions(message: &str) -> Option<Reworded> {
         let said = format!("function `{name}` takes arguments");
         return Some(Reworded::new("function_arguments", said).about(name));
     }
+    if let Some(name) = between(message, "to satisfy a call to '", "' function") {
+        return arguments_of(name, between(message, "coercion from ", " to the signature")?);
+    }
     let name = between(message, "Function '", "'")?;
     if let Some(counts) = between(message, &format!("Function '{name}' expects "), ".")
         && let Some((takes, given)) = counts.split_once(" arguments but received ")
@@ -128,9 +142,26 @@ fn functions(message: &str) -> Option<Reworded> {
     Some(Reworded::new("function_arguments", said).help(help).about(name))
 }
 
+/// Arguments whose types do not fit the function.
+fn arguments_of(name: &str, given: &str) -> Option<Reworded> {
+    if name == "array_has" {
+        let (list, value) = given.rsplit_once(", ")?;
+        let said = format!("{value} is looked for in {list}: the types do not fit");
+        let help = "convert one of them: CAST(… AS …)";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("ANY"));
+    }
+    let said = format!("function `{name}` does not take ({given})");
+    let help = match name {
+        "string_agg" => "it takes a text and what stands between two of them: string_agg(name, ', ')",
+        _ => "convert the arguments: CAST(… AS …)",
+    };
+    Some(Reworded::new("function_arguments", said).help(help).about(name))
+}
+
 fn types(message: &str) -> Option<Reworded> {
     if let Some(place) = between(message, "Unexpected argument type to 'json_", ", expected") {
         let given = message.trim_end_matches('.').rsplit(' ').next().unwrap_or_default();
+        let given = if given == "Null" { "NULL" } else { given };
         let said = match place.ends_with("position 1") {
             true => format!("JSON is read from text, not from {given}"),
             false => format!("a step into JSON is a name or a whole number, not {given}"),

@@ -6,6 +6,7 @@ use crate::dstream::nodes::{OFFSET, SPLIT};
 use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
+use crate::plan::element_access::ElementAccess;
 use crate::plan::json_access::{JsonAccess, ReadValues};
 use crate::plan::unnest::Unnests;
 use crate::plan::window_tables::WindowTables;
@@ -13,7 +14,7 @@ use crate::sql::plan_type;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::optimizer::Optimizer;
@@ -46,15 +47,17 @@ pub fn new_session() -> SessionState {
         .into_iter()
         .filter(|r| !RULES_LEFT_OUT.contains(&r.name()))
         .collect();
-    let builder = SessionStateBuilder::new().with_config(config).with_default_features();
+    // The planners that are asked first are ours: with_default_features adds to them.
+    let builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_expr_planners(vec![Arc::new(JsonAccess), Arc::new(ElementAccess)])
+        .with_default_features();
     let mut state = builder
         .with_optimizer_rules(rules)
         .with_relation_planners(vec![Arc::new(WindowTables), Arc::new(Unnests)])
         .with_analyzer_rule(Arc::new(ReadValues))
         .build();
-    // The planner that is asked first is ours.
-    let json = state.register_expr_planner(Arc::new(JsonAccess));
-    if let Err(error) = json.and_then(|()| datafusion_functions_json::register_all(&mut state)) {
+    if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the JSON functions are missing");
     }
     state

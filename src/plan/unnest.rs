@@ -16,7 +16,11 @@ use datafusion::functions::core::expr_fn::{coalesce, get_field, greatest};
 use datafusion::functions_nested::expr_fn::{array_length, map_entries, range};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use datafusion::sql::sqlparser::ast::{self, Spanned, TableAlias, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    self, AccessExpr, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    Spanned, TableAlias, TableFactor,
+};
+use std::ops::ControlFlow;
 
 /// Plans UNNEST as a relation, over one row: the joins with it are made by [`joined`].
 #[derive(Debug)]
@@ -98,34 +102,68 @@ fn type_word<'a>(data_type: &DataType, named: &'a str) -> &'a str {
     }
 }
 
-/// An expression over the tables to the left. DataFusion does not look into structs of theirs (`o.order.items`): then
-/// the longest beginning that is a column is taken, and the rest as names of fields.
+/// An expression over the tables to the left, in a spelling that DataFusion plans over them.
 fn value(written: &ast::Expr, context: &mut dyn RelationPlannerContext) -> Result<Expr> {
-    let schema = DFSchema::empty();
-    let whole = context
-        .sql_expr_to_logical_expr(written.clone(), &schema)
-        .map_err(|error| unknown_here(error, written));
-    let (Err(_), ast::Expr::CompoundIdentifier(parts)) = (&whole, written) else {
-        return whole;
-    };
-    for known in (1..parts.len()).rev() {
-        let column = match &parts[..known] {
-            [one] => ast::Expr::Identifier(one.clone()),
-            several => ast::Expr::CompoundIdentifier(several.to_vec()),
+    let mut planned = written.clone();
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut planned, |part| {
+        let other = match part {
+            ast::Expr::Array(array) if !array.elem.is_empty() => Some(make_array(std::mem::take(&mut array.elem))),
+            ast::Expr::CompoundIdentifier(names) => field(names, context),
+            _ => None,
         };
-        let Ok(column) = context.sql_expr_to_logical_expr(column, &schema) else {
-            continue;
-        };
-        let mut field = column;
-        for part in &parts[known..] {
-            field = get_field(field, context.normalize_ident(part.clone()));
-            if field.get_type(&schema).is_err() {
-                return whole;
-            }
+        if let Some(other) = other {
+            *part = other;
         }
-        return Ok(field);
-    }
-    whole
+        ControlFlow::Continue(())
+    });
+    context
+        .sql_expr_to_logical_expr(planned, &DFSchema::empty())
+        .map_err(|error| unknown_here(error, written))
+}
+
+/// `[id, 5]` as a call: DataFusion looks for the names in a literal among no columns at all.
+fn make_array(elements: Vec<ast::Expr>) -> ast::Expr {
+    let args = elements
+        .into_iter()
+        .map(FunctionArgExpr::Expr)
+        .map(FunctionArg::Unnamed);
+    ast::Expr::Function(ast::Function {
+        name: ObjectName::from(vec![Ident::new("make_array")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// A field of a struct of the tables to the left (`o.order.items`), into which DataFusion does not look: the longest
+/// beginning that is a column, and the rest as names of fields. `None` if the whole is a column, or nothing of it.
+fn field(names: &[Ident], context: &mut dyn RelationPlannerContext) -> Option<ast::Expr> {
+    let mut is_column = |column: &ast::Expr| {
+        let planned = context.sql_expr_to_logical_expr(column.clone(), &DFSchema::empty());
+        planned.is_ok()
+    };
+    let column = |known: usize| match &names[..known] {
+        [one] => ast::Expr::Identifier(one.clone()),
+        several => ast::Expr::CompoundIdentifier(several.to_vec()),
+    };
+    let known = (1..=names.len()).rev().find(|known| is_column(&column(*known)))?;
+    let fields = &names[known..];
+    let named = fields.iter().map(|name| {
+        let text = ast::Value::SingleQuotedString(context.normalize_ident(name.clone()));
+        AccessExpr::Dot(ast::Expr::Value(text.with_span(name.span)))
+    });
+    (!fields.is_empty()).then(|| ast::Expr::CompoundFieldAccess {
+        root: Box::new(column(known)),
+        access_chain: named.collect(),
+    })
 }
 
 /// DataFusion looks for a column among those of UNNEST itself, of which there are none.

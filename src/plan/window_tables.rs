@@ -165,11 +165,24 @@ fn argument(arg: &FunctionArg) -> Result<(Option<String>, ast::Expr)> {
 
 fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let args = call.bound()?;
+    let elsewhere = call.args.iter().map(|(_, value)| value).find(|value| {
+        let is_data = std::ptr::eq(*value, args.data);
+        !is_data && !partitioned(value).1.is_empty()
+    });
+    if let Some(misplaced) = elsewhere {
+        let message = "PARTITION BY stands behind the table of a window";
+        let refusal = Refusal::new("window_arguments", message).at(misplaced.span());
+        return Err(refusal
+            .help("write: SESSION(t PARTITION BY k, ts, INTERVAL '10' SECOND)")
+            .into());
+    }
     let (data, keys) = partitioned(args.data);
     let is_partitioned = |expr: &ast::Expr| !partitioned(expr).1.is_empty();
     if is_partitioned(data) || keys.iter().any(|key| is_partitioned(key)) {
         let refusal = Refusal::new("window_arguments", "PARTITION BY is written twice").at(call.span);
-        return Err(refusal.help("write the keys side by side: PARTITION BY a, b").into());
+        return Err(refusal
+            .help("write the keys side by side, in parentheses: PARTITION BY (a, b)")
+            .into());
     }
     if call.kind != Kind::Session && !keys.is_empty() {
         let message = format!(
@@ -360,7 +373,11 @@ struct Bound<'a> {
 impl Call {
     fn refuse(&self, message: String) -> Refusal {
         let usage = self.kind.parameters().join(", ").to_lowercase();
+        let is_partitioned = |(_, value): &(Option<String>, ast::Expr)| !partitioned(value).1.is_empty();
         let rest = match self.kind {
+            Kind::Session if self.args.first().is_some_and(is_partitioned) => {
+                "; several keys stand in parentheses: PARTITION BY (k, k2)"
+            }
             Kind::Session => "; the data may have PARTITION BY key",
             _ => ", the last may be left out",
         };

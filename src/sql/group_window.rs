@@ -148,31 +148,64 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Replaces the one window call of GROUP BY (written there, or named by an alias or a position of SELECT) by
-    /// the window's columns, and returns it.
+    /// Replaces the one window call of GROUP BY (written there, in each of GROUPING SETS, or named by an alias or a
+    /// position of SELECT) by the window's columns, and returns it.
     fn take_call(&self, select: &mut Select) -> Step<Option<Function>> {
         let GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
             return Ok(None);
         };
-        let mut found: Option<(usize, Function)> = None;
+        let mut found = None;
+        self.take_from(keys, &select.projection, &mut found)?;
+        for key in keys {
+            match key {
+                Expr::GroupingSets(sets) => {
+                    for set in sets {
+                        self.take_from(set, &select.projection, &mut found)?;
+                    }
+                }
+                Expr::Rollup(_) | Expr::Cube(_) => self.no_call_in(key)?,
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// ROLLUP and CUBE make sets without some of their keys: the window is in all.
+    fn no_call_in(&self, key: &mut Expr) -> Step {
+        let mut calls = Calls::default();
+        let _ = key.visit(&mut calls);
+        let Some((name, span)) = calls.0 else {
+            return Ok(());
+        };
+        let message = format!("`{name}` in ROLLUP or CUBE would be left out of some groups");
+        let diagnostic = Diagnostic::error("window_arguments", message)
+            .maybe_at(self.lines.span(span))
+            .help(format!("write it beside: GROUP BY {name}(…), ROLLUP (k)"));
+        Err(Box::new(diagnostic))
+    }
+
+    /// `found`: the call of other keys, of which this one's is a copy.
+    fn take_from(&self, keys: &mut Vec<Expr>, projection: &[SelectItem], found: &mut Option<Function>) -> Step {
+        let mut taken = None;
         for (at, key) in keys.iter().enumerate() {
-            let Some(call) = window_call(resolve(key, &select.projection)) else {
+            let Some(call) = window_call(resolve(key, projection)) else {
                 continue;
             };
-            if found.is_some() {
+            let other = found.as_ref().is_some_and(|found| !is_same(call, found));
+            if taken.is_some() || other {
                 let diagnostic = Diagnostic::error("two_windows", "GROUP BY has two windows")
                     .maybe_at(self.lines.span(key.span()))
                     .help("window the inner query first, then window its result by window_time");
                 return Err(Box::new(diagnostic));
             }
-            found = Some((at, call.clone()));
+            taken = Some((at, call.clone()));
         }
-        let Some((at, call)) = found else {
-            return Ok(None);
-        };
-        let span = call.span();
-        keys.splice(at..=at, [column("window_start", span), column("window_end", span)]);
-        Ok(Some(call))
+        if let Some((at, call)) = taken {
+            let span = call.span();
+            keys.splice(at..=at, [column("window_start", span), column("window_end", span)]);
+            *found = Some(call);
+        }
+        Ok(())
     }
 
     /// Puts the window function around the relation with event time.
@@ -226,11 +259,10 @@ impl Rewriter<'_> {
         }
         let window = ["window_start", "window_end"].map(|name| Expr::Identifier(Ident::new(name)));
         let others = keys.iter().filter(|key| !window.contains(key));
-        Ok(Some(
-            others
-                .map(|key| unqualified(named_value(key, &select.projection)))
-                .collect(),
-        ))
+        let relation = select.from.first().and_then(|table| alias_of(&table.relation));
+        let relation = relation.map(|alias| normal(&alias.name));
+        let bare = |key| unqualified(named_value(key, &select.projection), relation.as_deref());
+        Ok(Some(others.map(bare).collect()))
     }
 
     fn ambiguous(&self, call: &Function, why: &str) -> Diagnostic {
@@ -309,11 +341,7 @@ fn wrap(relation: &mut TableFactor, call: &Function, keys: Vec<Expr>) {
 /// The relation with WHERE inside (`select` is the query, before it is rewritten): sessions in GROUP BY are made of the
 /// rows that are left.
 fn filtered(relation: &mut TableFactor, mut select: Select) {
-    let alias = match &*relation {
-        TableFactor::Table { name, alias, .. } => alias.clone().or_else(|| own_alias(name)),
-        TableFactor::Derived { alias, .. } => alias.clone(),
-        _ => None,
-    };
+    let alias = alias_of(relation);
     select.projection = vec![SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())];
     select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
     (select.distinct, select.having, select.qualify) = (None, None, None);
@@ -349,23 +377,29 @@ fn own_alias(name: &ObjectName) -> Option<ast::TableAlias> {
     })
 }
 
-/// Without the name of the relation: inside the session there is no other.
-fn unqualified(key: &Expr) -> Expr {
-    struct Bare;
-    impl VisitorMut for Bare {
-        type Break = ();
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Expr::CompoundIdentifier(parts) = expr
-                && let Some(last) = parts.pop()
-            {
-                *expr = Expr::Identifier(last);
-            }
-            ControlFlow::Continue(())
-        }
+/// The name of a relation in its query.
+fn alias_of(relation: &TableFactor) -> Option<ast::TableAlias> {
+    match relation {
+        TableFactor::Table { name, alias, .. } => alias.clone().or_else(|| own_alias(name)),
+        TableFactor::Derived { alias, .. } => alias.clone(),
+        _ => None,
     }
+}
+
+/// Without the name of the relation: inside the session there is no other. The names of fields stay.
+fn unqualified(key: &Expr, relation: Option<&str>) -> Expr {
     let mut key = key.clone();
-    let _ = key.visit(&mut Bare);
+    let _: ControlFlow<()> = ast::visit_expressions_mut(&mut key, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && parts.first().map(normal).as_deref() == relation
+        {
+            parts.remove(0);
+            if let [only] = &parts[..] {
+                *expr = Expr::Identifier(only.clone());
+            }
+        }
+        ControlFlow::Continue(())
+    });
     key
 }
 
@@ -445,7 +479,7 @@ impl Values<'_> {
     /// A bare call keeps the function's name as the name of its column.
     fn item(&mut self, item: &mut SelectItem) {
         let alias = match item {
-            SelectItem::UnnamedExpr(Expr::Function(call)) if self.is_same(call) => function_name(call),
+            SelectItem::UnnamedExpr(Expr::Function(call)) if is_same(call, self.call) => function_name(call),
             _ => None,
         };
         let _ = item.visit(self);
@@ -457,11 +491,11 @@ impl Values<'_> {
             };
         }
     }
+}
 
-    /// Spans do not count in the comparison, nor does the case of the function's name.
-    fn is_same(&self, call: &Function) -> bool {
-        function_name(call) == function_name(self.call) && call.args == self.call.args && call.over.is_none()
-    }
+/// Spans do not count in the comparison, nor does the case of the function's name.
+fn is_same(call: &Function, other: &Function) -> bool {
+    function_name(call) == function_name(other) && call.args == other.args && call.over.is_none()
 }
 
 impl VisitorMut for Values<'_> {
@@ -469,7 +503,7 @@ impl VisitorMut for Values<'_> {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Function(call) = expr
-            && self.is_same(call)
+            && is_same(call, self.call)
         {
             *expr = window_struct(call.span());
         }

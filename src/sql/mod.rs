@@ -20,6 +20,7 @@ pub mod grammar;
 pub mod group_window;
 mod keywords;
 pub mod lateral;
+mod misused;
 mod options;
 mod parser;
 pub mod quantified;

@@ -5,6 +5,7 @@
 
 use super::Parsed;
 use super::cursor::Cursor;
+use super::misused;
 use super::parser::not_yet;
 use super::refuse;
 use super::statement::{Clause, ClauseKind, StreamQuery};
@@ -45,6 +46,7 @@ pub(super) fn stream_query(cursor: &mut Cursor) -> Parsed<StreamQuery> {
         }
     };
     refuse::syntax(&query, &body, before)?;
+    misused::functions(&query, &body)?;
     cursor.at = body.at;
     let clauses = clauses(cursor)?;
     Ok(StreamQuery { query, clauses })

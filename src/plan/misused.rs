@@ -1,0 +1,160 @@
+//! Functions where they cannot be computed, or with what they cannot take. DataFusion would find out when it runs.
+
+use crate::plan::Refusal;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortExpr};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, ReversedUDAF};
+
+/// Refuses what a query asks of functions in vain.
+pub fn refuse_misused(plan: &LogicalPlan) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Sort(sort) => sort.expr.iter().try_for_each(|key| without_aggregates(&key.expr))?,
+            LogicalPlan::Aggregate(aggregate) => {
+                aggregate.aggr_expr.iter().try_for_each(without_unnest)?;
+                aggregate.aggr_expr.iter().try_for_each(without_wildcard)?;
+                one_order(aggregate)?;
+            }
+            LogicalPlan::Window(window) => {
+                window.window_expr.iter().try_for_each(without_wildcard)?;
+                window.window_expr.iter().try_for_each(tiles)?;
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(|_| ())
+}
+
+/// A name of SELECT hides the column that the aggregate in a key of ORDER BY is of.
+fn without_aggregates(key: &Expr) -> Result<()> {
+    let mut hidden = None;
+    key.apply(|part| {
+        if let Expr::AggregateFunction(_) = part {
+            hidden = hidden.take().or_else(|| part.column_refs().into_iter().next().cloned());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let Some(column) = hidden else {
+        return Ok(());
+    };
+    let name = column.name;
+    let message = format!("`ORDER BY` aggregates columns of tables, and `{name}` is one of SELECT here");
+    let refusal = Refusal::new("aggregate_in_order_by", message);
+    Err(refusal.help(format!("say of which table it is: t.{name}")).into())
+}
+
+fn without_unnest(aggregate: &Expr) -> Result<()> {
+    if !aggregate.exists(|part| Ok(matches!(part, Expr::Unnest(_))))? {
+        return Ok(());
+    }
+    let message = "`unnest` makes rows, and an aggregate takes one value of each row";
+    let refusal = Refusal::new("unnest_misplaced", message);
+    Err(refusal
+        .help("unnest in FROM: SELECT max(x) FROM t CROSS JOIN UNNEST(t.list) AS u(x)")
+        .into())
+}
+
+/// `count(*)` is planned as a count of rows: another `*` is left over.
+#[allow(deprecated)] // Only the name of `*` inside functions is to go.
+fn without_wildcard(call: &Expr) -> Result<()> {
+    let is_wildcard = |arg: &Expr| matches!(arg, Expr::Wildcard { .. });
+    let mut taking = None;
+    call.apply(|part| {
+        let (name, args) = match part {
+            Expr::AggregateFunction(function) => (function.func.name(), &function.params.args),
+            Expr::WindowFunction(function) => (function.fun.name(), &function.params.args),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        if args.iter().any(is_wildcard) {
+            taking = Some(name.to_string());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let Some(name) = taking else {
+        return Ok(());
+    };
+    let message = format!("`{name}` takes a column, and only `count` takes `*`");
+    Err(Refusal::new("function_arguments", message)
+        .help(format!("write: {name}(column)"))
+        .into())
+}
+
+/// Rows are brought into one order for all aggregates that cannot do with another.
+fn one_order(aggregate: &Aggregate) -> Result<()> {
+    let mut known: Vec<SortExpr> = Vec::new();
+    for function in aggregate.aggr_expr.iter().filter_map(function_of) {
+        if !function.func.order_sensitivity().hard_requires() {
+            continue;
+        }
+        // Of rows with equal keys, nothing is sorted by a key.
+        let sorted = function.params.order_by.iter();
+        let order: Vec<SortExpr> = sorted
+            .filter(|s| !aggregate.group_expr.contains(&s.expr))
+            .cloned()
+            .collect();
+        let reversed: Vec<SortExpr> = match function.func.reverse_udf() {
+            ReversedUDAF::NotSupported => order.clone(),
+            ReversedUDAF::Identical | ReversedUDAF::Reversed(_) => order.iter().map(SortExpr::reverse).collect(),
+        };
+        let fitting = [order, reversed].into_iter().find(|order| goes_with(order, &known));
+        if let Some(order) = fitting {
+            if order.len() > known.len() {
+                known = order;
+            }
+            continue;
+        }
+        let name = function.func.name();
+        let message =
+            format!("`{name}` sorts in another way than an aggregate before it, and both cannot be had at once");
+        let way = match name {
+            "string_agg" => "array_to_string(array_agg(x ORDER BY k), ', ')",
+            _ => "array_element(array_agg(x ORDER BY k), n)",
+        };
+        let refusal = Refusal::new("not_yet", message);
+        return Err(refusal.help(format!("lists have orders of their own: {way}")).into());
+    }
+    Ok(())
+}
+
+fn function_of(aggregate: &Expr) -> Option<&AggregateFunction> {
+    match aggregate {
+        Expr::Alias(alias) => function_of(&alias.expr),
+        Expr::AggregateFunction(function) => Some(function),
+        _ => None,
+    }
+}
+
+/// Whether one order is the beginning of the other.
+fn goes_with(one: &[SortExpr], other: &[SortExpr]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a == b)
+}
+
+fn tiles(expr: &Expr) -> Result<()> {
+    let mut wrong = None;
+    expr.apply(|part| {
+        if let Expr::WindowFunction(function) = part
+            && function.fun.name() == "ntile"
+            && let [Expr::Literal(count, _)] = &function.params.args[..]
+            && whole(count).is_none_or(|count| count < 1)
+        {
+            wrong = Some(count.to_string());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match wrong {
+        Some(count) => {
+            let message = format!("`ntile` takes a whole number from 1, not {count}");
+            Err(Refusal::new("function_arguments", message).into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn whole(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::Int64(value) => *value,
+        _ => None,
+    }
+}

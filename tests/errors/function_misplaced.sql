@@ -1,0 +1,16 @@
+CREATE TABLE d (id INT, g STRING, l INT[]) WITH (connector = 'file', path = 'tests/cases/nested.jsonl');
+SELECT id FROM d WHERE row_number() OVER (ORDER BY id) = 1;
+SELECT g FROM d GROUP BY g HAVING count(*) > avg(count(*)) OVER ();
+SELECT id FROM d GROUP BY id, row_number() OVER ();
+SELECT a.id FROM d a JOIN d b ON a.id = row_number() OVER ();
+SELECT id FROM d WHERE unnest(l) = 4;
+SELECT max(unnest(l)) FROM d;
+SELECT max(*) FROM d;
+SELECT count(DISTINCT g, id) FROM d;
+SELECT count(DISTINCT *) FROM d;
+SELECT ntile(0) OVER (ORDER BY id) FROM d;
+SELECT nth_value(id, 2 ORDER BY g), nth_value(id, 2 ORDER BY id) FROM d;
+SELECT string_agg(g, ',' ORDER BY g), string_agg(g, ',' ORDER BY id) FROM d;
+SELECT lag(id) FROM d;
+SELECT string_agg(g) FROM d;
+SELECT sum(count(*)) FROM d;
