@@ -18,3 +18,4 @@ mod programs;
 mod scripts;
 mod slt;
 mod tidy;
+mod waiting;
