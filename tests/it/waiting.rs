@@ -115,6 +115,18 @@ fn a_select_waits_for_a_peer_to_close() {
 }
 
 #[test]
+fn late_rows_into_stdout_are_written() {
+    let sql = format!("{STDIN}CREATE SINK k WITH (connector = 'blackhole'); INSERT INTO k {PER_MINUTE}");
+    let out = waterwheel(&["-c", &format!("{sql} LATE ROWS INTO stdout")], ROWS);
+    let (shown, told) = (stdout(&out), stderr(&out));
+    assert!(
+        shown.starts_with("{\"id\":3,\"at\":\"2024-01-01T00:00:20Z\",\"late_"),
+        "{shown}{told}"
+    );
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+}
+
+#[test]
 fn windows_of_a_table_that_is_filled_without_end_are_shown_when_they_close() {
     let windows = "SELECT window_end, count(*) AS n FROM TUMBLE(v, at, INTERVAL '10' SECOND) \
          GROUP BY window_start, window_end LIMIT 2";
