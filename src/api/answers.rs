@@ -8,6 +8,7 @@ use crate::catalog::{Relation, Table};
 use crate::connectors::find;
 use crate::dstream::table::Column;
 use crate::error::Diagnostic;
+use crate::formats::resolve_format;
 use crate::plan::branch::stream_tables;
 use crate::plan::compile::QueryPlan;
 use crate::plan::limit::is_limited;
@@ -19,6 +20,7 @@ use crate::sql::unnamed::titles;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::LogicalPlan;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 impl Planning<'_> {
@@ -74,10 +76,12 @@ impl Planning<'_> {
             let message = format!("COPY writes one answer when the input has ended, and `{name}` does not end");
             let refused = Diagnostic::error("no_end", message).at(span.clone());
             let refused = refused.help("end it with a LIMIT");
+            let sink = self.with_creation(span, |creation| creation.sink(&sink_of(copy)))?;
             return Err(vec![refused.help(format!(
-                "or write it as it goes: CREATE SINK s WITH (connector = 'file', path = '{}', format = 'json'); \
+                "or write it as it goes: CREATE SINK s WITH (connector = 'file', path = '{}', format = '{}'); \
                  INSERT INTO s SELECT …",
-                directory(&copy.path.value)
+                directory(&copy.path.value),
+                resolve_format(&sink).map_or("json", |format| format.name())
             ))]);
         }
         let sink = self.with_creation(span, |creation| creation.sink(&sink_of(copy)))?;
@@ -166,7 +170,11 @@ fn columns_of(plan: &QueryPlan, table: &Name) -> Planned<Vec<Column>> {
     Ok(columns)
 }
 
-/// The path without its suffix: where parts could go.
+/// The path without its suffixes: where parts could go.
 fn directory(path: &str) -> String {
-    std::path::Path::new(path).with_extension("").display().to_string()
+    let mut path = PathBuf::from(path);
+    while path.extension().is_some() {
+        path.set_extension("");
+    }
+    path.display().to_string()
 }

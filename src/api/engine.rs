@@ -247,8 +247,9 @@ impl Engine {
     }
 
     /// The same for a text that is run to its end, and no other beside it: a SELECT that does not end must be its last
-    /// statement, and a table without connector ends when every INSERT of the text into it has ended. Without this it
-    /// ends when it is dropped, or with the engine.
+    /// statement, and a table without connector ends when every INSERT of the text into it has ended: with one that does
+    /// not end it is a stream without end. Without this it ends when it is dropped, or with the engine, and a SELECT
+    /// reads what is there.
     ///
     /// Errors: all its mistakes, each with its place.
     pub fn whole_script(&self, text: &str) -> Result<Script> {
@@ -345,7 +346,8 @@ impl Engine {
     /// Stops every query after the interval that runs, and waits for it.
     pub async fn shutdown(&self) {
         let running = self.programs();
-        for program in &running {
+        // Whoever reads a table that another fills has started behind it, and is not to take its stop for an end.
+        for program in running.iter().rev() {
             program.control.stop();
         }
         for program in running {

@@ -59,6 +59,10 @@ impl Filling {
         &self.query
     }
 
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     pub fn fills(&self, target: &str) -> bool {
         self.target == target
     }

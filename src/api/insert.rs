@@ -173,8 +173,8 @@ impl Planning<'_> {
         built.map_err(|e| vec![self.diagnosed(&e, span)])
     }
 
-    /// `INSERT INTO stdout`: standard output needs no declaration.
-    fn declare_stdout(&mut self) {
+    /// Standard output as a sink, which needs no declaration.
+    pub(super) fn declare_stdout(&mut self) {
         let spec = TableSpec {
             name: "stdout".to_string(),
             columns: Vec::new(),

@@ -1,7 +1,7 @@
 //! `LATE ROWS INTO t`: which table or sink takes the rows of a query that were late for all their windows.
 //!
-//! The columns are those of `late_rows('query')`. A name that is not declared becomes a table without connector. The rows
-//! are committed with the interval in which they came (`driver::output`).
+//! The columns are those of `late_rows('query')`. A name that is not declared becomes a table without connector, other
+//! than `stdout`. The rows are committed with the interval in which they came (`driver::output`).
 
 use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::{LateRows, Relation, Table};
@@ -108,7 +108,10 @@ impl Planning<'_> {
             ]);
         }
         if self.state.catalog.get(&name.value).is_none() {
-            self.declare_late(&name.value, &late);
+            match name.value == "stdout" {
+                true => self.declare_stdout(),
+                false => self.declare_late(&name.value, &late),
+            }
         }
         let target = match self.state.catalog.get(&name.value) {
             Some(Relation::Sink(spec)) => Target::Sink(Arc::clone(spec)),

@@ -43,7 +43,7 @@ pub struct Planned {
     pub graph: Graph,
     pub queries: Vec<Routed>,
     pub state: State,
-    /// Tables without connector are read as they are now (SELECT), or as they go on (INSERT … SELECT).
+    /// Tables without connector that end are read as they are now (SELECT), or as they go on (INSERT … SELECT).
     pub snapshot: bool,
 }
 
@@ -290,7 +290,7 @@ impl Build {
     }
 
     fn intake(&self, node: &SourceNode, state: &State, snapshot: bool, schema: &SchemaRef) -> Result<Intake> {
-        let mut source = self.source(&node.table, state, snapshot)?;
+        let mut source = self.source(&node.table, state, snapshot && node.bounded)?;
         if let Some(pruned) = pruning(node, state)?.and_then(|pruning| source.pruned(pruning)) {
             source = pruned;
         }

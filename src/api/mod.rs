@@ -15,6 +15,7 @@ mod drive;
 mod dropping;
 mod dstream;
 mod dstream_run;
+mod endless;
 mod engine;
 mod filling;
 mod insert;

@@ -13,7 +13,7 @@ use crate::dstream::graph::Graph;
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
-use crate::plan::compile::{QueryPlan, compile};
+use crate::plan::compile::QueryPlan;
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose, fields_of, word_in};
 use crate::plan::facts::{Class, facts};
@@ -46,6 +46,8 @@ pub struct Planning<'a> {
     pub(super) beside: Vec<Place>,
     /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
     endless: Vec<Diagnostic>,
+    /// The text is run to its end, and no other beside it.
+    pub(super) whole: bool,
 }
 
 /// A query with where its rows go.
@@ -78,11 +80,13 @@ impl<'a> Planning<'a> {
             written: BTreeSet::new(),
             beside: Vec::new(),
             endless: Vec::new(),
+            whole: false,
         }
     }
 
     /// Every mistake and warning of the text. `whole`: it is run to its end, statement by statement.
     pub fn check(mut self, whole: bool) -> Vec<Diagnostic> {
+        self.whole = whole;
         let (statements, mut found) = parse_script(self.text);
         let mut broken = Broken::of(self.text, &statements);
         let mut once = ReadOnce::default();
@@ -104,6 +108,7 @@ impl<'a> Planning<'a> {
 
     /// The graphs of all queries of a text that has no mistakes.
     pub fn graphs(mut self) -> Vec<Graph> {
+        self.whole = true;
         let (statements, _) = parse_script(self.text);
         let mut once = ReadOnce::default();
         let graph = |located: &Located| self.rehearse(located, &mut once).ok().flatten();
@@ -379,8 +384,7 @@ impl<'a> Planning<'a> {
             self.check_target(routed, span)?;
             self.write_once(routed, span)?;
         }
-        let plans: Vec<QueryPlan> = queries.iter().map(|q| q.plan.clone()).collect();
-        let mut graph = compile(&plans).map_err(|e| vec![self.diagnosed(&e, span)])?;
+        let mut graph = self.compiled(queries, span)?;
         for (output, routed) in graph.outputs.iter_mut().zip(queries) {
             if let Some(Target::Sink(spec) | Target::Table(spec)) = routed.late.as_ref().map(|late| &late.target) {
                 output.notes.push(format!("late rows go into `{}`", spec.name));
@@ -497,6 +501,7 @@ impl<'a> Planning<'a> {
         self.state
             .session
             .optimize(&plan)
+            .and_then(|plan| self.with_ends(plan))
             .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
             .map_err(|e| vec![self.diagnosed(&e, span)])
     }

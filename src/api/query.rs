@@ -109,6 +109,11 @@ impl Query {
         Arc::ptr_eq(&self.running, &other.running)
     }
 
+    /// Whether both are handles to the same query.
+    pub(super) fn is(&self, other: &Query) -> bool {
+        self.same_program(other) && self.output == other.output
+    }
+
     /// Another handle to the same query, without its rows.
     pub(super) fn again(&self) -> Query {
         Query {
@@ -198,9 +203,14 @@ impl Query {
         self.running.outcome.borrow().is_over(self.output)
     }
 
+    /// The same, or it has given everything, and others of its program go on.
+    pub(super) fn is_done(&self) -> bool {
+        self.has_ended() || self.running.outcome.borrow().finished.contains(&self.output)
+    }
+
     pub(super) fn is_settled(&self) -> bool {
         let rests = !self.limited && *self.running.control.resting().borrow();
-        rests || self.has_ended() || self.running.outcome.borrow().finished.contains(&self.output)
+        rests || self.is_done()
     }
 
     /// Whether it was stopped before its input had ended.

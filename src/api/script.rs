@@ -36,7 +36,7 @@ pub enum Outcome {
 ///
 /// The INSERTs of a text start together, as one program, before the next SELECT or at the end.
 pub struct Script {
-    engine: Engine,
+    pub(super) engine: Engine,
     text: String,
     statements: std::vec::IntoIter<Located>,
     /// Started together at the next SELECT.
@@ -44,11 +44,11 @@ pub struct Script {
     /// Given out before the next statement is looked at.
     ready: VecDeque<Result<Outcome>>,
     /// INSERTs that run: a SELECT of their table waits for them.
-    filling: Vec<Filling>,
+    pub(super) filling: Vec<Filling>,
     /// What could not be created: that it is not there is no mistake of the statements after it.
     broken: Broken,
     /// The engine runs this text and no other: a table without connector ends with the last INSERT into it.
-    whole: bool,
+    pub(super) whole: bool,
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -324,6 +324,7 @@ impl Script {
     fn plan<T>(&self, plan: impl FnOnce(&mut Planning) -> Result<T, Vec<Diagnostic>>) -> Result<T> {
         let mut state = self.engine.lock();
         let mut planning = Planning::new(state.clone(), &self.text);
+        planning.whole = self.whole;
         let planned = plan(&mut planning).map_err(|found| mistakes(found, &self.text))?;
         *state = planning.state;
         Ok(planned)
@@ -459,7 +460,7 @@ impl Script {
     }
 
     /// The INSERTs of this text, and those of others that have not ended.
-    fn running(&self) -> Vec<Filling> {
+    pub(super) fn running(&self) -> Vec<Filling> {
         let mut running = self.filling.clone();
         running.extend(self.engine.filling());
         running

@@ -92,6 +92,14 @@ impl Catalog {
         self.relations.remove(name)
     }
 
+    /// From now on reading a table does not end. False when it did not before.
+    pub fn take_end(&mut self, table: &str) -> bool {
+        match self.relations.get_mut(table) {
+            Some(Relation::Table(table)) => std::mem::replace(&mut table.bounded, false),
+            _ => false,
+        }
+    }
+
     /// Makes `late_rows('query')` known.
     pub fn put_late_rows(&mut self, query: &str, rows: LateRows) {
         self.late_rows.insert(query.to_string(), rows);

@@ -87,6 +87,9 @@ impl Runner {
                 break;
             }
         }
+        if !self.queries.is_empty() {
+            script.stop_unread().await;
+        }
         self.end(background).await
     }
 

@@ -26,6 +26,8 @@ pub struct Intake {
     /// How many splits are read ahead at once.
     ahead: usize,
     pub bounded: bool,
+    /// Its end is waited for: it comes from outside and ends by itself, be it slowly (files, stdin, a socket).
+    pub awaited: bool,
     waits: bool,
 }
 
@@ -98,6 +100,7 @@ impl Intake {
     ) -> Result<Intake> {
         let mut intake = Intake {
             bounded: source.bounded(),
+            awaited: source.bounded() || node.bounded && node.table.connector.is_some(),
             waits: source.waits(),
             columns: node.columns.clone(),
             source,

@@ -296,9 +296,9 @@ impl Program {
         self.intakes.iter().all(Intake::ended)
     }
 
-    /// More comes only when somebody puts it in: files and generators have ended, and everything is committed.
+    /// More comes only when somebody puts it in: what ends by itself has ended, and everything is committed.
     pub fn has_worked_off(&self) -> bool {
-        let taken = self.intakes.iter().all(|intake| !intake.bounded || intake.ended());
+        let taken = self.intakes.iter().all(|intake| !intake.awaited || intake.ended());
         taken && self.outputs.oldest_waiting().is_none()
     }
 

@@ -175,6 +175,27 @@ pub fn stream_tables(plan: &LogicalPlan) -> Vec<(String, bool)> {
     streams.map(|(spec, bounded)| (spec.name.clone(), bounded)).collect()
 }
 
+/// The plan with the tables that are endless by now as such.
+pub fn without_end(plan: LogicalPlan, is_endless: &dyn Fn(&str) -> bool) -> Result<LogicalPlan> {
+    let replaced = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else {
+            return Ok(Transformed::no(node));
+        };
+        match scan.source.downcast_ref::<TableScanned>() {
+            Some(table) if table.bounded && is_endless(&table.spec.name) => {
+                scan.source = Arc::new(TableScanned {
+                    spec: Arc::clone(&table.spec),
+                    bounded: false,
+                    ..*table
+                });
+                Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+            }
+            _ => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
+        }
+    });
+    replaced.map(|replaced| replaced.data)
+}
+
 /// The static tables that a plan reads.
 pub fn static_tables(plan: &LogicalPlan) -> Vec<Arc<TableSpec>> {
     let mut found = tables(plan);

@@ -5,8 +5,10 @@
 
 use crate::dstream::calendar::Zone;
 use crate::dstream::nodes::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode};
+use crate::dstream::table::TableSpec;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
+use crate::plan::branch::tables;
 use crate::plan::chance::is_arrival;
 use crate::plan::facts::{Class, Tag, facts};
 use crate::plan::unnest;
@@ -452,7 +454,7 @@ impl Call {
             };
             return match times[..] {
                 [index] => self.of_column(input, index, time, false),
-                [] => Err(no_event_time(&self.name).at(self.span).into()),
+                [] => Err(no_event_time(&self.name, input).at(self.span).into()),
                 _ => Err(self.refuse("FROM has several event-time columns".into()).into()),
             };
         }
@@ -471,8 +473,7 @@ impl Call {
             let name = input.schema().field(index).name();
             let message = format!("`{name}` is not the event time of its source");
             let refusal = Refusal::new("not_event_time", message).at(time.span());
-            let declare = format!("declare it there: WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND");
-            return Err(refusal.help(declare).into());
+            return Err(refusal.help(how_to_declare("there", name, input)).into());
         }
         Ok(found)
     }
@@ -547,12 +548,27 @@ impl Call {
 }
 
 /// A window over something that has no event time.
-pub fn no_event_time(function: &str) -> Refusal {
+fn no_event_time(function: &str, input: &LogicalPlan) -> Refusal {
     Refusal::new(
         "not_event_time",
         format!("{function} needs the event time of a source, and none is declared"),
     )
-    .help("declare it in the source: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND")
+    .help(how_to_declare("in the source", "ts", input))
+}
+
+/// How `time` becomes the event time of what is read. A table that was made of a query takes no declaration.
+fn how_to_declare(place: &str, time: &str, input: &LogicalPlan) -> String {
+    let declaration = format!("WATERMARK FOR {time} AS {time} - INTERVAL '5' SECOND");
+    let made =
+        |table: &Arc<TableSpec>| table.connector.is_none() && table.columns.iter().all(|column| !column.declared);
+    match tables(input).into_iter().find(made) {
+        None => format!("declare it {place}: {declaration}"),
+        Some(table) => format!(
+            "`{name}` was made of a query and keeps no event time: write CREATE TABLE {name} (…, {declaration}), then \
+             INSERT INTO {name} SELECT …",
+            name = table.name
+        ),
+    }
 }
 
 /// `DESCRIPTOR(ts)` is `ts`.

@@ -231,6 +231,7 @@ impl Rewriter<'_> {
             (None, _) => Err(self
                 .ambiguous(call, "no relation of FROM has an event time")
                 .help("declare one: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, in the table's column list")
+                .help("a table made by CREATE TABLE … AS has none: create it with its columns, then INSERT INTO it SELECT …")
                 .into()),
             (Some(_), _) => Err(self
                 .ambiguous(call, "several relations of FROM have an event time")

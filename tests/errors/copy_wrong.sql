@@ -7,3 +7,5 @@ COPY docs TO out;
 COPY docs TO 'out.csv' WITH (headr = true);
 COPY docs TO 'out.csv' WITH;
 COPY docs;
+COPY (SELECT * FROM bid) TO 'out.csv.gz';
+COPY docs TO '/dev/stdout';

@@ -5,3 +5,6 @@ CREATE TABLE c AS SELECT idd FROM docs;
 CREATE TABLE e WITH (connector = 'nexmark') AS SELECT id FROM docs;
 CREATE TABLE f AS SELECT NULL AS n FROM docs;
 CREATE TABLE g AS docs;
+CREATE TABLE h AS SELECT to_timestamp_millis(n) AS at FROM (VALUES (1)) v (n);
+SELECT count(*) FROM TUMBLE(h, at, INTERVAL '1' SECOND) GROUP BY window_start, window_end;
+SELECT count(*) FROM h GROUP BY TUMBLE(INTERVAL '1' SECOND);

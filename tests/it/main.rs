@@ -19,3 +19,4 @@ mod programs;
 mod scripts;
 mod slt;
 mod tidy;
+mod waiting;

@@ -32,11 +32,13 @@ struct Layout<'a> {
 impl Layout<'_> {
     /// A path with a suffix is one file, any other a directory of parts.
     ///
-    /// Errors: there is output already and `overwrite` is not set; one file is asked for a query that does not end;
-    /// options that do not go together; columns that the format does not take.
+    /// Errors: there is output already and `overwrite` is not set; what is there is neither a file nor a directory; one file
+    /// is asked for a query that does not end; options that do not go together; columns that the format does not take.
     fn of<'a>(spec: &'a TableSpec, schema: &SchemaRef, bounded: bool) -> Result<Layout<'a>> {
         let path = path_of(spec)?;
         let target = Path::new(path);
+        let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
+        check_there(target, is_file)?;
         let columns = spec.options.get("partition_by").map_or("", String::as_str);
         let partitioning = Partitioning::new(columns, schema)?;
         let writing = Writing {
@@ -47,7 +49,7 @@ impl Layout<'_> {
         check_writable(&writing.format, &writing.schema)?;
         let layout = Layout {
             target,
-            is_file: target.extension().is_some() && !path.ends_with('/') && !target.is_dir(),
+            is_file,
             writing,
             partitioning,
             limits: Limits::of(spec)?,
@@ -80,6 +82,26 @@ impl Layout<'_> {
             return Ok(());
         };
         Err(Error::refused(refused))
+    }
+}
+
+/// Errors: what is there by that name is no file that can be replaced, and no directory for parts.
+fn check_there(target: &Path, is_file: bool) -> Result<()> {
+    if !target.exists() || target.is_dir() {
+        return Ok(());
+    }
+    let path = target.display();
+    if target.starts_with("/dev") || !target.is_file() {
+        return Err(Error::refused(format!(
+            "{path} is a device or a pipe, and files are written that appear whole when they are complete: a SELECT alone \
+             shows its rows on standard output, and INSERT INTO stdout SELECT … writes them there"
+        )));
+    }
+    match is_file {
+        true => Ok(()),
+        false => Err(Error::refused(format!(
+            "{path} is a file, and no directory to write into, which a path without suffix is: write '{path}.csv'"
+        ))),
     }
 }
 

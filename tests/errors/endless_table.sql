@@ -1,0 +1,12 @@
+CREATE SOURCE bid WITH (connector = 'nexmark', type = 'bid');
+CREATE TABLE x (auction BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time AS date_time);
+CREATE VIEW v AS SELECT auction FROM x;
+INSERT INTO x SELECT auction, date_time FROM bid;
+CREATE TABLE y AS SELECT auction FROM x;
+SELECT count(*) FROM x;
+SELECT auction FROM v ORDER BY auction;
+SELECT DISTINCT auction FROM y;
+CREATE TABLE z AS SELECT count(*) AS n FROM y;
+COPY x TO 'x.csv';
+SELECT auction FROM x;
+SELECT auction FROM x LIMIT 3;
