@@ -24,7 +24,7 @@ use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
-use crate::sql::{Lines, fields, from_first, group_window, lateral, parse_script, quantified, unnamed};
+use crate::sql::{Lines, digits, fields, from_first, group_window, lateral, parse_script, quantified, unnamed};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -465,6 +465,7 @@ impl<'a> Planning<'a> {
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         unnamed::as_written(&mut ast_query);
+        digits::exact_casts(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         Ok(ast_query)
     }

@@ -62,18 +62,17 @@ impl Planning<'_> {
 
     /// The columns of a table that declares none, from its data, which is to be there by now.
     pub(super) fn columns_of_data(&self, spec: &TableSpec) -> Result<SchemaRef, Diagnostic> {
-        infer(spec).map_err(|unknown| match spec.options.get("path").filter(|_| self.is_written(spec)) {
-            None => unknown,
-            Some(path) => {
-                let message = format!(
-                    "'{path}' is written by a statement before, and columns that are not declared are taken from data \
-                     that is there before anything runs"
-                );
-                Diagnostic::error("cannot_infer", message).help(format!(
-                    "declare them: CREATE TABLE t (…) WITH (connector = 'file', path = '{path}'), and read t"
-                ))
-            }
-        })
+        let Some(path) = spec.options.get("path").filter(|_| self.is_written(spec)) else {
+            return infer(spec);
+        };
+        let message = format!(
+            "'{path}' is written by a statement before, and columns that are not declared are taken from data that is \
+             there before anything runs"
+        );
+        let refused = Diagnostic::error("cannot_infer", message);
+        Err(refused.help(format!(
+            "declare them: CREATE TABLE t (…) WITH (connector = 'file', path = '{path}'), and read t"
+        )))
     }
 }
 

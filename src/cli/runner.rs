@@ -138,7 +138,7 @@ impl Runner {
                 self.failed(&error, Exit::Broke);
                 break;
             }
-            if self.printer.is_full() || self.printer.is_closed() {
+            if self.printer.is_full() || self.printer.is_gone() {
                 break;
             }
         }

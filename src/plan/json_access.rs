@@ -12,7 +12,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use datafusion_functions_json::udfs::{json_as_text_udf, json_get_json_udf};
@@ -22,7 +22,7 @@ use datafusion_functions_json::udfs::{json_as_text_udf, json_get_json_udf};
 pub struct JsonAccess;
 
 impl ExprPlanner for JsonAccess {
-    fn plan_binary_op(&self, binary: RawBinaryExpr, _schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    fn plan_binary_op(&self, binary: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let function = match &binary.op {
             BinaryOperator::Arrow | BinaryOperator::HashArrow => json_get_json_udf(),
             BinaryOperator::LongArrow | BinaryOperator::HashLongArrow => json_as_text_udf(),
@@ -35,10 +35,12 @@ impl ExprPlanner for JsonAccess {
             }
             text => vec![text],
         };
-        match is_path(std::slice::from_ref(&binary.right)) || args.len() == 1 {
-            true => args.push(binary.right),
-            false => args = vec![json(args), binary.right],
+        let is_of_many = matches!(binary.op, BinaryOperator::HashArrow | BinaryOperator::HashLongArrow);
+        let steps = steps(binary.right, is_of_many, schema)?;
+        if !is_path(&steps) && args.len() > 1 {
+            args = vec![json(args)];
         }
+        args.extend(steps);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction {
             func: function,
             args,
@@ -80,6 +82,23 @@ fn read_value(mut expr: Expr) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(expr))
         }
         _ => Ok(Transformed::no(expr)),
+    }
+}
+
+/// The steps that stand behind an operator: of `#> '{a,0}'`, as PostgreSQL writes paths, several.
+fn steps(right: Expr, is_of_many: bool, schema: &DFSchema) -> Result<Vec<Expr>> {
+    if is_of_many
+        && let Expr::Literal(value, _) = &right
+        && let Some(path) = value.try_as_str().flatten()
+        && let Some(path) = path.strip_prefix('{').and_then(|path| path.strip_suffix('}'))
+    {
+        let step = |step: &str| lit(step.trim().trim_matches('"'));
+        return Ok(path.split(',').map(step).collect());
+    }
+    // Places are counted in 64 bits.
+    match right.get_type(schema)? {
+        number if number.is_integer() => Ok(vec![right.cast_to(&DataType::Int64, schema)?]),
+        _ => Ok(vec![right]),
     }
 }
 

@@ -60,7 +60,7 @@ impl Dialect for WaterwheelDialect {
         supports_empty_projections supports_nested_comments supports_string_escape_constant
         supports_array_typedef_with_brackets supports_filter_during_aggregation supports_select_wildcard_exclude
         supports_data_type_signed_suffix supports_interval_options supports_quote_delimited_string
-        supports_select_wildcard_replace supports_select_wildcard_ilike supports_select_wildcard_rename
+        supports_select_wildcard_replace supports_select_wildcard_rename
         supports_comma_separated_trim supports_select_item_multi_column_alias
     }
 

@@ -7,8 +7,25 @@
 use datafusion::arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value,
+    GroupByExpr, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value, visit_expressions_mut,
 };
+use std::ops::ControlFlow;
+
+/// Makes the numbers exact that are cast to DECIMAL, wherever they stand.
+pub fn exact_casts(query: &mut Query) {
+    let _: ControlFlow<()> = visit_expressions_mut(query, |expr| {
+        if let Expr::Cast {
+            expr: number,
+            data_type: ast::DataType::Decimal(_) | ast::DataType::Numeric(_) | ast::DataType::Dec(_),
+            ..
+        } = expr
+            && let Some(digits) = written(number).and_then(|number| plain(&number))
+        {
+            **number = Expr::Value(Value::SingleQuotedString(digits).with_span(number.span()));
+        }
+        ControlFlow::Continue(())
+    });
+}
 
 /// Makes the numbers in the columns of a query exact where `targets` are DECIMALs.
 pub fn exact_columns(body: &mut SetExpr, targets: &[DataType]) {

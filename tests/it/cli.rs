@@ -324,6 +324,23 @@ fn a_stderr_that_nobody_reads_changes_nothing() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stdout_that_is_full_ends_an_unbounded_query() {
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("a device");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_waterwheel"))
+        .args(["-c", &format!("{BIDS}SELECT auction FROM bid;")])
+        .stdin(Stdio::null())
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    assert_eq!(ended_within(&mut child, 30), Some(3));
+}
+
 #[test]
 fn ctrl_c_stops_a_query_in_good_order() {
     stops_in_good_order("-INT");

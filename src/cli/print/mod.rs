@@ -222,6 +222,11 @@ impl Printer {
         self.out.is_closed()
     }
 
+    /// Whether rows can be written no more, for whatever reason.
+    pub fn is_gone(&self) -> bool {
+        self.out.is_gone()
+    }
+
     /// Why rows could not be written, other than that nobody reads.
     pub fn failure(&mut self) -> Option<Error> {
         self.out.failure()

@@ -65,6 +65,11 @@ impl Out {
         self.gone && self.failure.is_none()
     }
 
+    /// Whether nothing can be written any more, for whatever reason.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Why nothing can be written, told once.
     pub fn failure(&mut self) -> Option<Error> {
         let error = self.failure.take()?;
