@@ -10,9 +10,10 @@ use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
 use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
-use crate::plan::facts::{Class, Facts, Tag, facts, names_window, tag_of};
+use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::inverse::with_inverse;
 use crate::plan::limit::without_limit;
+use crate::plan::no_stream::refuse;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::prune::predicates;
 use crate::plan::rules::{operators_of, rules};
@@ -128,7 +129,9 @@ impl Builder {
             Class::Stream if at_once => self.stages(&plan)?,
             Class::Stream => vec![self.window_rows(&below, output)?],
             Class::Closed => vec![self.closed(&below, output)?],
-            Class::Static => vec![self.batch(&below, output)?],
+            Class::Static if bounded => vec![self.batch(&below, output)?],
+            // Nothing but a subquery reads the stream.
+            Class::Static => return Err(refuse("a subquery as a value", &plan, &tables).into()),
             Class::Batch(reason) if bounded => {
                 notes.push(format!(
                     "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
@@ -519,69 +522,6 @@ fn shown_by_session(plan: &LogicalPlan) -> bool {
 
 fn class_is_closed(plan: &LogicalPlan) -> bool {
     facts(plan).class == Class::Closed
-}
-
-fn refuse(reason: &str, plan: &LogicalPlan, tables: &[(String, bool)]) -> Refusal {
-    let mut unbounded: Vec<&str> = tables
-        .iter()
-        .filter(|(_, bounded)| !bounded)
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let other = unbounded.get(1).copied();
-    let mut seen = std::collections::BTreeSet::new();
-    unbounded.retain(|name| seen.insert(*name));
-    let sources = unbounded
-        .iter()
-        .map(|n| format!("`{n}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    // It is told at the first name that it quotes.
-    let quoted = match reason.strip_prefix("LIMIT") {
-        Some(rest) => format!("`LIMIT`{rest}"),
-        None => reason.to_string(),
-    };
-    let message = format!("{quoted} over the unbounded {sources} has no streaming form yet");
-    let table = unbounded.first().unwrap_or(&"t");
-    let time = event_time_column(plan, table).unwrap_or_else(|| "ts".to_string());
-    let example = format!("FROM TUMBLE({table}, {time}, INTERVAL '10' SECOND) GROUP BY window_start, window_end, …");
-    let refusal = Refusal::new("no_streaming_form", message);
-    match other {
-        Some(other) if reason.starts_with("a join") => refusal.help(format!(
-            "join windows of both:  FROM TUMBLE({table}, …) a JOIN TUMBLE({other}, …) b \
-             ON a.window_start = b.window_start AND a.window_end = b.window_end AND …"
-        )),
-        _ if reason.starts_with("LIMIT") => refusal
-            .help("put LIMIT at the end of the whole query, which it ends")
-            .help(format!("or take the first rows of every window:  {example}")),
-        _ if reason.starts_with("a subquery") => {
-            refusal.help("compare with a table that does not change (CREATE EXTERNAL TABLE), or join windows")
-        }
-        _ if reason.starts_with("an outer join") => {
-            refusal.help("put the stream on the side that is kept:  FROM stream LEFT JOIN table ON …")
-        }
-        _ if reason.starts_with("UNION ALL") => refusal.help("write them in two queries, into one sink or table"),
-        _ if begins_alone(plan) => {
-            refusal.help("add window_end to GROUP BY: windows of CUMULATE and SESSION that begin together end apart")
-        }
-        _ => refusal.help(format!("group it by windows:  {example}")),
-    }
-}
-
-/// Whether something is grouped by the beginning of a window that does not tell its end.
-fn begins_alone(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| {
-        let LogicalPlan::Aggregate(aggregate) = node else {
-            return Ok(false);
-        };
-        let tags = facts(&aggregate.input).tags;
-        let keys: Vec<Tag> = aggregate
-            .group_expr
-            .iter()
-            .map(|key| tag_of(key, &aggregate.input, &tags))
-            .collect();
-        Ok(keys.iter().any(|tag| matches!(tag, Tag::WindowStart(..))) && !keys.iter().any(names_window))
-    })
-    .unwrap_or(false)
 }
 
 /// The aggregate right below filters and projections, if nothing else lies between.

@@ -10,7 +10,7 @@ use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
 use crate::plan::widths::interval_ns;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
-use crate::sql::{fields, plan_type};
+use crate::sql::{digits, fields, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Result, internal_err};
@@ -283,10 +283,26 @@ impl Creation<'_> {
         let planner = SqlToRel::new(self.names);
         let mut expr = expr.clone();
         fields::by_name(&mut expr);
+        digits::exact_casts(&mut expr);
         let planned = planner.sql_to_expr(expr, &schema, &mut PlannerContext::new())?;
         refuse_calls(&planned)?;
         let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));
         let is_of_many = |e: &Expr| Ok(matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_)));
+        let is_query = |e: &Expr| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)
+            ))
+        };
+        if planned.exists(is_query)? {
+            let refusal = Refusal::new(
+                "subquery",
+                "a computed column is made from its own row, and reads nothing else",
+            );
+            return Err(refusal
+                .help("join the other table in a query that reads this one")
+                .into());
+        }
         if planned.exists(is_of_many)? {
             let refusal = Refusal::new("many_rows", "a computed column is made from one row, not from many");
             return Err(refusal.help("aggregate in a query that reads the table").into());

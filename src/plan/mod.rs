@@ -23,6 +23,7 @@ pub mod inverse;
 pub mod json_access;
 pub mod limit;
 pub mod misused;
+mod no_stream;
 pub mod panes;
 mod prune;
 mod reword;

@@ -7,13 +7,14 @@
 use datafusion::arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value, visit_expressions_mut,
+    GroupByExpr, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value, VisitMut,
+    visit_expressions_mut,
 };
 use std::ops::ControlFlow;
 
 /// Makes the numbers exact that are cast to DECIMAL, wherever they stand.
-pub fn exact_casts(query: &mut Query) {
-    let _: ControlFlow<()> = visit_expressions_mut(query, |expr| {
+pub fn exact_casts(part: &mut impl VisitMut) {
+    let _: ControlFlow<()> = visit_expressions_mut(part, |expr| {
         if let Expr::Cast {
             expr: number,
             data_type: ast::DataType::Decimal(_) | ast::DataType::Numeric(_) | ast::DataType::Dec(_),
