@@ -69,6 +69,7 @@ impl Planning<'_> {
             CopyInput::Query(query) => (self.planned(query, span)?, titles(&query.query)),
             CopyInput::Relation(name) => (self.whole_relation(name, span)?, Vec::new()),
         };
+        let sink = self.with_creation(span, |creation| creation.sink(&sink_of(copy)))?;
         let endless = stream_tables(&plan).into_iter().find(|(_, bounded)| !bounded);
         if let Some((name, _)) = endless
             && !is_limited(&plan)
@@ -76,7 +77,6 @@ impl Planning<'_> {
             let message = format!("COPY writes one answer when the input has ended, and `{name}` does not end");
             let refused = Diagnostic::error("no_end", message).at(span.clone());
             let refused = refused.help("end it with a LIMIT");
-            let sink = self.with_creation(span, |creation| creation.sink(&sink_of(copy)))?;
             return Err(vec![refused.help(format!(
                 "or write it as it goes: CREATE SINK s WITH (connector = 'file', path = '{}', format = '{}'); \
                  INSERT INTO s SELECT …",
@@ -84,7 +84,6 @@ impl Planning<'_> {
                 resolve_format(&sink).map_or("json", |format| format.name())
             ))]);
         }
-        let sink = self.with_creation(span, |creation| creation.sink(&sink_of(copy)))?;
         let mut plan = QueryPlan::new(copy.path.value.clone(), plan);
         plan.titles = titles;
         let late = match &copy.from {

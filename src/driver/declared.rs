@@ -17,7 +17,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The sources of a program that have computed columns, by their places in the graph.
+/// The sources of a program that have computed columns and windows over them, by their places in the graph.
 pub struct Declared(BTreeMap<usize, Table>);
 
 struct Table {
@@ -34,7 +34,9 @@ impl Declared {
             let Some(Op::Source(source)) = graph.nodes.get(*node).map(|node| &node.op) else {
                 continue;
             };
-            if source.table.columns.iter().all(|column| column.computed.is_none()) {
+            let judges = |op: &Op| matches!(op, Op::Panes(panes) if panes.source == *node);
+            let has_late_rows = graph.nodes.iter().any(|node| judges(&node.op));
+            if !has_late_rows || source.table.columns.iter().all(|column| column.computed.is_none()) {
                 continue;
             }
             let mut computing = Vec::with_capacity(source.table.columns.len());

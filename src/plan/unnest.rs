@@ -7,6 +7,7 @@
 
 use crate::error::wording::sql_types;
 use crate::plan::Refusal;
+use crate::sql::dialect::call;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{
@@ -16,10 +17,7 @@ use datafusion::functions::core::expr_fn::{coalesce, get_field, greatest};
 use datafusion::functions_nested::expr_fn::{array_length, map_entries, range};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use datafusion::sql::sqlparser::ast::{
-    self, AccessExpr, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Spanned, TableAlias, TableFactor,
-};
+use datafusion::sql::sqlparser::ast::{self, AccessExpr, Ident, Spanned, TableAlias, TableFactor};
 use std::ops::ControlFlow;
 
 /// Plans UNNEST as a relation, over one row: the joins with it are made by [`joined`].
@@ -107,7 +105,10 @@ fn value(written: &ast::Expr, context: &mut dyn RelationPlannerContext) -> Resul
     let mut planned = written.clone();
     let _: ControlFlow<()> = ast::visit_expressions_mut(&mut planned, |part| {
         let other = match part {
-            ast::Expr::Array(array) if !array.elem.is_empty() => Some(make_array(std::mem::take(&mut array.elem))),
+            // As a call: DataFusion looks for the names in a literal among no columns at all.
+            ast::Expr::Array(array) if !array.elem.is_empty() => {
+                Some(call(Ident::new("make_array"), std::mem::take(&mut array.elem)))
+            }
             ast::Expr::CompoundIdentifier(names) => field(names, context),
             _ => None,
         };
@@ -119,28 +120,6 @@ fn value(written: &ast::Expr, context: &mut dyn RelationPlannerContext) -> Resul
     context
         .sql_expr_to_logical_expr(planned, &DFSchema::empty())
         .map_err(|error| unknown_here(error, written))
-}
-
-/// `[id, 5]` as a call: DataFusion looks for the names in a literal among no columns at all.
-fn make_array(elements: Vec<ast::Expr>) -> ast::Expr {
-    let args = elements
-        .into_iter()
-        .map(FunctionArgExpr::Expr)
-        .map(FunctionArg::Unnamed);
-    ast::Expr::Function(ast::Function {
-        name: ObjectName::from(vec![Ident::new("make_array")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// A field of a struct of the tables to the left (`o.order.items`), into which DataFusion does not look: the longest

@@ -107,10 +107,15 @@ fn partition_keys(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
 
 /// The call that stands for `table PARTITION BY keys`.
 pub fn partitioned(table: Expr, keys: Vec<Expr>) -> Expr {
-    let args = std::iter::once(table).chain(keys);
-    let args = args.map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    call(Ident::new(PARTITION_BY), std::iter::once(table).chain(keys))
+}
+
+/// A plain call of a function.
+pub fn call(function: Ident, arguments: impl IntoIterator<Item = Expr>) -> Expr {
+    let arguments = arguments.into_iter();
+    let args = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
     Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(PARTITION_BY)]),
+        name: ObjectName::from(vec![function]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {

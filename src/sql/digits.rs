@@ -20,7 +20,7 @@ pub fn exact_casts(part: &mut impl VisitMut) {
             data_type: ast::DataType::Decimal(_) | ast::DataType::Numeric(_) | ast::DataType::Dec(_),
             ..
         } = expr
-            && let Some(digits) = written(number).and_then(|number| plain(&number))
+            && let Some(digits) = exact_digits(number)
         {
             **number = Expr::Value(Value::SingleQuotedString(digits).with_span(number.span()));
         }
@@ -73,7 +73,7 @@ fn exact_select(select: &mut Select, targets: &[DataType]) {
 /// Makes the numbers of a value of type `to` exact where it is a DECIMAL, in itself or nested.
 pub fn exact(expr: &mut Expr, to: &DataType) {
     if let (Some(digits), DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) =
-        (written(expr).and_then(|number| plain(&number)), to)
+        (exact_digits(expr), to)
     {
         *expr = decimal(digits, *precision, *scale, expr);
         return;
@@ -169,7 +169,7 @@ fn arguments_of(function: &str, arguments: Vec<&mut Expr>, to: &DataType) {
 
 /// A part of a sum: exact, with its own digits behind the point.
 fn summand(expr: &mut Expr) {
-    if let Some(digits) = written(expr).and_then(|number| plain(&number)) {
+    if let Some(digits) = exact_digits(expr) {
         let unsigned = digits.trim_start_matches('-');
         let behind = unsigned.split_once('.').map_or(0, |(_, behind)| behind.len());
         let all = unsigned.len() - usize::from(unsigned.contains('.'));
@@ -215,6 +215,11 @@ fn decimal(digits: String, precision: u8, scale: i8, instead_of: &Expr) -> Expr 
         array: false,
         format: None,
     }
+}
+
+/// The digits of a number that is written and that a DECIMAL could hold.
+fn exact_digits(expr: &Expr) -> Option<String> {
+    plain(&written(expr)?)
 }
 
 /// A number as it is written, with its sign.

@@ -6,7 +6,7 @@
 //! Guarantees: a query without such a call is left as it is. Does **not** guarantee: that the relation has an event
 //! time when it is a subquery or CTE; the planner resolves [`EVENT_TIME`] from the input. Start at [`rewrite`].
 
-use super::dialect::partitioned;
+use super::dialect::{call, partitioned};
 use super::tokens::Lines;
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::ast::{
@@ -521,21 +521,7 @@ fn window_struct(span: Span) -> Expr {
         text("end"),
         column("window_end", span),
     ];
-    let list = ast::FunctionArgumentList {
-        duplicate_treatment: None,
-        args: args.into_iter().map(positional).collect(),
-        clauses: Vec::new(),
-    };
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::with_span(span, "named_struct")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(list),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+    call(Ident::with_span(span, "named_struct"), args)
 }
 
 /// A name as it counts: in lower case unless quoted.

@@ -11,7 +11,7 @@ mod commands;
 mod copy;
 mod create;
 mod cursor;
-mod dialect;
+pub mod dialect;
 pub mod digits;
 mod external;
 pub mod fields;
