@@ -39,13 +39,13 @@ pub fn planned(plan: impl FnOnce(&str) -> Result<Script>, text: &Text, by: Taker
     if !declared.is_empty() {
         return Err(Error::from_diagnostics(Kind::Refused, declared));
     }
-    plan(&text.sql).map_err(|mut error| {
-        if names_stdin(&error, text) {
-            error.diagnostics.retain(|d| is_stdin(d, text));
-            let each = error.diagnostics.iter_mut();
-            each.for_each(|d| *d = taken(by).maybe_at(d.span.clone()));
+    plan(&text.sql).map_err(|error| {
+        let of_stdin = error.diagnostics.iter().filter(|d| is_stdin(d, text));
+        let refused: Vec<Diagnostic> = of_stdin.map(|d| taken(by).maybe_at(d.span.clone())).collect();
+        match refused.is_empty() {
+            true => error,
+            false => Error::from_diagnostics(Kind::Refused, refused),
         }
-        error
     })
 }
 
