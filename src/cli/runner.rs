@@ -181,11 +181,10 @@ impl Runner {
         }
     }
 
-    /// A script that has failed ends when the INSERTs have that end by themselves. Readers stand behind those who feed them,
-    /// and are stopped before them.
+    /// A script that has failed ends when the INSERTs have that end by themselves.
     fn stop_endless(&self, background: &[Query]) {
         let runs = |query: &&Query| !query.bounded() && query.wait().now_or_never().is_none();
-        for query in background.iter().rev().filter(runs) {
+        for query in background.iter().filter(runs) {
             query.cancel();
             let name = query.name();
             self.reporter

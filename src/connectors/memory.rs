@@ -25,7 +25,7 @@ pub struct MemoryTable {
 struct Table {
     name: String,
     schema: SchemaRef,
-    /// Those who read on are to see the whole of every INSERT, or fail.
+    /// It ends with its INSERTs: those who read on never take one that broke off for its end.
     whole: bool,
     contents: Mutex<Contents>,
 }
@@ -68,8 +68,8 @@ enum Fate {
 }
 
 impl MemoryTable {
-    /// `schema`: the physical columns. `whole`: it ends with its INSERTs, so those who read on fail with one that fails
-    /// or is stopped.
+    /// `schema`: the physical columns. `whole`: it ends with its INSERTs, so those who read on fail with one that fails.
+    /// They come to no end where one was stopped: who stops it stops them too.
     pub fn new(name: impl Into<String>, schema: SchemaRef, whole: bool) -> Self {
         MemoryTable {
             table: Arc::new(Table {
@@ -326,13 +326,6 @@ struct MemoryReader {
     bell: u64,
 }
 
-impl MemoryReader {
-    fn broken_off(&self, how: &str) -> Error {
-        let table = &self.table.name;
-        Error::connector(format!("what fills `{table}` {how}, so not all rows of it are there"))
-    }
-}
-
 impl SplitReader for MemoryReader {
     fn next(&mut self) -> Result<Next> {
         if self.length.is_some_and(|length| self.block >= length as u64) {
@@ -346,8 +339,12 @@ impl SplitReader for MemoryReader {
             let whole = self.table.whole && self.length.is_none();
             return match inserted.fate {
                 Fate::Running => Ok(Next::Pending),
-                Fate::Failed if whole => Err(self.broken_off("has failed")),
-                Fate::Stopped if whole => Err(self.broken_off("was stopped before its end")),
+                Fate::Failed if whole => {
+                    let table = &self.table.name;
+                    let message = format!("what fills `{table}` has failed, so not all rows of it are there");
+                    Err(Error::connector(message))
+                }
+                Fate::Stopped if whole => Ok(Next::Pending),
                 Fate::Ended | Fate::Failed | Fate::Stopped => Ok(Next::Ended),
             };
         };
