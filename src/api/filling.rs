@@ -173,8 +173,7 @@ impl Routed {
 
     pub fn moves(&self) -> Moves {
         let read = tables(&self.plan.plan);
-        let follows = |spec: &&Arc<TableSpec>| spec.options.get("follow").is_some_and(|value| value == "true");
-        let (followed, files): (Vec<_>, Vec<_>) = read.iter().partition(follows);
+        let (followed, files): (Vec<_>, Vec<_>) = read.iter().partition(|spec| spec.is_on("follow"));
         let places = |specs: Vec<&Arc<TableSpec>>| specs.into_iter().filter_map(|spec| Place::of_table(spec)).collect();
         Moves {
             reads: self.reads(),

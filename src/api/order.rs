@@ -37,6 +37,20 @@ impl Order {
             last_fills,
         }
     }
+
+    /// Queries, and behind them all those from which rows come to them, over however many others.
+    fn with_those_before<'a>(&'a self, mut found: Vec<&'a Moved>) -> Vec<&'a Moved> {
+        let mut from = 0;
+        while let Some(reader) = found.get(from).copied() {
+            for other in self.before.iter().filter(|other| reader.comes_after(other)) {
+                if !found.iter().any(|known| std::ptr::eq(*known, other)) {
+                    found.push(other);
+                }
+            }
+            from += 1;
+        }
+        found
+    }
 }
 
 /// A query of this text, and what it does.
@@ -84,7 +98,7 @@ impl Planning<'_> {
             output.overwrites && output.is_directory() && moves.files.iter().any(is_read)
         });
         let Some((sink, _)) = replaced else { return Ok(()) };
-        let path = sink.options.get("path").map_or("", String::as_str);
+        let path = sink.path();
         let message = format!("this query reads the files of '{path}', which overwrite = true removes while it runs");
         let refused = Diagnostic::error("overwritten", message).at(span.clone());
         Err(vec![refused.help(
@@ -117,17 +131,7 @@ impl Planning<'_> {
 
     /// The mistake of a query whose rows come back to it, through files too.
     fn goes_round(&self, moved: &Moved, routed: &Routed, span: &Range<usize>) -> Option<Diagnostic> {
-        let before = &self.order.before;
-        let mut feeding: Vec<&Moved> = vec![moved];
-        let mut from = 0;
-        while let Some(reader) = feeding.get(from).copied() {
-            for other in before.iter().filter(|other| reader.comes_after(other)) {
-                if !feeding.iter().any(|known| std::ptr::eq(*known, other)) {
-                    feeding.push(other);
-                }
-            }
-            from += 1;
-        }
+        let feeding = self.order.with_those_before(vec![moved]);
         feeding.iter().find(|reader| reader.is_fed_by(moved))?;
         let read = tables(&routed.plan.plan);
         let is_fed = |table: &&std::sync::Arc<TableSpec>| {
@@ -153,14 +157,14 @@ impl Planning<'_> {
 
     /// The mistake of reading files that a statement before writes, and that are not complete when they are read.
     fn is_incomplete(&self, table: &TableSpec, span: &Range<usize>) -> Option<Diagnostic> {
-        if table.options.get("follow").is_some_and(|value| value == "true") {
+        if table.is_on("follow") {
             return None;
         }
         let read = Place::of_table(table)?;
-        let path = table.options.get("path").map_or("", String::as_str);
+        let path = table.path();
         let place = word_in(&table.name, self.text, span).unwrap_or(span.clone());
         let incomplete = |message: String| Diagnostic::error("incomplete", message).at(place.clone());
-        let mut writers: Vec<&Moved> = self.order.before.iter().filter(|m| m.writes(&read)).collect();
+        let writers: Vec<&Moved> = self.order.before.iter().filter(|m| m.writes(&read)).collect();
         if let Some(writer) = writers.iter().find(|writer| !writer.bounded) {
             let message = format!(
                 "'{path}' is written by the query in line {}, which does not end, and so is never complete",
@@ -168,8 +172,7 @@ impl Planning<'_> {
             );
             return Some(incomplete(message).help("follow = true reads files as they grow and others appear"));
         }
-        let mut from = 0;
-        while let Some(writer) = writers.get(from).copied() {
+        for writer in self.order.with_those_before(writers) {
             let waited_for = writer.moves.reads.iter().filter(|_| !writer.at_once);
             for memory in waited_for.filter(|name| self.is_in_memory(name)) {
                 if let Some(last) = self.order.last_fills.get(memory).filter(|last| **last > span.start) {
@@ -180,12 +183,6 @@ impl Planning<'_> {
                     return Some(incomplete(message).help("put that INSERT before this statement"));
                 }
             }
-            for other in self.order.before.iter().filter(|other| writer.comes_after(other)) {
-                if !writers.iter().any(|known| std::ptr::eq(*known, other)) {
-                    writers.push(other);
-                }
-            }
-            from += 1;
         }
         None
     }
@@ -195,7 +192,7 @@ impl Planning<'_> {
         let reads = |other: &&Moved| !other.bounded && other.moves.reads_replaced_by(&moved.moves);
         let reader = self.order.before.iter().find(reads)?;
         let (sink, _) = routed.files().next()?;
-        let path = sink.options.get("path").map_or("", String::as_str);
+        let path = sink.path();
         let message = format!(
             "'{path}' would be replaced, and the query in line {} reads it, which does not end",
             self.line_of(reader.start)

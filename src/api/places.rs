@@ -22,13 +22,13 @@ impl Planning<'_> {
     /// Two queries that wrote to one file would undo each other's work. The INSERTs of a text run together.
     pub(super) fn write_once(&mut self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
         for (sink, output) in routed.files() {
-            let path = sink.options.get("path").map_or("", String::as_str);
+            let path = sink.path();
             let Some(there) = self.written.iter().find(|there| there.output.meets(&output)) else {
                 let path = path.to_string();
                 self.written.push(Written { output, path });
                 continue;
             };
-            let message = match Place::of(path) == Place::of(&there.path) {
+            let message = match output.is_at(&there.output) {
                 true => format!("another query of this text writes to '{path}' already"),
                 false => format!(
                     "another query of this text writes to '{}': what this one writes to '{path}' would get in its way",
@@ -60,7 +60,7 @@ impl Planning<'_> {
             };
             if let Err(error) = check(&table) {
                 let place = word_in(&table.name, self.text, span).unwrap_or(span.clone());
-                let path = table.options.get("path").map_or("", String::as_str);
+                let path = table.path();
                 let written = self.written.iter().map(|written| written.path.as_str());
                 let written = written.filter(|_| !path.contains(['*', '?', '[']));
                 wrong.push(

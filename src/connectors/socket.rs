@@ -64,7 +64,7 @@ pub const CONNECTOR: Connector = Connector {
     check_source: Some(|table| declared_format(table).map(drop)),
     check_sink: None,
     check: Some(check),
-    ends: |table| table.options.get("listen").is_none_or(|value| value != "true"),
+    ends: |table| !table.is_on("listen"),
 };
 
 fn check(table: &TableSpec) -> Vec<Fault> {

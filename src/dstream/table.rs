@@ -62,6 +62,16 @@ impl Column {
 }
 
 impl TableSpec {
+    /// Whether an option that is true or false is set to true.
+    pub fn is_on(&self, option: &str) -> bool {
+        self.options.get(option).is_some_and(|value| value == "true")
+    }
+
+    /// The path as it was written; empty where there is none.
+    pub fn path(&self) -> &str {
+        self.options.get("path").map_or("", String::as_str)
+    }
+
     /// The declared columns, computed ones included.
     pub fn schema(&self) -> SchemaRef {
         let field = |c: &Column| Field::new(&c.name, c.data_type.clone(), c.nullable);

@@ -6,7 +6,7 @@ use super::windows::States;
 use crate::dstream::graph::Aggregation;
 use crate::error::{Error, Result};
 use crate::state::running::Slide;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt64Array};
 use datafusion::arrow::compute::kernels::cmp::{eq, neq};
 use datafusion::arrow::compute::kernels::numeric::neg_wrapping;
 use datafusion::arrow::compute::{SortColumn, filter_record_batch, lexsort_to_indices, nullif, take_record_batch};
@@ -46,6 +46,22 @@ struct Inversion {
     registered: Option<(String, Arc<BatchCode>)>,
 }
 
+impl Inversion {
+    /// What takes the states of the aggregate away, column by column.
+    fn of(&self, states: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
+        let Some((name, code)) = &self.registered else {
+            return states.columns().iter().map(negated).collect();
+        };
+        let given = code(states)?.columns().to_vec();
+        let rows = RecordBatchOptions::new().with_row_count(Some(states.num_rows()));
+        RecordBatch::try_new_with_options(states.schema(), given.clone(), &rows).map_err(|_| {
+            let message = format!("the inverse of `{name}` must give the columns that it is given, row by row");
+            ArrowError::ComputeError(message)
+        })?;
+        Ok(given)
+    }
+}
+
 impl Undo {
     /// `None` when the aggregation has no inverse. `widths` has the number of state columns of each aggregate.
     ///
@@ -80,32 +96,9 @@ impl Undo {
 
     fn inverse(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let mut columns = batch.columns().to_vec();
-        for Inversion {
-            columns: at,
-            registered,
-        } in &self.inversions
-        {
-            let Some((name, code)) = registered else {
-                columns[at.clone()].iter_mut().try_for_each(|column| {
-                    *column = negated(column)?;
-                    Ok::<_, ArrowError>(())
-                })?;
-                continue;
-            };
-            let states = batch.project(&at.clone().collect::<Vec<_>>())?;
-            let given = code(&states)?;
-            let types = |batch: &RecordBatch| -> Vec<DataType> {
-                batch
-                    .columns()
-                    .iter()
-                    .map(|column| column.data_type().clone())
-                    .collect()
-            };
-            if given.num_rows() != states.num_rows() || types(&given) != types(&states) {
-                let message = format!("the inverse of `{name}` must give the columns that it is given, row by row");
-                return Err(ArrowError::ComputeError(message));
-            }
-            columns.splice(at.clone(), given.columns().iter().cloned());
+        for inversion in &self.inversions {
+            let states = batch.project(&inversion.columns.clone().collect::<Vec<_>>())?;
+            columns.splice(inversion.columns.clone(), inversion.of(&states)?);
         }
         RecordBatch::try_new(batch.schema(), columns)
     }

@@ -120,7 +120,7 @@ pub const CONNECTOR: Connector = Connector {
     check_source: Some(check_source),
     check_sink: Some(sink::check),
     check: Some(check),
-    ends: |table| !follows(table),
+    ends: |table| !table.is_on("follow"),
 };
 
 fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
@@ -148,7 +148,7 @@ fn check_source(spec: &TableSpec) -> Result<()> {
     let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
     let spec = of_files.as_ref().unwrap_or(spec);
     let (files, format, packing) = locate::locate(spec)?;
-    let Some(file) = files.first().filter(|_| !follows(spec)) else {
+    let Some(file) = files.first().filter(|_| !spec.is_on("follow")) else {
         return Ok(());
     };
     let reading = Reading {
@@ -170,15 +170,11 @@ fn check_source(spec: &TableSpec) -> Result<()> {
     }
 }
 
-fn follows(table: &TableSpec) -> bool {
-    table.options.get("follow").is_some_and(|value| value == "true")
-}
-
 fn check(table: &TableSpec) -> Vec<Fault> {
     // A directory that cannot be read is told of when it is.
     let of_files = Folders::of(table).ok().flatten().map(|folders| folders.of_files(table));
     let mut faults = format_faults(of_files.as_ref().unwrap_or(table));
-    if !(follows(table) && table.is_static) {
+    if !(table.is_on("follow") && table.is_static) {
         return faults;
     }
     let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";

@@ -36,9 +36,14 @@ impl Place {
 
     /// Where the rows of a table are, if they are in files.
     pub fn of_table(spec: &TableSpec) -> Option<Place> {
-        let is_file = spec.connector.as_deref() == Some("file");
-        path_of(spec).ok().filter(|_| is_file).map(Place::of)
+        path_in_files(spec).map(Place::of)
     }
+}
+
+/// The path of a table, if its rows are in files.
+fn path_in_files(spec: &TableSpec) -> Option<&str> {
+    let is_file = spec.connector.as_deref() == Some("file");
+    path_of(spec).ok().filter(|_| is_file)
 }
 
 /// Where a sink writes: one file, or a directory of parts and of folders called `a=1`.
@@ -61,10 +66,12 @@ impl Output {
 
     /// Where the rows of a table go, if they go into files.
     pub fn of_table(spec: &TableSpec) -> Option<Output> {
-        let is_file = spec.connector.as_deref() == Some("file");
-        let path = path_of(spec).ok().filter(|_| is_file)?;
-        let overwrites = spec.options.get("overwrite").is_some_and(|value| value == "true");
-        Some(Output::of(path, overwrites))
+        path_in_files(spec).map(|path| Output::of(path, spec.is_on("overwrite")))
+    }
+
+    /// Whether both are one file or directory.
+    pub fn is_at(&self, other: &Output) -> bool {
+        self.place == other.place
     }
 
     pub fn is_directory(&self) -> bool {
@@ -96,17 +103,13 @@ impl Output {
         let within = |inner: &Output, outer: &Output| {
             let is_below = inner.place.0.starts_with(&outer.place.0);
             let is_part = || {
-                let name = inner
-                    .place
-                    .0
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned());
-                let is_named_so = name.is_some_and(|name| name.starts_with(PART));
+                let name = inner.place.0.file_name();
+                let is_named_so = name.is_some_and(|name| name.to_string_lossy().starts_with(PART));
                 inner.is_part_of(&outer.place.0) && (is_named_so || inner.is_directory())
             };
             is_below && (outer.is_file || is_part())
         };
-        self.place == other.place || within(self, other) || within(other, self)
+        self.is_at(other) || within(self, other) || within(other, self)
     }
 
     /// Whether it lies in that directory or one of its folders called `a=1`, which are read together.
