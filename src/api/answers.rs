@@ -3,7 +3,7 @@
 //! Unlike INSERT INTO a sink that only appends, they may write plain aggregates over bounded input: there is one
 //! answer, and it does not change.
 
-use super::planning::{Planned, Planning, Routed, Target};
+use super::planning::{Planned, Planning, Routed, Target, column_names};
 use crate::catalog::{Relation, Table};
 use crate::connectors::find;
 use crate::dstream::table::Column;
@@ -41,7 +41,13 @@ impl Planning<'_> {
             return Err(vec![wrong.help("give the new table another name")]);
         }
         let mut plan = QueryPlan::new(create.name.value.clone(), plan);
-        plan.titles = titles(&query.query);
+        plan.titles = match create.names.is_empty() {
+            true => titles(&query.query),
+            false => {
+                let names = column_names(&create.names, plan.plan.schema().fields().len())?;
+                names.into_iter().map(Some).collect()
+            }
+        };
         let late = self.clauses(query, &mut plan, span)?;
         let columns = columns_of(&plan, &create.name)?;
         let spec = Arc::new(self.with_creation(span, |creation| creation.table_as(create, columns))?);

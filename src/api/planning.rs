@@ -17,16 +17,19 @@ use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
 use crate::plan::compile::QueryPlan;
 use crate::plan::create::Creation;
-use crate::plan::diagnose::{Context, diagnose, fields_of, word_in};
+use crate::plan::diagnose::{Context, diagnose, fields_of, named_twice, unknown_column, word_in};
 use crate::plan::facts::{Class, facts};
 use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
-use crate::plan::unnest;
 use crate::plan::window_tables::WindowOptions;
+use crate::plan::{unnest, unseen_order};
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
-use crate::sql::{Lines, digits, fields, from_first, group_window, lateral, parse_script, quantified, unnamed};
+use crate::sql::{
+    Lines, digits, fetch, fields, from_first, group_window, lateral, parse_script, quantified, unnamed, using,
+    wildcards,
+};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -475,9 +478,11 @@ impl<'a> Planning<'a> {
         };
         from_first::select_all(&mut ast_query);
         lateral::as_unnest(&mut ast_query);
+        fetch::as_limit(&mut ast_query);
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         unnamed::as_written(&mut ast_query);
+        using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         digits::exact_casts(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         Ok(ast_query)
@@ -490,13 +495,32 @@ impl<'a> Planning<'a> {
         query: &StreamQuery,
         span: &Range<usize>,
     ) -> Planned<LogicalPlan> {
-        let names = self.names();
-        let planner = SqlToRel::new(&names);
-        let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(rewritten))));
-        let planned = planner.statement_to_plan(statement);
+        let planned = self.named_apart(rewritten);
         let planned = planned.and_then(|plan| refuse_misused(&plan).map(|()| plan));
+        let planned = planned.and_then(unseen_order::left_out);
         let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
         planned.map_err(|e| vec![self.diagnosed(&e, span)])
+    }
+
+    /// DataFusion's plan of a query, in which what stands beside `*` under a name of its columns has another.
+    fn named_apart(&self, mut query: ast::Query) -> Result<LogicalPlan, DataFusionError> {
+        let names = self.names();
+        let planned = |query: ast::Query| {
+            let statement = DfStatement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
+            SqlToRel::new(&names).statement_to_plan(statement)
+        };
+        if let Some((probe, replaced)) = wildcards::replaced(&query)
+            && let Err(error) = planned(probe)
+            && unknown_column(&error).is_some_and(|name| replaced.contains(&name))
+        {
+            return Err(error);
+        }
+        loop {
+            match planned(query.clone()) {
+                Err(error) if named_twice(&error).is_some_and(|name| wildcards::rename_beside(&mut query, &name)) => {}
+                planned => return planned,
+            }
+        }
     }
 
     /// A plan that gives the same answer in every replay and for every cut. `query`: its text, if it has one.
@@ -589,7 +613,7 @@ impl<'a> Planning<'a> {
 }
 
 /// The names that a view gives to its columns, of which there are `count`.
-fn column_names(names: &[Name], count: usize) -> Planned<Vec<String>> {
+pub(super) fn column_names(names: &[Name], count: usize) -> Planned<Vec<String>> {
     if names.len() != count {
         let message = format!("{} names for {count} columns", names.len());
         return Err(vec![

@@ -57,6 +57,31 @@ pub fn diagnose(error: &DataFusionError, context: &Context) -> Diagnostic {
     }
 }
 
+/// The column that an error does not find.
+pub fn unknown_column(error: &DataFusionError) -> Option<String> {
+    match error.find_root() {
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The name that an error finds twice among the columns of one SELECT.
+pub fn named_twice(error: &DataFusionError) -> Option<String> {
+    if let DataFusionError::SchemaError(schema, _) = error.find_root()
+        && let SchemaError::AmbiguousReference { field } = schema.as_ref()
+    {
+        return Some(field.name.clone());
+    }
+    let message = error.find_root().strip_backtrace();
+    let start = "Projections require unique expression names but the expression \"";
+    let twice = between(&message, start, "\" at position")?;
+    let name = twice.rsplit_once(" AS ").map_or(twice, |(_, name)| name);
+    Some(name.rsplit('.').next().unwrap_or(name).to_string())
+}
+
 fn find_refusal(error: &DataFusionError) -> Option<&Refusal> {
     match error {
         DataFusionError::External(inner) => inner.downcast_ref::<Refusal>(),
@@ -86,7 +111,7 @@ fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context
             let at = place(error, &field.name, context);
             // An argument of UNNEST is looked for among no columns at all.
             if valid_fields.is_empty() && !context.columns.contains(&field.name) {
-                return unknown_column(&field.name, &context.columns, at, context);
+                return column_not_found(&field.name, &context.columns, at, context);
             }
             let names: Vec<String> = valid_fields.iter().map(|c| c.name.clone()).collect();
             let foreign = field.relation.as_ref();
@@ -100,7 +125,7 @@ fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context
                     .suggest(relation.table(), relations)
                     .at(at);
             }
-            unknown_column(&field.name, &names, at, context)
+            column_not_found(&field.name, &names, at, context)
         }
         SchemaError::AmbiguousReference { field } => {
             let message = format!("`{}` is in more than one table of FROM", field.name);
@@ -117,7 +142,7 @@ fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context
     }
 }
 
-fn unknown_column(name: &str, names: &[String], at: Range<usize>, context: &Context) -> Diagnostic {
+fn column_not_found(name: &str, names: &[String], at: Range<usize>, context: &Context) -> Diagnostic {
     let mut diagnostic = Diagnostic::error("unknown_column", format!("column `{name}` not found"));
     diagnostic = diagnostic.suggest(name, names.iter().map(String::as_str));
     if !names.is_empty() && names.len() <= 40 {

@@ -34,6 +34,8 @@ pub fn new_session() -> SessionState {
         .with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    // Which orders nobody sees is for `plan::unseen_order` to say.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.optimizer.enable_topk_dynamic_filter_pushdown = false;
     options.optimizer.enable_join_dynamic_filter_pushdown = false;

@@ -1,10 +1,11 @@
 //! Ties break by the remaining columns of the row, ascending, NULLs last (docs/time.md): else the first of equals would be
 //! whichever was read first, and the answer would depend on how the stream is cut.
 
-use datafusion::common::tree_node::Transformed;
+use crate::plan::unseen_order::keeps_order;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr::{Sort as SortExpr, WindowFunction};
-use datafusion::logical_expr::{Expr, LogicalPlan, Sort, Window, WindowFrameUnits, WindowFunctionDefinition};
+use datafusion::logical_expr::{Expr, LogicalPlan, Window, WindowFrameUnits, WindowFunctionDefinition};
 use std::sync::Arc;
 
 /// Functions whose value tells equal rows apart.
@@ -29,16 +30,28 @@ pub fn break_ties(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(Transformed::yes(LogicalPlan::Window(window)))
         }
         LogicalPlan::Limit(mut limit) => {
-            if let LogicalPlan::Sort(sort) = limit.input.as_ref() {
-                let mut sort: Sort = sort.clone();
-                add_remaining(&mut sort.expr, &comparable(&sort.input));
-                limit.input = Arc::new(LogicalPlan::Sort(sort));
-            }
+            limit.input = Arc::new(totally_sorted(Arc::unwrap_or_clone(limit.input))?);
             Ok(Transformed::yes(LogicalPlan::Limit(limit)))
         }
         other => Ok(Transformed::no(other)),
     })?;
     Ok(broken.data)
+}
+
+/// The order that a LIMIT sees, made total; it may stand in a subquery.
+fn totally_sorted(plan: LogicalPlan) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Sort(mut sort) => {
+            let columns = comparable(&sort.input);
+            add_remaining(&mut sort.expr, &columns);
+            Ok(LogicalPlan::Sort(sort))
+        }
+        node if keeps_order(&node) => {
+            let sorted = node.map_children(|below| totally_sorted(below).map(Transformed::yes))?;
+            Ok(sorted.data)
+        }
+        node => Ok(node),
+    }
 }
 
 /// The expression with its order made total, under the name that it had.

@@ -11,8 +11,8 @@ use crate::plan::Refusal;
 use crate::plan::branch::tables;
 use crate::plan::chance::is_arrival;
 use crate::plan::facts::{Class, Tag, facts};
-use crate::plan::unnest;
 use crate::plan::widths::{Sizing, Width, Written, label};
+use crate::plan::{unnest, unseen_order};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, extensions_options};
 use datafusion::config::ConfigExtension;
@@ -195,7 +195,9 @@ fn plan_call(call: &Call, context: &mut dyn RelationPlannerContext) -> Result<Lo
         return Err(refusal.help("name the key in GROUP BY").into());
     }
     // Facts are asked of the input at once: its joins with UNNEST must be what they will be.
-    let input = unnest::joined(context.plan(table_factor(data)?)?)?;
+    // A window takes rows as they come.
+    let input = unseen_order::unsorted(context.plan(table_factor(data)?)?)?.data;
+    let input = unnest::joined(input)?;
     let (input, partition) = session_keys(&keys, input, context)?;
     let time = call.time_column(args.time, &input, context)?;
     let (size_is, step_is) = match call.kind {

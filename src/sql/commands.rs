@@ -204,9 +204,16 @@ pub(super) fn reset(cursor: &mut Cursor) -> Parsed<Statement> {
     Ok(Statement::Reset(Some(setting(cursor)?)))
 }
 
-/// The name of a setting; its parts may be joined by dots.
+/// The name of a setting, perhaps as text; its parts may be joined by dots.
 fn setting(cursor: &mut Cursor) -> Parsed<Name> {
     let start = cursor.at;
+    if let Some(Token::SingleQuotedString(value)) = cursor.peek(0) {
+        cursor.at += 1;
+        return Ok(Name {
+            value: value.clone(),
+            span: cursor.span_from(start),
+        });
+    }
     let mut value = cursor.name("the name of a setting")?.value;
     while cursor.eat(&Token::Period) {
         value.push('.');

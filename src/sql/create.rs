@@ -90,9 +90,10 @@ fn text_from(cursor: &Cursor, start: usize) -> String {
     cursor.script.text[cursor.span_from(start)].to_string()
 }
 
-/// `name [(columns …)] [WITH (…)]`, `name [WITH (…)] AS SELECT …`.
+/// `name [(columns …)] [WITH (…)]`, `name [(names)] [WITH (…)] AS SELECT …`.
 fn table(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statement> {
     let head = head(cursor, start, or_replace)?;
+    let names = names_alone(cursor)?;
     let elements = columns::table_elements(cursor)?;
     let options = options::with_clause(cursor)?;
     let query = if cursor.is_word(0, "AS") {
@@ -100,9 +101,28 @@ fn table(cursor: &mut Cursor, start: usize, or_replace: bool) -> Parsed<Statemen
     } else {
         None
     };
+    if let (Some(name), None) = (names.first(), &query) {
+        let message = format!("column `{}` has no type, and no query gives it one", name.value);
+        let wrong = Diagnostic::error("syntax", message).at(name.span.clone());
+        return Err(Box::new(wrong.help(format!(
+            "write {} INT, or the query behind the names: AS SELECT …",
+            name.value
+        ))));
+    }
     refuse_table_tail(cursor)?;
     let table = finish_table(cursor, head, elements, options, false);
-    Ok(Statement::CreateTable(CreateTable { query, ..table }))
+    Ok(Statement::CreateTable(CreateTable { names, query, ..table }))
+}
+
+/// `(a, b)`, with no type behind the first name: what the columns of a query are called.
+fn names_alone(cursor: &mut Cursor) -> Parsed<Vec<Name>> {
+    let is_alone = cursor.peek(0) == Some(&Token::LParen)
+        && matches!(cursor.peek(1), Some(Token::Word(_)))
+        && matches!(cursor.peek(2), Some(Token::Comma | Token::RParen));
+    match is_alone {
+        true => cursor.name_list("the name of a column"),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// `AS SELECT …`, which gives the columns as well.
@@ -147,6 +167,7 @@ fn finish_table(
         if_not_exists: head.if_not_exists,
         external,
         name: head.name,
+        names: Vec::new(),
         columns: elements.columns,
         primary_key: elements.primary_key,
         watermark: elements.watermark,

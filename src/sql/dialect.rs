@@ -4,8 +4,8 @@
 //! before sqlparser sees the tokens, so that no alias rule of any clause can swallow them.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart,
+    DictionaryField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -61,7 +61,7 @@ impl Dialect for WaterwheelDialect {
         supports_array_typedef_with_brackets supports_filter_during_aggregation supports_select_wildcard_exclude
         supports_data_type_signed_suffix supports_interval_options supports_quote_delimited_string
         supports_select_wildcard_replace supports_select_wildcard_rename
-        supports_comma_separated_trim supports_select_item_multi_column_alias
+        supports_comma_separated_trim supports_select_item_multi_column_alias supports_numeric_literal_underscores
     }
 
     /// `bid PARTITION BY k` as an argument of a window function binds like an operator, looser than all others. `->` and
@@ -83,7 +83,15 @@ impl Dialect for WaterwheelDialect {
     }
 
     /// `TABLE bid` as an argument of a function: the name of the relation, as a column would be written.
+    ///
+    /// `{d: 1}`: sqlparser takes the names d, t and ts for the beginning of a date or time of ODBC.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let is_struct = parser.peek_token_ref().token == Token::LBrace
+            && matches!(parser.peek_nth_token_ref(1).token, Token::Word(_))
+            && parser.peek_nth_token_ref(2).token == Token::Colon;
+        if is_struct {
+            return Some(struct_literal(parser));
+        }
         let argument = matches!(
             parser.get_current_token().token,
             Token::LParen | Token::Comma | Token::RArrow
@@ -95,6 +103,18 @@ impl Dialect for WaterwheelDialect {
             table_argument(parser)
         })
     }
+}
+
+fn struct_literal(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.expect_token(&Token::LBrace)?;
+    let fields = parser.parse_comma_separated(|parser| {
+        let key = parser.parse_identifier()?;
+        parser.expect_token(&Token::Colon)?;
+        let value = Box::new(parser.parse_expr()?);
+        Ok(DictionaryField { key, value })
+    })?;
+    parser.expect_token(&Token::RBrace)?;
+    Ok(Expr::Dictionary(fields))
 }
 
 fn partition_keys(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {

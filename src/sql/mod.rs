@@ -14,6 +14,7 @@ mod cursor;
 pub mod dialect;
 pub mod digits;
 mod external;
+pub mod fetch;
 pub mod fields;
 pub mod from_first;
 pub mod grammar;
@@ -34,6 +35,8 @@ mod type_syntax;
 mod types;
 pub mod unnamed;
 mod unparsed;
+pub mod using;
+pub mod wildcards;
 
 pub use dialect::WaterwheelDialect;
 pub use keywords::suggest_keyword;

@@ -1,5 +1,5 @@
 //! What DataFusion plans and answers wrongly: `= ANY (SELECT …)` becomes IN, other comparisons with ANY and ALL of a
-//! query are refused, and so are EXCEPT ALL and INTERSECT ALL.
+//! query are refused, and so are EXCEPT ALL and INTERSECT ALL. `= ANY ([…])` of a written list is IN as well.
 //!
 //! (DataFusion 55: ANY and ALL compare a query that names the same table as the one around it with itself, and EXCEPT ALL
 //! and INTERSECT ALL are joins that do not count.)
@@ -73,6 +73,18 @@ impl VisitorMut for Rewriter<'_> {
             } => (left, compare_op, right, false),
             _ => return ControlFlow::Continue(()),
         };
+        // DataFusion would look for the value among texts where one of the list is text.
+        if let (Expr::Array(array), BinaryOperator::Eq, true) | (Expr::Array(array), BinaryOperator::NotEq, false) =
+            (right.as_ref(), &op, any)
+            && !array.elem.is_empty()
+        {
+            *expr = Expr::InList {
+                expr: left.clone(),
+                list: array.elem.clone(),
+                negated: !any,
+            };
+            return ControlFlow::Continue(());
+        }
         let Expr::Subquery(subquery) = right.as_ref() else {
             return ControlFlow::Continue(());
         };

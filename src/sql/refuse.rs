@@ -26,7 +26,34 @@ pub(super) fn spelling(cursor: &Cursor) -> Parsed<()> {
     Ok(())
 }
 
+/// `0b11` would be a 0 called `b11`.
+fn behind_number(probe: &Cursor) -> Parsed<()> {
+    let before = probe.back();
+    let start = before.span().start;
+    let Some(Token::Number(digits, _)) = before.peek(0) else {
+        return Ok(());
+    };
+    if probe.at == probe.first || before.span().end != probe.span().start {
+        return Ok(());
+    }
+    let written = &probe.script.text[start..probe.span().end];
+    let wrong = Diagnostic::error("invalid_literal", format!("`{written}` is no number")).at(start..probe.span().end);
+    let radix = match probe.word(0).and_then(|word| word.chars().next()) {
+        Some('b' | 'B') if digits == "0" => 2,
+        Some('o' | 'O') if digits == "0" => 8,
+        _ => return Err(Box::new(wrong.help("put a space between a number and a name"))),
+    };
+    let number = u64::from_str_radix(&written[2..].replace('_', ""), radix);
+    Err(Box::new(match number {
+        Ok(number) => wrong.help(format!(
+            "write it with decimal or hexadecimal digits: {number}, 0x{number:X}"
+        )),
+        Err(_) => wrong,
+    }))
+}
+
 fn word(probe: &Cursor, depth: usize) -> Parsed<()> {
+    behind_number(probe)?;
     if depth > 0 && clause_starts(probe) {
         return Err(misplaced(probe));
     }
@@ -81,7 +108,15 @@ impl Visitor for Ignored {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        let fetch = query.fetch.as_ref();
+        let is_limited = matches!(
+            query.limit_clause,
+            Some(ast::LimitClause::LimitOffset { limit: Some(_), .. } | ast::LimitClause::OffsetCommaLimit { .. })
+        );
         let wrong = [
+            (fetch.is_some_and(|fetch| fetch.with_ties), "FETCH … WITH TIES"),
+            (fetch.is_some_and(|fetch| fetch.percent), "FETCH … PERCENT"),
+            (fetch.is_some() && is_limited, "FETCH beside LIMIT"),
             (!query.locks.is_empty(), "FOR UPDATE"),
             (query.for_clause.is_some(), "FOR XML"),
             (query.settings.is_some(), "SETTINGS"),

@@ -64,6 +64,8 @@ pub struct CreateTable {
     pub primary_key: Vec<Name>,
     pub watermark: Option<WatermarkDef>,
     pub options: Vec<OptionDef>,
+    /// What the columns of the query are called; empty: as there.
+    pub names: Vec<Name>,
     /// `AS SELECT …`: gives the columns and the rows.
     pub query: Option<Box<StreamQuery>>,
     /// The statement's own text.

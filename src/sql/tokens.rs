@@ -67,9 +67,10 @@ impl<'a> Script<'a> {
         let mut walk = Walk::new(text);
         let mut tokens = Vec::with_capacity(all.len() / 2);
         let mut bytes = Vec::with_capacity(all.len() / 2);
-        for token in all {
+        for mut token in all {
             let start = walk.to(token.span.start);
             let end = walk.to(token.span.end);
+            token.token = plain_number(token.token, &text[start..end]);
             if !matches!(token.token, Token::Whitespace(_)) {
                 tokens.push(token);
                 bytes.push(start..end);
@@ -124,6 +125,21 @@ impl<'a> Script<'a> {
         let before = at.checked_sub(1).filter(|before| *before >= first);
         let keyword = word(at).or_else(|| before.and_then(word))?;
         Some(format!("did you mean `{keyword}`?"))
+    }
+}
+
+/// `1_000` and `0x1F` in the digits that the planner reads; `written` is the token's own text.
+fn plain_number(token: Token, written: &str) -> Token {
+    match token {
+        Token::Number(digits, long) if digits.contains('_') => Token::Number(digits.replace('_', ""), long),
+        // `X'1F'` is one as well, and stands for bytes.
+        Token::HexStringLiteral(digits) if written.starts_with('0') => {
+            match u128::from_str_radix(&digits.replace('_', ""), 16) {
+                Ok(number) => Token::Number(number.to_string(), false),
+                Err(_) => Token::HexStringLiteral(digits),
+            }
+        }
+        token => token,
     }
 }
 
