@@ -465,7 +465,7 @@ impl<'a> Planning<'a> {
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         unnamed::as_written(&mut ast_query);
-        digits::exact_casts(&mut ast_query);
+        digits::keep(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         Ok(ast_query)
     }

@@ -1,5 +1,6 @@
 //! CSV records to columns.
 
+use super::decimals;
 use super::records::{BadQuote, NO_QUOTE, Rule, check_quotes, count_fields, count_lines, fit_fields, without_comments};
 use super::{BOM, CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
@@ -29,7 +30,7 @@ struct Wish {
     place: usize,
     name: String,
     to: DataType,
-    /// It is decoded as text first, as its NULLs or times have a form of their own.
+    /// It is decoded as text first: its NULLs or times have a form of their own, or its digits are rounded.
     by_text: bool,
 }
 
@@ -47,7 +48,10 @@ impl CsvCodec {
             Some(header) => header_places(format, &wanted.schema, header, source)?,
             None => (0..wanted.schema.fields().len()).map(Some).collect(),
         };
-        let by_text = |field: &Field| !format.nulls_are_empty() || format.times.of(field.data_type()).is_some();
+        let by_text = |field: &Field| {
+            let to = field.data_type();
+            !format.nulls_are_empty() || format.times.of(to).is_some() || to.is_decimal()
+        };
         let file_field = |(at, place): (usize, &Option<usize>)| match place.map(|i| wanted.schema.field(i)) {
             Some(field) if !by_text(field) => field.clone().with_nullable(true),
             _ => Field::new(format!("column_{}", at + 1), DataType::Utf8, true),
@@ -138,6 +142,9 @@ impl CsvCodec {
         }
         if self.format.times.of(to).is_some() {
             return self.format.times.read(&text, to);
+        }
+        if to.is_decimal() {
+            return decimals::from_text(&text, to);
         }
         let options = CastOptions {
             safe: false,
