@@ -262,11 +262,15 @@ impl Delivery for ToTable {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.insert = None;
+        if let Some(insert) = self.insert.take() {
+            insert.end();
+        }
         Ok(())
     }
 
-    fn stop(&mut self, _why: Option<&Error>) {
-        self.insert = None;
+    fn stop(&mut self, why: Option<&Error>) {
+        if let (Some(insert), Some(_)) = (self.insert.take(), why) {
+            insert.fail();
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::engine::Engine;
 use crate::dstream::nodes::{CLOCK_FUNCTION, WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode};
 use crate::error::{Diagnostic, Error, Kind, Result};
 use crate::operators::batch_function::BatchFunction;
+use crate::operators::inverse::Inverses;
 use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::facts::{Facts, Tag, facts};
 use crate::plan::inverse;
@@ -177,7 +178,8 @@ impl DStream {
 
     /// The same, each window made from the one before it: what enters is added, what leaves is taken away, so that a window
     /// costs what its groups and the panes at its ends cost, however long it is. For aggregates with an exact inverse:
-    /// `count`, and `sum` of integers and decimals. (`reduceByWindow` with an inverse, SOSP 2013, §3.1.1.)
+    /// `count`, `sum` of integers and decimals, and those of the host that [`Engine::register_inverse`] was told of.
+    /// (`reduceByWindow` with an inverse, SOSP 2013, §3.1.1.)
     ///
     /// Errors: those of [`DStream::reduce_by_window`]; an aggregate has no exact inverse.
     pub fn reduce_by_window_with_inverse(
@@ -192,8 +194,10 @@ impl DStream {
         let LogicalPlan::Aggregate(aggregate) = &reduced.plan else {
             return Err(Error::internal("a reduction that is no aggregate"));
         };
+        let known = Inverses::of(&reduced.engine.lock().session);
+        let is_registered = |name: &str| known.by_name.contains_key(name);
         for expr in &aggregate.aggr_expr {
-            inverse::check(expr, &aggregate.input).map_err(|e| told(&e))?;
+            inverse::check(expr, &aggregate.input, is_registered).map_err(|e| told(&e))?;
         }
         Ok(reduced)
     }

@@ -7,8 +7,9 @@ use super::launch;
 use super::planning::{Planning, Routed, Target};
 use super::query::Query;
 use super::show;
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Error, Result};
 use crate::operators::batch_function::BatchFunction;
+use crate::operators::inverse::Inverses;
 use crate::plan::compile::QueryPlan;
 use crate::sql::statement::Name;
 use datafusion::arrow::array::RecordBatch;
@@ -36,6 +37,45 @@ impl Engine {
         }
         let function = BatchFunction::new(name.to_string(), input, output, Arc::new(function));
         self.register_udf(function.into())
+    }
+
+    /// Says what takes partial states of an aggregate of the host's own away again, for
+    /// [`DStream::reduce_by_window_with_inverse`].
+    ///
+    /// It is given the state columns of the aggregate (those of its accumulators), a group per row, and gives as many of
+    /// the same types: what, merged into a state, leaves that state as it was before the given one was merged. This must
+    /// be exact, also where a state has seen NULLs only: windows are made from one another as long as the query runs.
+    /// (The inverse function of `reduceByWindow`, SOSP 2013, §3.1.1.)
+    ///
+    /// Errors: there is no aggregate of that name ([`Engine::register_udaf`]), or its inverse is known already.
+    pub fn register_inverse(
+        &self,
+        aggregate: &str,
+        inverse: impl Fn(&RecordBatch) -> Result<RecordBatch, ArrowError> + Send + Sync + 'static,
+    ) -> Result<()> {
+        let session = Arc::clone(&self.lock().session);
+        let known = session.aggregate_functions();
+        if !known.contains_key(aggregate) {
+            let unknown = format!("there is no aggregate called `{aggregate}`");
+            let names = known.keys().map(String::as_str);
+            return Err(Diagnostic::error("unknown_function", unknown)
+                .suggest(aggregate, names)
+                .into());
+        }
+        let mut inverses = Inverses::of(&session).as_ref().clone();
+        let built_in = ["count", "sum"].contains(&aggregate);
+        if built_in
+            || inverses
+                .by_name
+                .insert(aggregate.to_string(), Arc::new(inverse))
+                .is_some()
+        {
+            return Err(Error::refused(format!("the inverse of `{aggregate}` is known already")));
+        }
+        self.register(|session| {
+            session.config_mut().set_extension(Arc::new(inverses));
+            Ok(())
+        })
     }
 }
 

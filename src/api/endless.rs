@@ -9,6 +9,7 @@ use super::query::Query;
 use super::script::Script;
 use crate::catalog::Relation;
 use crate::dstream::graph::Graph;
+use crate::error::Diagnostic;
 use crate::plan::branch::without_end;
 use crate::plan::compile::{QueryPlan, compile};
 use datafusion::common::Result;
@@ -32,7 +33,7 @@ impl Planning<'_> {
             let graph = plans.and_then(|plans| compile(&plans));
             let graph = graph.map_err(|e| vec![self.diagnosed(&e, span)])?;
             // One of them may read what another fills.
-            if !self.note_endless(queries, &graph) {
+            if !self.note_endless(queries, &graph, span)? {
                 return Ok(graph);
             }
         }
@@ -48,14 +49,30 @@ impl Planning<'_> {
     }
 
     /// Whether the queries fill tables without end that had one.
-    fn note_endless(&mut self, queries: &[Routed], graph: &Graph) -> bool {
+    ///
+    /// Errors: an INSERT has started to which such a table ends.
+    fn note_endless(&mut self, queries: &[Routed], graph: &Graph, span: &Range<usize>) -> Planned<bool> {
         let endless = queries.iter().zip(&graph.outputs).filter(|(_, output)| !output.bounded);
         let filled = endless.flat_map(|(routed, _)| routed.fills()).filter(|_| self.whole);
         let mut noted = false;
         for table in filled {
-            noted |= self.state.catalog.take_end(table);
+            if !self.state.catalog.take_end(table) {
+                continue;
+            }
+            noted = true;
+            if let Some(reader) = self.begun.get(table) {
+                return Err(vec![self.ended_before(table, *reader).at(span.clone())]);
+            }
         }
-        noted
+        Ok(noted)
+    }
+
+    fn ended_before(&self, table: &str, reader: Option<usize>) -> Diagnostic {
+        let place = reader.map_or(String::new(), |start| format!(" in line {}", self.line_of(start)));
+        let message = format!(
+            "this INSERT takes the end away from `{table}`, and the INSERT{place} that reads it has started by then"
+        );
+        Diagnostic::error("no_end", message).help("put this INSERT before that one")
     }
 }
 

@@ -302,7 +302,7 @@ impl Engine {
         self.register(|session| session.register_udaf(Arc::new(function)).map(drop))
     }
 
-    fn register(&self, add: impl FnOnce(&mut SessionState) -> datafusion::common::Result<()>) -> Result<()> {
+    pub(super) fn register(&self, add: impl FnOnce(&mut SessionState) -> datafusion::common::Result<()>) -> Result<()> {
         let mut state = self.lock();
         let mut session = state.session.as_ref().clone();
         add(&mut session).map_err(crate::operators::fragment::failed)?;

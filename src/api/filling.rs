@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::late;
 use super::planning::{Routed, Target};
 use super::query::Query;
-use crate::connectors::Place;
+use crate::connectors::{Output, Place};
 use crate::dstream::system::{DEAD_LETTERS, LATE_ROWS, OF};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
@@ -18,17 +18,25 @@ use std::sync::{Arc, PoisonError};
 pub struct Moves {
     /// The streams that it reads, by name.
     pub reads: BTreeSet<String>,
-    /// The files that it reads, those of tables that do not change included.
+    /// The files that it reads to their end, those of tables that do not change included.
     pub files: Vec<Place>,
+    /// The files that it reads as they grow.
+    pub followed: Vec<Place>,
     /// The files and directories that it writes.
-    pub written: Vec<Place>,
+    pub written: Vec<Output>,
 }
 
 impl Moves {
     /// Whether it reads what another query writes, under whatever name.
     pub fn reads_files_of(&self, other: &Moves) -> bool {
-        let is_read = |written: &Place| self.files.iter().any(|read| written.is_read_at(read));
-        other.written.iter().any(is_read)
+        let mut read = self.files.iter().chain(&self.followed);
+        read.any(|read| other.written.iter().any(|written| written.is_read_at(read)))
+    }
+
+    /// Whether another query takes away what it reads to its end.
+    pub fn reads_replaced_by(&self, other: &Moves) -> bool {
+        let mut replaced = other.written.iter().filter(|written| written.overwrites);
+        replaced.any(|written| self.files.iter().any(|read| written.is_read_at(read)))
     }
 }
 
@@ -51,7 +59,7 @@ impl Filling {
     }
 
     /// The files and directories that it writes.
-    pub fn written(self) -> Vec<Place> {
+    pub fn written(self) -> Vec<Output> {
         self.moves.written
     }
 
@@ -107,6 +115,14 @@ pub async fn settle(running: &[Filling], reader: Moves) -> Result<()> {
     rest(&fillers(running, reader), Err).await
 }
 
+/// Waits until bounded queries have read what is about to be replaced. How they end is told by others.
+pub async fn settle_readers(running: &[Filling], writer: &Moves) {
+    let reads = |f: &&Filling| f.query.bounded() && f.moves.reads_replaced_by(writer);
+    for reader in running.iter().filter(reads) {
+        let _ = reader.query.settled().await;
+    }
+}
+
 /// Waits until bounded INSERTs have left all the late rows and dead letters that are to be read. A query that fails
 /// leaves what it has left so far.
 pub async fn settle_system(running: &[Filling], relations: &[Arc<TableSpec>]) -> Result<()> {
@@ -130,6 +146,7 @@ fn fillers(running: &[Filling], mut reader: Moves) -> Vec<&Filling> {
         for filler in &found {
             reader.reads.extend(filler.moves.reads.iter().cloned());
             reader.files.extend(filler.moves.files.iter().cloned());
+            reader.followed.extend(filler.moves.followed.iter().cloned());
         }
         fillers = found;
     }
@@ -156,17 +173,21 @@ impl Routed {
 
     pub fn moves(&self) -> Moves {
         let read = tables(&self.plan.plan);
+        let follows = |spec: &&Arc<TableSpec>| spec.options.get("follow").is_some_and(|value| value == "true");
+        let (followed, files): (Vec<_>, Vec<_>) = read.iter().partition(follows);
+        let places = |specs: Vec<&Arc<TableSpec>>| specs.into_iter().filter_map(|spec| Place::of_table(spec)).collect();
         Moves {
             reads: self.reads(),
-            files: read.iter().filter_map(|spec| Place::of_table(spec)).collect(),
-            written: self.files().map(|(_, place)| place).collect(),
+            files: places(files),
+            followed: places(followed),
+            written: self.files().map(|(_, output)| output).collect(),
         }
     }
 
     /// The sinks that are files or directories, and where they are.
-    pub fn files(&self) -> impl Iterator<Item = (&TableSpec, Place)> {
+    pub fn files(&self) -> impl Iterator<Item = (&TableSpec, Output)> {
         self.targets().filter_map(|target| match target {
-            Target::Sink(spec) => Some((spec.as_ref(), Place::of_table(spec)?)),
+            Target::Sink(spec) => Some((spec.as_ref(), Output::of_table(spec)?)),
             Target::Table(_) | Target::Reader | Target::Callback(_) => None,
         })
     }

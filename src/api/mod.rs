@@ -22,6 +22,7 @@ mod insert;
 mod insert_values;
 mod late;
 mod launch;
+mod order;
 mod places;
 mod planning;
 mod progress;

@@ -2,7 +2,7 @@
 //! its place.
 
 use super::planning::{Planned, Planning, Routed, Target};
-use crate::connectors::{Place, find};
+use crate::connectors::{Output, Place, find};
 use crate::dstream::graph::Graph;
 use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
@@ -10,15 +10,31 @@ use crate::plan::branch::tables;
 use crate::plan::diagnose::word_in;
 use std::ops::Range;
 
+/// A file or directory to which a query of a text writes.
+#[derive(Clone)]
+pub(super) struct Written {
+    output: Output,
+    /// As it was written.
+    path: String,
+}
+
 impl Planning<'_> {
     /// Two queries that wrote to one file would undo each other's work. The INSERTs of a text run together.
     pub(super) fn write_once(&mut self, routed: &Routed, span: &Range<usize>) -> Planned<()> {
-        for (sink, place) in routed.files() {
-            if self.written.insert(place) {
-                continue;
-            }
+        for (sink, output) in routed.files() {
             let path = sink.options.get("path").map_or("", String::as_str);
-            let message = format!("another query of this text writes to '{path}' already");
+            let Some(there) = self.written.iter().find(|there| there.output.meets(&output)) else {
+                let path = path.to_string();
+                self.written.push(Written { output, path });
+                continue;
+            };
+            let message = match Place::of(path) == Place::of(&there.path) {
+                true => format!("another query of this text writes to '{path}' already"),
+                false => format!(
+                    "another query of this text writes to '{}': what this one writes to '{path}' would get in its way",
+                    there.path
+                ),
+            };
             let twice = Diagnostic::error("written_twice", message).at(span.clone());
             return Err(vec![
                 twice.help("write both in one query, with UNION ALL, or to two files"),
@@ -29,7 +45,7 @@ impl Planning<'_> {
 
     /// Whether an earlier query of this text, or one that runs, writes what a table is made of.
     pub(super) fn is_written(&self, table: &TableSpec) -> bool {
-        let mut written = self.written.iter().chain(&self.beside);
+        let mut written = self.written.iter().map(|w| &w.output).chain(&self.beside);
         Place::of_table(table).is_some_and(|read| written.any(|written| written.is_read_at(&read)))
     }
 
@@ -44,7 +60,14 @@ impl Planning<'_> {
             };
             if let Err(error) = check(&table) {
                 let place = word_in(&table.name, self.text, span).unwrap_or(span.clone());
-                wrong.push(Diagnostic::error("no_source", error.message).at(place));
+                let path = table.options.get("path").map_or("", String::as_str);
+                let written = self.written.iter().map(|written| written.path.as_str());
+                let written = written.filter(|_| !path.contains(['*', '?', '[']));
+                wrong.push(
+                    Diagnostic::error("no_source", error.message)
+                        .at(place)
+                        .suggest(path, written),
+                );
             }
         }
         if let (Target::Sink(spec), Some(output)) = (&routed.target, graph.outputs.first()) {

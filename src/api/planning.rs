@@ -5,10 +5,12 @@ use super::delivery::Callback;
 use super::dropping::refuse_needed;
 use super::engine::State;
 use super::late::LateInto;
+use super::order::{Order, starts_alone};
+use super::places::Written;
 use super::read_once::ReadOnce;
 use super::standalone::endless;
 use crate::catalog::{Relation, Table, View};
-use crate::connectors::{CONNECTORS, Fault, Place, Subject};
+use crate::connectors::{CONNECTORS, Fault, Output, Subject};
 use crate::dstream::graph::Graph;
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Kind, Result, Severity};
@@ -31,7 +33,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -41,9 +43,12 @@ pub struct Planning<'a> {
     pub(super) text: &'a str,
     pub(super) lines: Lines<'a>,
     /// The files and directories to which the queries so far write.
-    pub(super) written: BTreeSet<Place>,
+    pub(super) written: Vec<Written>,
     /// Those to which queries of other texts write, which run.
-    pub(super) beside: Vec<Place>,
+    pub(super) beside: Vec<Output>,
+    pub(super) order: Order,
+    /// Tables that INSERTs read which have started, and where those stand in this text.
+    pub(super) begun: BTreeMap<String, Option<usize>>,
     /// Mistakes of SELECTs that do not end, for texts in which nothing may follow them.
     endless: Vec<Diagnostic>,
     /// The text is run to its end, and no other beside it.
@@ -77,8 +82,10 @@ impl<'a> Planning<'a> {
             state,
             text,
             lines: Lines::new(text),
-            written: BTreeSet::new(),
+            written: Vec::new(),
             beside: Vec::new(),
+            order: Order::default(),
+            begun: BTreeMap::new(),
             endless: Vec::new(),
             whole: false,
         }
@@ -90,6 +97,7 @@ impl<'a> Planning<'a> {
         let (statements, mut found) = parse_script(self.text);
         let mut broken = Broken::of(self.text, &statements);
         let mut once = ReadOnce::default();
+        self.order = Order::of(&statements);
         for located in &statements {
             if let Err(mistakes) = self.rehearse(located, &mut once) {
                 // What could not be created is not there for the statements after it, which is no mistake of theirs.
@@ -118,6 +126,9 @@ impl<'a> Planning<'a> {
     /// Does what a statement would do to the state, and gives the graph of what it would start.
     fn rehearse(&mut self, located: &Located, once: &mut ReadOnce) -> Planned<Option<Graph>> {
         let span = &located.span;
+        if starts_alone(&located.statement) {
+            self.begin();
+        }
         let routed = match &located.statement {
             Statement::Query(query) => Some(self.query(query, span)?),
             Statement::Insert(insert) => Some(self.insert(insert, span)?),
@@ -135,6 +146,7 @@ impl<'a> Planning<'a> {
         if let Some(routed) = &routed {
             let planned = self.graph(std::slice::from_ref(routed), span)?;
             self.check_files(routed, &planned, span)?;
+            self.check_order(located, routed, &planned)?;
             if let Statement::Query(_) = &located.statement {
                 self.endless.extend(endless(&planned, span));
             }
@@ -382,6 +394,7 @@ impl<'a> Planning<'a> {
     pub fn graph(&mut self, queries: &[Routed], span: &Range<usize>) -> Planned<Graph> {
         for routed in queries {
             self.check_target(routed, span)?;
+            self.refuse_own_input(routed, span)?;
             self.write_once(routed, span)?;
         }
         let mut graph = self.compiled(queries, span)?;

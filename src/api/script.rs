@@ -3,7 +3,7 @@
 use super::broken::{Broken, names_of};
 use super::dropping::refuse_read;
 use super::engine::{Engine, State};
-use super::filling::{Filling, Moves, filled_by, settle, settle_system};
+use super::filling::{Filling, Moves, filled_by, settle, settle_readers, settle_system};
 use super::launch::Planned;
 use super::planning::{Planning, Routed, mistakes};
 use super::query::Query;
@@ -45,6 +45,8 @@ pub struct Script {
     ready: VecDeque<Result<Outcome>>,
     /// INSERTs that run: a SELECT of their table waits for them.
     pub(super) filling: Vec<Filling>,
+    /// The streams that INSERTs of this text read which have started.
+    begun: BTreeMap<String, Option<usize>>,
     /// What could not be created: that it is not there is no mistake of the statements after it.
     broken: Broken,
     /// The engine runs this text and no other: a table without connector ends with the last INSERT into it.
@@ -78,6 +80,7 @@ impl Script {
             waiting: Vec::new(),
             ready: Default::default(),
             filling: Vec::new(),
+            begun: BTreeMap::new(),
             broken,
             whole: false,
             warnings,
@@ -325,6 +328,7 @@ impl Script {
         let mut state = self.engine.lock();
         let mut planning = Planning::new(state.clone(), &self.text);
         planning.whole = self.whole;
+        planning.begun = self.begun.clone();
         let planned = plan(&mut planning).map_err(|found| mistakes(found, &self.text))?;
         *state = planning.state;
         Ok(planned)
@@ -352,7 +356,7 @@ impl Script {
         for spec in specs {
             match spec.connector.as_deref() {
                 None => {
-                    let table = || MemoryTable::new(&spec.name, spec.physical_schema());
+                    let table = || MemoryTable::new(&spec.name, spec.physical_schema(), self.whole);
                     state.memory.entry(spec.name.clone()).or_insert_with(table);
                 }
                 Some("push") => {
@@ -386,18 +390,20 @@ impl Script {
         Ok(())
     }
 
-    /// An INSERT that reads what others before it write is in no program with them.
-    async fn wait_for_files(&mut self, reader: Moves) -> Result<()> {
+    /// An INSERT that reads what others before it write, or replaces what they read, is in no program with them.
+    async fn wait_for_files(&mut self, moves: Moves) -> Result<()> {
         let mut waiting = self.waiting.iter().map(|(routed, _)| routed.moves());
-        if waiting.any(|before| reader.reads_files_of(&before)) {
+        if waiting.any(|before| moves.reads_files_of(&before) || before.reads_replaced_by(&moves)) {
             self.start_waiting().await?;
         }
         if self.engine.is_manual() {
             return Ok(());
         }
+        let running = self.running();
+        settle_readers(&running, &moves).await;
         // Rows of tables without connector are read as they come.
         let reads = BTreeSet::new();
-        settle(&self.running(), Moves { reads, ..reader }).await
+        settle(&running, Moves { reads, ..moves }).await
     }
 
     /// Starts the INSERTs that have been read so far, as one program.
@@ -433,6 +439,9 @@ impl Script {
                 self.ready.push_back(Ok(Outcome::Done(done)));
                 continue;
             }
+            if query.bounded() {
+                self.begun.extend(moves.reads.iter().map(|read| (read.clone(), None)));
+            }
             for target in written {
                 self.fills(Filling::new(target, moves.clone(), &query));
             }
@@ -456,6 +465,7 @@ impl Script {
         }
         let running = self.running();
         settle_system(&running, &routed.system()).await?;
+        settle_readers(&running, &routed.moves()).await;
         settle(&running, routed.moves()).await
     }
 

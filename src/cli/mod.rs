@@ -11,7 +11,7 @@ mod memory;
 pub mod print;
 pub mod report;
 mod runner;
-mod stdin;
+pub mod stdin;
 mod summary;
 pub mod text;
 mod tools;

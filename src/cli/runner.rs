@@ -181,10 +181,11 @@ impl Runner {
         }
     }
 
-    /// A script that has failed ends when the INSERTs have that end by themselves.
+    /// A script that has failed ends when the INSERTs have that end by themselves. Readers stand behind those who feed them,
+    /// and are stopped before them.
     fn stop_endless(&self, background: &[Query]) {
         let runs = |query: &&Query| !query.bounded() && query.wait().now_or_never().is_none();
-        for query in background.iter().filter(runs) {
+        for query in background.iter().rev().filter(runs) {
             query.cancel();
             let name = query.name();
             self.reporter

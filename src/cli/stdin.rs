@@ -6,31 +6,47 @@ use waterwheel::sql::parse_script;
 use waterwheel::sql::statement::Statement;
 use waterwheel::{Engine, Script};
 
+/// Who reads standard input already, where it holds SQL.
+#[derive(Debug, Clone, Copy)]
+pub enum Taker {
+    /// A text that is read whole.
+    Script,
+    /// A person who types.
+    Shell,
+}
+
 /// Plans a text; a table `stdin` that nobody declared is declared from what standard input begins with.
 ///
 /// Errors: the mistakes of the text.
 pub async fn plan(engine: &Engine, text: &Text) -> Result<Script> {
     if text.is_from_stdin() {
-        let declared = declarations(text);
-        if !declared.is_empty() {
-            return Err(Error::from_diagnostics(Kind::Refused, declared));
-        }
+        return planned(|sql| engine.whole_script(sql), text, Taker::Script);
     }
     match engine.whole_script(&text.sql) {
-        Err(mut error) if names_stdin(&error, text) => {
-            if text.is_from_stdin() {
-                error.diagnostics.retain(|d| is_stdin(d, text));
-                error
-                    .diagnostics
-                    .iter_mut()
-                    .for_each(|d| *d = taken().maybe_at(d.span.clone()));
-                return Err(error);
-            }
+        Err(error) if names_stdin(&error, text) => {
             engine.declare_stdin().await?;
             engine.whole_script(&text.sql)
         }
         planned => planned,
     }
+}
+
+/// Plans a text of which no table may be read from standard input, as that holds SQL.
+///
+/// Errors: it reads such a table, declared or not; else its other mistakes.
+pub fn planned(plan: impl FnOnce(&str) -> Result<Script>, text: &Text, by: Taker) -> Result<Script> {
+    let declared = declarations(text, by);
+    if !declared.is_empty() {
+        return Err(Error::from_diagnostics(Kind::Refused, declared));
+    }
+    plan(&text.sql).map_err(|error| {
+        let of_stdin = error.diagnostics.iter().filter(|d| is_stdin(d, text));
+        let refused: Vec<Diagnostic> = of_stdin.map(|d| taken(by).maybe_at(d.span.clone())).collect();
+        match refused.is_empty() {
+            true => error,
+            false => Error::from_diagnostics(Kind::Refused, refused),
+        }
+    })
 }
 
 fn names_stdin(error: &Error, text: &Text) -> bool {
@@ -45,7 +61,7 @@ fn is_stdin(diagnostic: &Diagnostic, text: &Text) -> bool {
 }
 
 /// The statements that declare standard input as a table.
-fn declarations(text: &Text) -> Vec<Diagnostic> {
+fn declarations(text: &Text, by: Taker) -> Vec<Diagnostic> {
     let (statements, _) = parse_script(&text.sql);
     let reads_stdin = |statement: &Statement| match statement {
         Statement::CreateTable(create) => create
@@ -56,13 +72,36 @@ fn declarations(text: &Text) -> Vec<Diagnostic> {
         _ => None,
     };
     let spans = statements.iter().filter_map(|s| reads_stdin(&s.statement));
-    spans.map(|span| taken().at(span)).collect()
+    spans.map(|span| taken(by).at(span)).collect()
 }
 
-fn taken() -> Diagnostic {
-    Diagnostic::error(
-        "stdin_taken",
-        "the SQL itself comes from standard input, so no table can be read from it",
-    )
-    .help("put the SQL into a file and write: waterwheel run FILE, or give it with -c")
+fn taken(by: Taker) -> Diagnostic {
+    let message = match by {
+        Taker::Script => "the SQL itself comes from standard input, so no table can be read from it",
+        Taker::Shell => "what is typed here is standard input, so no table can be read from it",
+    };
+    Diagnostic::error("stdin_taken", message)
+        .help("put the SQL into a file and write: waterwheel run FILE, or give it with -c")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_no_table_from_what_is_typed() {
+        let engine = Engine::in_memory();
+        for sql in [
+            "SELECT line FROM stdin",
+            "CREATE SOURCE s (line VARCHAR) WITH (connector = 'stdin', format = 'text')",
+        ] {
+            let text = Text::named("<input>", sql.to_string());
+            let error = planned(|sql| engine.script(sql), &text, Taker::Shell)
+                .err()
+                .expect("it is refused");
+            let codes: Vec<&str> = error.diagnostics.iter().map(|d| d.code).collect();
+            assert_eq!(codes, ["stdin_taken"], "{sql}");
+            assert!(error.message.starts_with("what is typed here"), "{}", error.message);
+        }
+    }
 }

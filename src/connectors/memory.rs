@@ -1,7 +1,8 @@
 //! The table without a connector: rows that INSERT statements put in, kept in memory.
 //!
 //! Owns: [`MemoryTable`], its rows, and the two ways to read it: what is there now, or that and all that will be.
-//! Guarantees: each INSERT is a split of its own and keeps its order; rows once inserted can be read again.
+//! Guarantees: each INSERT is a split of its own and keeps its order; rows once inserted can be read again; nobody takes
+//! an INSERT that broke off for the end of a table that ends with its INSERTs.
 //! Does **not** guarantee: a bound on memory; the rows stay until the table is dropped.
 //! Depends on the seam in `connectors` and Arrow. Start reading at [`MemoryTable`].
 
@@ -24,6 +25,8 @@ pub struct MemoryTable {
 struct Table {
     name: String,
     schema: SchemaRef,
+    /// Those who read on are to see the whole of every INSERT, or fail.
+    whole: bool,
     contents: Mutex<Contents>,
 }
 
@@ -51,16 +54,28 @@ struct Inserted {
     name: String,
     /// Without empty ones. A batch's place is the block of its rows.
     batches: Vec<RecordBatch>,
-    ended: bool,
+    fate: Fate,
+}
+
+/// What has become of an INSERT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Running,
+    Ended,
+    /// It was stopped before its end.
+    Stopped,
+    Failed,
 }
 
 impl MemoryTable {
-    /// `schema`: the physical columns.
-    pub fn new(name: impl Into<String>, schema: SchemaRef) -> Self {
+    /// `schema`: the physical columns. `whole`: it ends with its INSERTs, so those who read on fail with one that fails
+    /// or is stopped.
+    pub fn new(name: impl Into<String>, schema: SchemaRef, whole: bool) -> Self {
         MemoryTable {
             table: Arc::new(Table {
                 name: name.into(),
                 schema,
+                whole,
                 contents: Mutex::default(),
             }),
         }
@@ -82,7 +97,7 @@ impl MemoryTable {
         contents.inserts.push(Inserted {
             name: name.into(),
             batches: Vec::new(),
-            ended: false,
+            fate: Fate::Running,
         });
         ring(contents);
         Ok(InsertHandle {
@@ -119,7 +134,7 @@ impl MemoryTable {
     }
 }
 
-/// One running INSERT. Dropping it ends its split.
+/// One running INSERT. Dropping it before its end stops it.
 pub struct InsertHandle {
     table: Arc<Table>,
     split: usize,
@@ -149,16 +164,28 @@ impl InsertHandle {
     }
 
     /// The INSERT is done.
-    pub fn end(self) {}
+    pub fn end(self) {
+        self.close(Fate::Ended);
+    }
+
+    /// The INSERT has failed: more would have come.
+    pub fn fail(self) {
+        self.close(Fate::Failed);
+    }
+
+    fn close(&self, fate: Fate) {
+        let mut contents = self.table.lock();
+        let inserted = contents.inserts.get_mut(self.split);
+        if let Some(inserted) = inserted.filter(|inserted| inserted.fate == Fate::Running) {
+            inserted.fate = fate;
+        }
+        ring(contents);
+    }
 }
 
 impl Drop for InsertHandle {
     fn drop(&mut self) {
-        let mut contents = self.table.lock();
-        if let Some(inserted) = contents.inserts.get_mut(self.split) {
-            inserted.ended = true;
-        }
-        ring(contents);
+        self.close(Fate::Stopped);
     }
 }
 
@@ -206,7 +233,7 @@ impl Source for MemorySource {
     /// A live source is bounded once nothing can come any more.
     fn bounded(&self) -> bool {
         let contents = self.table.lock();
-        self.lengths.is_some() || (contents.sealed && contents.inserts.iter().all(|i| i.ended))
+        self.lengths.is_some() || (contents.sealed && contents.inserts.iter().all(|i| i.fate != Fate::Running))
     }
 
     fn replayable(&self) -> bool {
@@ -299,6 +326,13 @@ struct MemoryReader {
     bell: u64,
 }
 
+impl MemoryReader {
+    fn broken_off(&self, how: &str) -> Error {
+        let table = &self.table.name;
+        Error::connector(format!("what fills `{table}` {how}, so not all rows of it are there"))
+    }
+}
+
 impl SplitReader for MemoryReader {
     fn next(&mut self) -> Result<Next> {
         if self.length.is_some_and(|length| self.block >= length as u64) {
@@ -309,7 +343,13 @@ impl SplitReader for MemoryReader {
             return Ok(Next::Ended);
         };
         let Some(batch) = inserted.batches.get(self.block as usize).cloned() else {
-            return Ok(if inserted.ended { Next::Ended } else { Next::Pending });
+            let whole = self.table.whole && self.length.is_none();
+            return match inserted.fate {
+                Fate::Running => Ok(Next::Pending),
+                Fate::Failed if whole => Err(self.broken_off("has failed")),
+                Fate::Stopped if whole => Err(self.broken_off("was stopped before its end")),
+                Fate::Ended | Fate::Failed | Fate::Stopped => Ok(Next::Ended),
+            };
         };
         drop(contents);
         let place = |block| Offset { block, row: 0 };

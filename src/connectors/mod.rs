@@ -28,7 +28,7 @@ use crate::formats::table::format_of;
 pub use crate::formats::{BadRecord, BlockText, Pruning};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-pub use file::Place;
+pub use file::{Output, Place};
 use std::sync::Arc;
 
 /// A place in a split. What a block is, is the connector's business: a byte offset (text), a row group (Parquet),

@@ -7,7 +7,7 @@
 
 mod listener;
 
-use super::stdin::Arriving;
+use super::stdin::{Arriving, declared_format};
 use super::stdout::{self, Written};
 use super::{Bell, Connector, Fault, Next, Sink, Source, Split, SplitReader, Splits, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
@@ -61,7 +61,7 @@ pub const CONNECTOR: Connector = Connector {
     infer: None,
     source: Some(open_source),
     sink: Some(open_sink),
-    check_source: None,
+    check_source: Some(|table| declared_format(table).map(drop)),
     check_sink: None,
     check: Some(check),
     ends: |table| table.options.get("listen").is_none_or(|value| value != "true"),

@@ -195,14 +195,16 @@ pub struct Aggregation {
     pub inverse: Option<Inverse>,
 }
 
-/// How a window is made from the one before it: partial states of what leaves are negated, and merged. All aggregates of
-/// the template are counts and sums of exact numbers; some of them stand there for this alone.
+/// How a window is made from the one before it: partial states of what leaves are inverted, and merged. The counts and
+/// sums of exact numbers among the aggregates of the template are negated; some of them stand there for this alone.
 #[derive(Debug, Clone)]
 pub struct Inverse {
     /// The aggregate that counts the rows of a group.
     pub rows: usize,
     /// Sums, each with the aggregate that counts its values: over none of them it is NULL.
     pub sums: Vec<(usize, usize)>,
+    /// Aggregates whose inverse the host has registered, by their names.
+    pub registered: Vec<(usize, String)>,
 }
 
 /// Where a column of a window aggregate's result comes from.

@@ -8,11 +8,17 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The first bytes of the file format; a stream begins with its first message.
 const FILE_MAGIC: &[u8; 6] = b"ARROW1";
+
+/// What stands before the length of a message.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// The length of the footer and the magic word, in bytes: the end of the file format.
+const FOOTER_END_BYTES: i64 = 10;
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 256 << 10;
@@ -121,6 +127,9 @@ impl Batches {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(broken().because(e)),
             Err(e) => return Err(Error::connector(format!("{source}: {e}")).because(e)),
         };
+        if !fits(input.as_mut(), is_file).map_err(|e| broken().because(e))? {
+            return Err(broken());
+        }
         input.rewind().map_err(|e| broken().because(e))?;
         let input = BufReader::with_capacity(READ_BYTES, input);
         // A damaged footer can make the library panic.
@@ -147,6 +156,27 @@ impl Batches {
             Batches::Stream(reader) => reader.next(),
         }
     }
+}
+
+/// Whether the bytes hold what is read of them first, the footer of a file or the first message of a stream, which the
+/// library makes room for before it looks.
+fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<bool> {
+    let bytes = input.seek(SeekFrom::End(0))?;
+    let mut number_at = |at: SeekFrom| -> io::Result<[u8; 4]> {
+        let mut number = [0; 4];
+        input.seek(at)?;
+        input.read_exact(&mut number)?;
+        Ok(number)
+    };
+    let length = match is_file {
+        true => number_at(SeekFrom::End(-FOOTER_END_BYTES))?,
+        // Streams of old begin with the length.
+        false => match number_at(SeekFrom::Start(0))? {
+            CONTINUATION => number_at(SeekFrom::Start(4))?,
+            length => length,
+        },
+    };
+    Ok(u64::try_from(i32::from_le_bytes(length)).is_ok_and(|length| length < bytes))
 }
 
 /// The columns of a file as those of a table.

@@ -1,5 +1,6 @@
-//! Partial states that are taken away again: negated, and groups without rows dropped.
+//! Partial states that are taken away again: inverted, and groups without rows dropped.
 
+use super::batch_function::BatchCode;
 use super::fragment::failed;
 use super::windows::States;
 use crate::dstream::graph::Aggregation;
@@ -11,40 +12,100 @@ use datafusion::arrow::compute::kernels::numeric::neg_wrapping;
 use datafusion::arrow::compute::{SortColumn, filter_record_batch, lexsort_to_indices, nullif, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, UInt64Type};
 use datafusion::arrow::error::ArrowError;
+use datafusion::execution::SessionState;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Where things stand in a batch of states: the pane or window, the keys, a column per aggregate (counts and sums have
-/// one state column each).
-#[derive(Debug, Clone)]
+/// The inverses that the host has registered, by the names of their aggregates: from states to what takes them away when
+/// it is merged. Kept among the extensions of a session.
+#[derive(Default, Clone)]
+pub struct Inverses {
+    pub by_name: BTreeMap<String, Arc<BatchCode>>,
+}
+
+impl Inverses {
+    /// Those that a session knows.
+    pub fn of(session: &SessionState) -> Arc<Inverses> {
+        session.config().get_extension().unwrap_or_default()
+    }
+}
+
+/// Where things stand in a batch of states: the pane or window, the keys, the columns of each aggregate.
 pub struct Undo {
     keys: usize,
     rows: usize,
     sums: Vec<(usize, usize)>,
+    inversions: Vec<Inversion>,
+}
+
+/// How the states of one aggregate are inverted.
+struct Inversion {
+    columns: Range<usize>,
+    /// `None` negates them.
+    registered: Option<(String, Arc<BatchCode>)>,
 }
 
 impl Undo {
-    /// `None` when the aggregation has no inverse.
+    /// `None` when the aggregation has no inverse. `widths` has the number of state columns of each aggregate.
     ///
-    /// Errors: its states are not as they should be (`columns` of them).
-    pub fn of(aggregation: &Aggregation, aggregates: usize, columns: usize) -> Result<Option<Undo>> {
+    /// Errors: an inverse that the plan names is not known to the session.
+    pub fn of(aggregation: &Aggregation, widths: &[usize], session: &SessionState) -> Result<Option<Undo>> {
         let Some(inverse) = &aggregation.inverse else {
             return Ok(None);
         };
-        let first = 1 + aggregation.keys;
-        if columns != first + aggregates {
-            return Err(Error::internal("aggregates with an inverse have one state each"));
+        let mut at = 1 + aggregation.keys;
+        let mut inversions = Vec::with_capacity(widths.len());
+        for width in widths {
+            inversions.push(Inversion {
+                columns: at..at + width,
+                registered: None,
+            });
+            at += width;
         }
+        let known = Inverses::of(session);
+        for (place, name) in &inverse.registered {
+            let code = known.by_name.get(name);
+            let code = code.ok_or_else(|| Error::refused(format!("there is no inverse of `{name}`")))?;
+            inversions[*place].registered = Some((name.clone(), Arc::clone(code)));
+        }
+        let first = |aggregate: usize| inversions[aggregate].columns.start;
         Ok(Some(Undo {
             keys: aggregation.keys,
-            rows: first + inverse.rows,
-            sums: inverse.sums.iter().map(|(sum, n)| (first + sum, first + n)).collect(),
+            rows: first(inverse.rows),
+            sums: inverse.sums.iter().map(|(sum, n)| (first(*sum), first(*n))).collect(),
+            inversions,
         }))
     }
 
     fn inverse(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let mut columns = batch.columns().to_vec();
-        for column in columns.iter_mut().skip(1 + self.keys) {
-            *column = negated(column)?;
+        for Inversion {
+            columns: at,
+            registered,
+        } in &self.inversions
+        {
+            let Some((name, code)) = registered else {
+                columns[at.clone()].iter_mut().try_for_each(|column| {
+                    *column = negated(column)?;
+                    Ok::<_, ArrowError>(())
+                })?;
+                continue;
+            };
+            let states = batch.project(&at.clone().collect::<Vec<_>>())?;
+            let given = code(&states)?;
+            let types = |batch: &RecordBatch| -> Vec<DataType> {
+                batch
+                    .columns()
+                    .iter()
+                    .map(|column| column.data_type().clone())
+                    .collect()
+            };
+            if given.num_rows() != states.num_rows() || types(&given) != types(&states) {
+                let message = format!("the inverse of `{name}` must give the columns that it is given, row by row");
+                return Err(ArrowError::ComputeError(message));
+            }
+            columns.splice(at.clone(), given.columns().iter().cloned());
         }
         RecordBatch::try_new(batch.schema(), columns)
     }
@@ -81,7 +142,7 @@ fn negated(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 /// States of windows that slide.
-pub struct Sliding<'a> {
+pub(super) struct Sliding<'a> {
     pub states: &'a mut States,
     pub undo: &'a Undo,
 }

@@ -18,7 +18,7 @@ pub mod extremes;
 pub mod folding;
 pub mod fragment;
 pub mod input;
-mod inverse;
+pub mod inverse;
 pub mod lookup_join;
 pub mod nested_extremes;
 pub mod panes;

@@ -30,6 +30,8 @@ pub struct Aggregates {
     pub partial_by_key: Fragment,
     /// The same without keys, for rows of many panes.
     pub tally: Option<Tally>,
+    /// How many state columns each aggregate has.
+    pub widths: Vec<usize>,
     /// The keys behind the pane, over the columns of the rows.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
     pub rows: SchemaRef,
@@ -53,6 +55,10 @@ impl Aggregates {
         let filters = template.filter_expr().to_vec();
         let none = vec![None; filters.len()];
         let aggregates = template.aggr_expr().to_vec();
+        let states = aggregates.iter().map(|aggregate| aggregate.state_fields());
+        let widths = states
+            .map(|fields| Ok(fields.map_err(failed)?.len()))
+            .collect::<Result<_>>()?;
         let group = template.group_expr().clone();
         let rows = template.input_schema();
         let make = |mode, group: PhysicalGroupBy, filters, input: Arc<dyn ExecutionPlan>| {
@@ -107,6 +113,7 @@ impl Aggregates {
             partial: Fragment::of(Arc::new(partial), shop),
             partial_by_key: Fragment::of(Arc::new(partial_by_key), shop),
             tally,
+            widths,
             keys: group.expr().iter().skip(1).map(|(key, _)| Arc::clone(key)).collect(),
             rows,
             merge: Fragment::of(Arc::new(merge), shop),
@@ -152,12 +159,11 @@ impl Windows {
             last,
             folding,
             nothing,
+            widths,
             ..
         } = Aggregates::new(&node.aggregation, shop)?;
         let layout = node.aggregation.layout.clone();
-        let columns = merge.schema().fields().len();
-        let values = last.schema().fields().len() - 1 - node.aggregation.keys;
-        let undo = Undo::of(&node.aggregation, values, columns)?;
+        let undo = Undo::of(&node.aggregation, &widths, &shop.session)?;
         let result = Gives::Values {
             states: States { merge, last, folding },
             undo,

@@ -3,6 +3,7 @@
 use super::meta::{self, Meta};
 use crate::cli::print::{Format, Printer, Style};
 use crate::cli::report::{Reporter, failed};
+use crate::cli::stdin;
 use crate::cli::text::Text;
 use datafusion::arrow::array::{Array, RecordBatch, StringArray};
 use futures::future::join_all;
@@ -72,7 +73,7 @@ impl Session {
     }
 
     async fn statements(&mut self, text: &Text) -> Result<()> {
-        let mut script = self.engine.script(&text.sql)?;
+        let mut script = stdin::planned(|sql| self.engine.script(sql), text, stdin::Taker::Shell)?;
         self.reporter.diagnostics(Kind::Sql, &script.warnings, text);
         loop {
             let outcome = tokio::select! {

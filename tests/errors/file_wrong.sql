@@ -8,3 +8,5 @@ CREATE TABLE later (a INT) WITH (connector = 'file', path = 'target/./never_writ
 SELECT a FROM later;
 SELECT * FROM 'target/never_written.csv';
 CREATE TABLE inferred WITH (connector = 'file', path = 'target/never_written.csv');
+CREATE TABLE lacking (cust STRING, nosuch INT) WITH (connector = 'file', path = 'tests/cases/dim.csv');
+SELECT cust FROM lacking;

@@ -12,3 +12,5 @@ INSERT INTO endless SELECT n FROM made;
 CREATE SINK list WITH (connector = 'file', path = 'target/list.csv');
 INSERT INTO list SELECT [1, 2] AS l;
 COPY (SELECT 1 AS a) TO 'tests/cases/dim.csv';
+COPY (SELECT 1 AS a) TO 'tests/cases/rates.jsonl/below' WITH (format = 'csv');
+COPY (SELECT 1 AS a) TO '/proc/self/sink.csv';

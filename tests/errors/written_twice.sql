@@ -6,3 +6,7 @@ INSERT INTO other SELECT 3 AS a;
 CREATE SINK again WITH (connector = 'file', path = 'target/../target/./written_twice.csv', overwrite = true) AS SELECT 4 AS a;
 COPY (SELECT 5 AS a) TO 'target/copied_twice' WITH (format = 'csv', overwrite = true);
 CREATE TABLE t WITH (connector = 'file', path = 'target/copied_twice/', format = 'csv', overwrite = true) AS SELECT 6 AS a;
+CREATE SINK folders WITH (connector = 'file', path = 'target/parted_twice', format = 'csv', partition_by = 'k') AS SELECT 7 AS k, 1 AS a;
+COPY (SELECT 8 AS a) TO 'target/parted_twice/k=7' WITH (format = 'csv');
+COPY (SELECT 9 AS a) TO 'target/written_twice.csv/below' WITH (format = 'csv');
+COPY (SELECT 10 AS a) TO 'target/parted_twice/beside.csv';

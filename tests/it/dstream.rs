@@ -1,5 +1,6 @@
 //! What the methods of a D-Stream promise: order and numbers of intervals, what they refuse, and what a plan carries.
 
+use crate::laws::functions;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::functions_aggregate::expr_fn::{avg, count, sum};
@@ -292,4 +293,49 @@ async fn a_plan_tells_of_its_inverse() {
     assert!(with.contains("HOP 10 s by 2 s, with inverse"), "{with}");
     let without = explained(stream.reduce_by_window(span, key, sums));
     assert!(!without.contains("inverse"), "{without}");
+}
+
+#[tokio::test]
+async fn an_inverse_of_the_host_belongs_to_one_of_its_aggregates() {
+    let engine = declared(Engine::manual()).await;
+    let squares = functions::both().1.remove(0);
+    let negative = |states: &RecordBatch| Ok(states.clone());
+    let unknown = engine
+        .register_inverse("sum_of_squares", negative)
+        .expect_err("no such aggregate");
+    assert!(
+        unknown.message.contains("no aggregate called `sum_of_squares`"),
+        "{unknown}"
+    );
+    engine.register_udaf(squares.clone()).expect("a new name");
+    let reduced = |engine: &Engine| {
+        let stream = engine.stream("sent").expect("a stream");
+        stream.reduce_by_window_with_inverse((seconds(2), seconds(1)), [], [squares.call(vec![col("n")])])
+    };
+    let none = reduced(&engine).map(drop).expect_err("no inverse");
+    assert!(none.to_string().contains("register_inverse"), "{none}");
+    // One that forgets rows.
+    engine
+        .register_inverse("sum_of_squares", |states| Ok(states.slice(0, 0)))
+        .expect("an inverse");
+    let again = engine.register_inverse("sum_of_squares", negative).expect_err("known");
+    let built_in = engine.register_inverse("count", negative).expect_err("known");
+    for taken in [again, built_in] {
+        assert!(taken.message.contains("is known already"), "{taken}");
+    }
+    let query = reduced(&engine).expect("windows").query().await.expect("a start");
+    let sent = engine.push_source("sent").expect("a handle");
+    for second in 0..4 {
+        let row = format!(r#"{{"k": 1, "n": 2, "ts": "1970-01-01T00:00:0{second}"}}"#);
+        sent.send_json(row.as_bytes()).await.expect("an open source");
+    }
+    drop(sent);
+    for _ in 0..3 {
+        engine.step().await.expect("a step");
+    }
+    let failed = query.wait().await.expect_err("columns of other lengths");
+    assert!(
+        failed.message.contains("the inverse of `sum_of_squares` must give"),
+        "{failed}"
+    );
 }

@@ -400,3 +400,72 @@ fn a_file_is_read_when_it_has_been_written() {
         assert_eq!(rows.lines().count(), 19_801, "{sql}");
     }
 }
+
+/// What a statement reads is replaced when it has been read, one file and the parts of a directory.
+#[test]
+fn nothing_is_replaced_that_an_insert_before_still_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("parts")).expect("a folder");
+    let rows = |count: usize| format!("a\n{}", "1\n".repeat(count));
+    for place in ["one.csv", "parts"] {
+        std::fs::write(at("one.csv"), rows(200_000)).expect("a file");
+        for part in 0..2 {
+            std::fs::write(at(&format!("parts/part-{part}.csv")), rows(100_000)).expect("a file");
+        }
+        let sql = format!(
+            "CREATE TABLE x (a INT) WITH (connector = 'file', path = '{}', format = 'csv', overwrite = true);
+             CREATE SINK y WITH (connector = 'file', path = '{}');
+             INSERT INTO y SELECT a FROM x; INSERT INTO x VALUES (7)",
+            at(place).display(),
+            at(&format!("copy_of_{place}.csv")).display()
+        );
+        let out = waterwheel(&["-c", &sql], "");
+        assert_eq!(out.status.code(), Some(0), "{}", stderr(&out));
+        let copied = std::fs::read_to_string(at(&format!("copy_of_{place}.csv"))).expect("it is written");
+        assert_eq!(copied.lines().count(), 200_001, "{place}");
+        let left = waterwheel(
+            &[
+                "-c",
+                &format!(
+                    "CREATE TABLE x (a INT) WITH (connector = 'file', path = '{}', format = 'csv'); FROM x",
+                    at(place).display()
+                ),
+            ],
+            "",
+        );
+        assert_eq!(stdout(&left), "{\"a\":7}\n", "{}", stderr(&left));
+    }
+}
+
+/// An INSERT that fails is no end of its table, whether it would have ended or not.
+#[test]
+fn the_windows_of_what_a_failed_insert_fills_stay_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("bad.csv");
+    std::fs::write(&input, "a,ts\n1,2020-01-01 00:00:01\nx,2020-01-01 00:00:02\n").expect("a file");
+    for follow in ["false", "true"] {
+        let path = folder.path().join("out.csv");
+        let path = if follow == "true" {
+            folder.path().join("out")
+        } else {
+            path
+        };
+        let sql = format!(
+            "CREATE SOURCE bad (a INT, ts TIMESTAMP, WATERMARK FOR ts AS ts)
+               WITH (connector = 'file', path = '{}', follow = {follow});
+             CREATE TABLE m (a INT, ts TIMESTAMP, WATERMARK FOR ts AS ts);
+             CREATE SINK o WITH (connector = 'file', path = '{}', format = 'csv');
+             INSERT INTO m SELECT a, ts FROM bad;
+             INSERT INTO o SELECT window_end, sum(a) AS s FROM TUMBLE(m, ts, INTERVAL '10 seconds') GROUP BY window_end",
+            input.display(),
+            path.display()
+        );
+        let out = waterwheel(&["-c", &sql], "");
+        assert_eq!(out.status.code(), Some(3), "{}", stderr(&out));
+        let told = "`o` has failed: what fills `m` has failed, so not all rows of it are there";
+        assert!(stderr(&out).contains(told), "{}", stderr(&out));
+        let parts = std::fs::read_dir(&path).map_or(0, Iterator::count);
+        assert!(!path.is_file() && parts == 0, "{} was written", path.display());
+    }
+}

@@ -1,35 +1,40 @@
 //! One writer for each place: two queries that wrote to one file or directory would undo each other's work.
 
-use super::place::Place;
+use super::place::Output;
 use crate::connectors::Sink;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
-use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The places to which sinks of this process write now.
-static WRITTEN: Mutex<BTreeSet<Place>> = Mutex::new(BTreeSet::new());
+/// Where sinks of this process write now.
+static WRITTEN: Mutex<Vec<Output>> = Mutex::new(Vec::new());
 
 /// A place that is held until this is dropped.
-pub struct Held(Place);
+pub struct Held(Output);
 
 impl Held {
-    /// Errors: another query writes there.
+    /// Errors: another query writes there, or where it would be in the way.
     pub fn new(path: &str) -> Result<Held> {
-        let place = Place::of(path);
+        let output = Output::of(path, false);
         let mut written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
-        match written.insert(place.clone()) {
-            true => Ok(Held(place)),
-            false => Err(Error::refused(format!(
-                "another query that runs writes to {path}: write both in one INSERT, with UNION ALL, or to two sinks"
-            ))),
+        if written.iter().any(|other| other.meets(&output)) {
+            return Err(Error::refused(format!(
+                "another query that runs writes to {path}, or to a place above or below it: write both in one INSERT, with \
+                 UNION ALL, or to two sinks"
+            )));
         }
+        written.push(output.clone());
+        Ok(Held(output))
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        // No two that are held are the same.
+        WRITTEN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|held| *held != self.0);
     }
 }
 

@@ -71,7 +71,7 @@ impl Lane for ArrowLane {
     }
 }
 
-fn open_file(reading: &Reading, file: &KnownFile) -> Result<ArrowReader> {
+pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<ArrowReader> {
     let open = || Box::new(file.read_from(0)) as Box<dyn Input>;
     ArrowReader::open(&open, &reading.wanted, reading.on_error, &file.name)
 }

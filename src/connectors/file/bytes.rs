@@ -14,6 +14,10 @@ use tokio_util::bytes::Bytes;
 /// How much of a packed file is read at once, in bytes.
 const PACKED_READ_BYTES: usize = 256 << 10;
 
+/// How packed files begin.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
 /// How many Parquet files are kept open at once; beyond that a file is opened for each read.
 const HELD_FILES: usize = 256;
 
@@ -73,13 +77,33 @@ impl KnownFile {
     }
 
     /// The unpacked bytes from the beginning. Nothing stays open between reads.
+    ///
+    /// Errors: it cannot be read, or is not packed so.
     pub fn read(&self, compression: Compression) -> io::Result<Box<dyn formats::Bytes>> {
+        match compression {
+            Compression::None => {}
+            Compression::Gzip => self.begins_as(&GZIP, "gzip")?,
+            Compression::Zstd => self.begins_as(&ZSTD, "zstd")?,
+        }
         let packed = || BufReader::with_capacity(PACKED_READ_BYTES, self.read_from(0));
         Ok(match compression {
             Compression::None => Box::new(PlainBytes(self.read_from(0))),
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed())),
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed())?),
         })
+    }
+
+    /// Errors: the file has bytes, and they do not begin as those do that were packed so.
+    fn begins_as(&self, begin: &[u8], packed: &str) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.read_from(0).take(begin.len() as u64).read_to_end(&mut bytes)?;
+        match begin.starts_with(&bytes) {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it is not packed with {packed}: compression = 'none' reads it as it is"),
+            )),
+        }
     }
 
     /// The bytes as they are on disk, from a place on.

@@ -20,7 +20,7 @@ pub struct GroupLanes {
 }
 
 /// A file and what becomes of its row groups.
-struct OpenFile {
+pub struct OpenFile {
     bytes: ParquetBytes,
     plan: Arc<ParquetPlan>,
     fates: Vec<Fate>,
@@ -131,7 +131,7 @@ impl Lane for GroupLane {
     }
 }
 
-fn open_file(reading: &Reading, file: &KnownFile) -> Result<OpenFile> {
+pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<OpenFile> {
     let bytes = ParquetBytes::open(file).map_err(|e| Error::connector(format!("{}: {e}", file.name)).because(e))?;
     let footer = read_footer(&bytes, &file.name)?;
     let plan = ParquetPlan::new(footer, &reading.wanted, reading.on_error, &file.name)?;

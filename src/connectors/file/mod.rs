@@ -28,12 +28,13 @@ use super::{Connector, Fault, Sink, Source, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::table::{READING, format_of};
-use crate::formats::{BlockReader, Format, Packing, arrow, bool_option, infer_text, parquet};
+use crate::formats::{BlockReader, Format, OnError, Packing, Wanted, arrow, bool_option, infer_text, parquet};
 use alone::{Alone, Held};
 use bytes::{KnownFile, ParquetBytes};
 use datafusion::arrow::datatypes::SchemaRef;
 use folders::{FolderSource, Folders};
-pub use place::Place;
+pub use place::{Output, Place};
+use source::Reading;
 use std::sync::Arc;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
@@ -140,8 +141,33 @@ fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
     })
 }
 
+/// What reading the first file would refuse before its first row: a declared column that it lacks, or that it is not what
+/// its name says. A file that is followed may not have been written so far.
 fn check_source(spec: &TableSpec) -> Result<()> {
-    locate::locate(spec).map(drop)
+    let folders = Folders::of(spec)?;
+    let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
+    let spec = of_files.as_ref().unwrap_or(spec);
+    let (files, format, packing) = locate::locate(spec)?;
+    let Some(file) = files.first().filter(|_| !follows(spec)) else {
+        return Ok(());
+    };
+    let reading = Reading {
+        packing,
+        on_error: OnError::of(spec)?,
+        wanted: Wanted {
+            schema: spec.physical_schema(),
+            columns: Vec::new(),
+            key: spec.physical_key(),
+            text: false,
+        },
+        pruning: None,
+        format,
+    };
+    match reading.format {
+        Format::Parquet => groups::open_file(&reading, file).map(drop),
+        Format::Arrow => batches::open_file(&reading, file).map(drop),
+        _ => text::open_file(&reading, file).map(drop),
+    }
 }
 
 fn follows(table: &TableSpec) -> bool {
@@ -184,14 +210,15 @@ fn infer(spec: &TableSpec) -> Result<SchemaRef> {
 }
 
 fn infer_file(file: &KnownFile, format: &Format, packing: Packing) -> Result<SchemaRef> {
-    let unreadable = |e: std::io::Error| Error::connector(format!("{}: {e}", file.name)).because(e);
     if format == &Format::Parquet {
-        let bytes = ParquetBytes::open(file).map_err(unreadable)?;
+        let bytes = ParquetBytes::open(file).map_err(|e| text::unreadable(file, e))?;
         return Ok(parquet::columns(&parquet::read_footer(&bytes, &file.name)?));
     }
     if format == &Format::Arrow {
         return arrow::columns(Box::new(file.read_from(0)), &file.name);
     }
-    let input = file.read(packing.of_file(&file.name)).map_err(unreadable)?;
+    let input = file
+        .read(packing.of_file(&file.name))
+        .map_err(|e| text::unreadable(file, e))?;
     infer_text(format, &mut BlockReader::new(input, format.rule()), &file.name)
 }

@@ -10,6 +10,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// How the names of parts begin.
+pub const PART: &str = "part-";
+
 /// A directory of one file per interval that has rows, or of folders of such files.
 pub struct PartSink {
     directory: PathBuf,
@@ -40,7 +43,7 @@ impl PartSink {
         let directory = self.directory.join(folder);
         fs::create_dir_all(&directory).map_err(|e| unwritable(&directory, e))?;
         self.writing
-            .begin(&directory.join(format!("part-{name}.{}", self.writing.suffix())))
+            .begin(&directory.join(format!("{PART}{name}.{}", self.writing.suffix())))
     }
 
     /// Writes the rows of one folder beside their place.
@@ -105,7 +108,7 @@ fn parts(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("part-") {
+        if name.starts_with(PART) {
             found.push(entry.path());
         } else if name.contains('=') && entry.file_type()?.is_dir() {
             found.extend(parts(&entry.path())?);

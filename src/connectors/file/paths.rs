@@ -13,6 +13,9 @@ pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
     let found = files_now(path)?;
     if found.is_empty() {
         let message = match Path::new(path).is_dir() {
+            false if path.ends_with('/') => {
+                format!("{path} matches directories and no file: write path = '{path}*' to read the files in them")
+            }
             true => format!(
                 "{path} holds no file. Folders below it are read when their names are as in `a=1`; to read others, write \
                  path = '{}/*/*'",

@@ -3,6 +3,7 @@
 use super::locate::path_of;
 use super::partition::Partitioning;
 use super::parts::{PartSink, replaced};
+use super::place::Place;
 use super::roll::{Limits, RollingSink};
 use crate::connectors::Sink;
 use crate::dstream::table::TableSpec;
@@ -37,7 +38,7 @@ impl Layout<'_> {
     fn of<'a>(spec: &'a TableSpec, schema: &SchemaRef, bounded: bool) -> Result<Layout<'a>> {
         let path = path_of(spec)?;
         let target = Path::new(path);
-        let is_file = target.extension().is_some() && !path.ends_with('/') && !target.is_dir();
+        let is_file = is_file(path);
         check_there(target, is_file)?;
         let columns = spec.options.get("partition_by").map_or("", String::as_str);
         let partitioning = Partitioning::new(columns, schema)?;
@@ -85,12 +86,35 @@ impl Layout<'_> {
     }
 }
 
-/// Errors: what is there by that name is no file that can be replaced, and no directory for parts.
+/// Whether a path to write to is one file. It has a suffix then.
+pub fn is_file(path: &str) -> bool {
+    let target = Path::new(path);
+    target.extension().is_some() && !path.ends_with('/') && !target.is_dir()
+}
+
+/// Errors: what is there by that name is no file that can be replaced, and no directory for parts; or nothing can be
+/// made there.
 fn check_there(target: &Path, is_file: bool) -> Result<()> {
+    let path = target.display();
+    if let Some(system) = ["/proc", "/sys"]
+        .iter()
+        .find(|system| Place::of(&path.to_string()).is_in(system))
+    {
+        return Err(Error::refused(format!(
+            "{path}: {system} is made by the operating system, and no files can be written there"
+        )));
+    }
+    // Without the slash that may stand at the end.
+    let target: PathBuf = target.components().collect();
+    if let Some(file) = target.ancestors().skip(1).find(|above| above.is_file()) {
+        return Err(Error::refused(format!(
+            "{path}: {} is a file, and no directory to write into",
+            file.display()
+        )));
+    }
     if !target.exists() || target.is_dir() {
         return Ok(());
     }
-    let path = target.display();
     if target.starts_with("/dev") || !target.is_file() {
         return Err(Error::refused(format!(
             "{path} is a device or a pipe, and files are written that appear whole when they are complete: a SELECT alone \
@@ -100,7 +124,9 @@ fn check_there(target: &Path, is_file: bool) -> Result<()> {
     match is_file {
         true => Ok(()),
         false => Err(Error::refused(format!(
-            "{path} is a file, and no directory to write into, which a path without suffix is: write '{path}.csv'"
+            "{} is a file, and no directory to write into, which a path without suffix is: write '{}.csv'",
+            target.display(),
+            target.with_extension("").display()
         ))),
     }
 }

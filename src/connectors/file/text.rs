@@ -82,7 +82,7 @@ impl Lane for BlockLane {
 }
 
 /// Opens a file before its first row: the header, if there is one, is taken off.
-fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<RowDecoder>)> {
+pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Arc<RowDecoder>)> {
     let input = file
         .read(reading.packing.of_file(&file.name))
         .map_err(|e| unreadable(file, e))?;
@@ -144,7 +144,7 @@ pub fn reread(reading: &Reading, file: &KnownFile, from: Offset, rows: usize) ->
     Ok(batches)
 }
 
-fn unreadable(file: &KnownFile, error: io::Error) -> Error {
+pub fn unreadable(file: &KnownFile, error: io::Error) -> Error {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the packed data ends too early: the file is cut".to_string(),
         _ => error.to_string(),

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn table() -> MemoryTable {
-    MemoryTable::new(
-        "t",
-        Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)])),
-    )
+    made(false)
+}
+
+fn made(whole: bool) -> MemoryTable {
+    let schema = Schema::new(vec![Field::new("n", DataType::Int64, false)]);
+    MemoryTable::new("t", Arc::new(schema), whole)
 }
 
 fn rows(values: std::ops::Range<i64>) -> RecordBatch {
@@ -53,6 +55,34 @@ fn a_snapshot_ends_and_a_live_source_goes_on() {
     drop(second);
     assert!(!live.splits().unwrap().more && live.bounded());
     assert!(table.insert("INSERT 3").is_err());
+}
+
+#[test]
+fn an_insert_that_breaks_off_is_an_end_only_where_tables_do_not_end_with_it() {
+    let ends = |whole: bool, how: fn(super::InsertHandle)| {
+        let table = made(whole);
+        let insert = table.insert("INSERT 1").unwrap();
+        insert.push(&rows(0..3)).unwrap();
+        how(insert);
+        assert_eq!(
+            read(&*table.snapshot_source()),
+            [(3, true)],
+            "what is there can be read"
+        );
+        let live = table.live_source();
+        let split = live.splits().unwrap().known.remove(0);
+        let mut reader = live.open(&split, &[0], Bell(Arc::new(|| {}))).unwrap();
+        assert!(matches!(reader.next(), Ok(Next::Chunk(_))));
+        reader.next().map(drop).map_err(|e| e.message)
+    };
+    assert_eq!(ends(true, |insert| insert.end()), Ok(()));
+    let failed = "what fills `t` has failed, so not all rows of it are there";
+    assert_eq!(ends(true, |insert| insert.fail()), Err(failed.to_string()));
+    let stopped = "what fills `t` was stopped before its end, so not all rows of it are there";
+    assert_eq!(ends(true, drop), Err(stopped.to_string()));
+    for how in [super::InsertHandle::fail as fn(super::InsertHandle), drop] {
+        assert_eq!(ends(false, how), Ok(()));
+    }
 }
 
 #[test]

@@ -11,9 +11,11 @@ mod tests;
 
 pub use input::Sniffed;
 
-use super::{Bell, Chunk, Connector, Next, Offset, Source, Split, SplitReader, Splits, Workers, format_faults};
+use super::{
+    Bell, Chunk, Connector, Fault, Next, Offset, Source, Split, SplitReader, Splits, Subject, Workers, format_faults,
+};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
-use crate::error::{Error, Result};
+use crate::error::{Diagnostic, Error, Result};
 use crate::formats::table::{READING, format_of};
 use crate::formats::{Decoded, Format, OnError, RowDecoder, Wanted, resolve_format};
 use arrivals::Arrivals;
@@ -49,9 +51,20 @@ pub const CONNECTOR: Connector = Connector {
     sink: None,
     check_source: None,
     check_sink: None,
-    check: Some(format_faults),
+    check: Some(check),
     ends: |_| true,
 };
+
+fn check(table: &TableSpec) -> Vec<Fault> {
+    let unnamed = declared_format(table)
+        .err()
+        .filter(|_| format_of(&table.options).is_none());
+    let fault = |error: Error| Fault {
+        subject: Subject::Value("connector".to_string()),
+        diagnostic: Diagnostic::error("missing_option", error.message).help("add: format = 'json'"),
+    };
+    unnamed.map(fault).into_iter().chain(format_faults(table)).collect()
+}
 
 /// Standard input before its reader takes it.
 static STANDARD: Mutex<State> = Mutex::new(State::Untouched);
@@ -79,7 +92,16 @@ fn open_source(spec: &TableSpec, _: &Workers) -> Result<Arc<dyn Source>> {
     Ok(Arc::new(StdinSource::new(spec, take_standard)?))
 }
 
-fn declared_format(spec: &TableSpec) -> Result<Format> {
+/// The format of lines that arrive.
+///
+/// Errors: none is named; it is one of files.
+pub fn declared_format(spec: &TableSpec) -> Result<Format> {
+    if format_of(&spec.options).is_none() {
+        let connector = spec.connector.as_deref().unwrap_or_default();
+        return Err(Error::refused(format!(
+            "connector `{connector}` needs `format`: it is 'json', 'csv' or 'text'"
+        )));
+    }
     match resolve_format(spec) {
         Ok(format) if format.is_binary() => Err(Error::refused(
             "Parquet and Arrow cannot be read from stdin: give the file as the path, with connector = 'file'",

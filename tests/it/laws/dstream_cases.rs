@@ -1,7 +1,7 @@
 //! D-Streams by methods: the answers of the SQL that says the same.
 
 use super::oracle::{hop, tumble};
-use super::{Case, law};
+use super::{Case, functions, law};
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, sum};
 use datafusion::logical_expr::{Expr, col, lit};
 use std::time::Duration;
@@ -105,6 +105,30 @@ fn sliding_windows_with_an_inverse() {
         format!(
             "SELECT window_end, sum(v * id), count(f) FROM {} WHERE k IS NOT NULL GROUP BY window_start, window_end",
             of(3, 7)
+        ),
+    ));
+}
+
+#[test]
+fn sliding_windows_with_an_inverse_of_the_host() {
+    law(Case::of_stream(
+        |engine| {
+            let squares = functions::both().1.remove(0);
+            let aggregates = [
+                count(lit(1)),
+                squares.call(vec![col("v")]),
+                sum(col("v")),
+                squares.call(vec![col("id")]),
+            ];
+            let stream = engine.stream("t")?;
+            let reduced =
+                stream.reduce_by_window_with_inverse((seconds(9), seconds(2)), columns(&["k"]), aggregates)?;
+            reduced.filter(col("window_time").is_not_null())
+        },
+        format!(
+            "SELECT window_start, window_end, arrow_cast(arrow_cast(window_end, 'Int64') - 1, '@T@'), k, count(*), \
+             sum_of_squares(v), sum(v), sum_of_squares(id) FROM {} GROUP BY window_start, window_end, k",
+            hop("t", 2, 9, 0)
         ),
     ));
 }

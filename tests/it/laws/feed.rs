@@ -96,6 +96,7 @@ async fn with_tools(engine: Engine, folder: &Path) -> Result<Engine> {
     scalars.into_iter().try_for_each(|f| engine.register_udf(f))?;
     aggregates.into_iter().try_for_each(|f| engine.register_udaf(f))?;
     functions::batches(&engine)?;
+    functions::inverse_of_squares(&engine)?;
     let dim = folder.join("dim.csv");
     let create = format!(
         "CREATE EXTERNAL TABLE dim (k BIGINT, label VARCHAR) STORED AS CSV LOCATION '{}' WITH HEADER ROW",

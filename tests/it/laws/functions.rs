@@ -32,7 +32,7 @@ pub fn both() -> (Vec<ScalarUDF>, Vec<AggregateUDF>) {
         Arc::new(DataType::Int64),
         Volatility::Immutable,
         Arc::new(|_| Ok(Box::new(Squares::default()))),
-        Arc::new(vec![DataType::Int64]),
+        Arc::new(vec![DataType::Int64, DataType::Int64]),
     );
     (vec![doubled], vec![squares])
 }
@@ -59,33 +59,46 @@ pub fn batches(engine: &Engine) -> waterwheel::error::Result<()> {
     })
 }
 
-#[derive(Debug, Default)]
-struct Squares(Option<i64>);
+/// What takes states of `sum_of_squares` away again.
+pub fn inverse_of_squares(engine: &Engine) -> waterwheel::error::Result<()> {
+    engine.register_inverse("sum_of_squares", |states| {
+        let negative = |column: &ArrayRef| -> ArrayRef {
+            let numbers = column.as_primitive::<Int64Type>();
+            Arc::new(numbers.unary::<_, Int64Type>(|n| -n))
+        };
+        RecordBatch::try_new(states.schema(), states.columns().iter().map(negative).collect())
+    })
+}
 
-impl Squares {
-    fn add(&mut self, numbers: impl Iterator<Item = i64>) {
-        numbers.for_each(|n| self.0 = Some(self.0.unwrap_or(0) + n));
-    }
+/// How many numbers there were, and the sum of their squares.
+#[derive(Debug, Default)]
+struct Squares {
+    numbers: i64,
+    sum: i64,
 }
 
 impl Accumulator for Squares {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.add(values[0].as_primitive::<Int64Type>().iter().flatten().map(|n| n * n));
+        for n in values[0].as_primitive::<Int64Type>().iter().flatten() {
+            self.numbers += 1;
+            self.sum += n * n;
+        }
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let states: &Int64Array = states[0].as_primitive();
-        self.add(states.iter().flatten());
+        let [numbers, sum] = [0, 1].map(|at| states[at].as_primitive::<Int64Type>());
+        self.numbers += numbers.iter().flatten().sum::<i64>();
+        self.sum += sum.iter().flatten().sum::<i64>();
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(self.0))
+        Ok(ScalarValue::Int64((self.numbers > 0).then_some(self.sum)))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Int64(self.0)])
+        Ok([self.numbers, self.sum].map(|n| ScalarValue::Int64(Some(n))).to_vec())
     }
 
     fn size(&self) -> usize {
