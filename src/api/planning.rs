@@ -483,7 +483,7 @@ impl<'a> Planning<'a> {
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         unnamed::as_written(&mut ast_query);
         using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
-        digits::exact_casts(&mut ast_query);
+        digits::keep(&mut ast_query);
         group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
         Ok(ast_query)
     }

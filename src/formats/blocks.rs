@@ -232,9 +232,9 @@ impl BlockReader {
         }
     }
 
-    /// Reads until `wanted` bytes are pending, or the input has ended or failed.
+    /// Reads until `wanted` bytes are pending, enough for a byte order mark at least, or the input has ended or failed.
     fn fill(&mut self, wanted: usize) {
-        let missing = wanted.saturating_sub(self.pending.bytes.len());
+        let missing = wanted.max(BOM.len()).saturating_sub(self.pending.bytes.len());
         let Some(input) = self.input.as_mut().filter(|_| missing > 0) else {
             return;
         };

@@ -1,7 +1,8 @@
 //! CSV records to columns.
 
-use super::records::{BadQuote, Rule, check_quotes, count_fields, count_lines, fit_fields};
-use super::{CsvFormat, Wanted, type_name};
+use super::decimals;
+use super::records::{BadQuote, NO_QUOTE, Rule, check_quotes, count_fields, count_lines, fit_fields, without_comments};
+use super::{BOM, CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, Scalar, StringArray};
 use datafusion::arrow::compute::kernels::cmp::eq;
@@ -29,7 +30,7 @@ struct Wish {
     place: usize,
     name: String,
     to: DataType,
-    /// It is decoded as text first, as its NULLs or times have a form of their own.
+    /// It is decoded as text first: its NULLs or times have a form of their own, or its digits are rounded.
     by_text: bool,
 }
 
@@ -47,12 +48,19 @@ impl CsvCodec {
             Some(header) => header_places(format, &wanted.schema, header, source)?,
             None => (0..wanted.schema.fields().len()).map(Some).collect(),
         };
-        let by_text = |field: &Field| !format.nulls_are_empty() || format.times.of(field.data_type()).is_some();
+        let by_text = |field: &Field| {
+            let to = field.data_type();
+            !format.nulls_are_empty() || format.times.of(to).is_some() || to.is_decimal()
+        };
         let file_field = |(at, place): (usize, &Option<usize>)| match place.map(|i| wanted.schema.field(i)) {
             Some(field) if !by_text(field) => field.clone().with_nullable(true),
             _ => Field::new(format!("column_{}", at + 1), DataType::Utf8, true),
         };
-        let fields: Vec<Field> = places.iter().enumerate().map(file_field).collect();
+        let mut fields: Vec<Field> = places.iter().enumerate().map(file_field).collect();
+        if format.ragged && fields.len() == 1 {
+            // Of one field that is empty, nothing would be left that is told from an empty line.
+            fields.push(file_field((1, &None)));
+        }
         let wish = |i: &usize| {
             let field = wanted.schema.field(*i);
             Some(Wish {
@@ -73,11 +81,25 @@ impl CsvCodec {
         self.format.rule()
     }
 
+    /// Whether a record is bad whatever its values are: a quote was lost, or it has not as many fields as there are
+    /// columns. Told without decoding it.
+    pub fn is_broken(&self, record: &[u8]) -> bool {
+        let quoting = self.format.quoting();
+        check_quotes(&quoting, record).is_err() || !self.format.ragged && !self.has_width(record)
+    }
+
+    fn has_width(&self, record: &[u8]) -> bool {
+        count_fields(&self.format.quoting(), record) == self.file.fields().len()
+    }
+
     /// The columns and the number of rows; empty lines and comments are left out.
     ///
     /// Errors: a value does not fit its column; a quote does not end where a field does, which the decoder takes for good.
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
         check_order(&self.format, bytes)?;
+        let quoting = self.format.quoting();
+        // The decoder knows comments that end with a line feed only, and takes one without line end for a record.
+        let bytes = &without_comments(&quoting, bytes);
         if !self.format.ragged {
             return self.decode_fields(bytes);
         }
@@ -85,7 +107,7 @@ impl CsvCodec {
         match self.decode_fields(bytes) {
             Ok(decoded) if self.format.nulls_are_empty() => Ok(decoded),
             _ => {
-                let (quoting, width) = (self.format.quoting(), self.file.fields().len());
+                let width = self.file.fields().len();
                 self.decode_fields(&fit_fields(&quoting, bytes, width, &self.format.quoted_null()))
             }
         }
@@ -121,6 +143,9 @@ impl CsvCodec {
         if self.format.times.of(to).is_some() {
             return self.format.times.read(&text, to);
         }
+        if to.is_decimal() {
+            return decimals::from_text(&text, to);
+        }
         let options = CastOptions {
             safe: false,
             ..CastOptions::default()
@@ -136,14 +161,14 @@ impl CsvCodec {
             Err(BadQuote::Inside) => return "not a CSV record: a quote ends in the middle of a field".into(),
         }
         let expected = self.file.fields().len();
-        let values = match fields(&self.format, record) {
-            Ok(values) if values.len() == expected || self.format.ragged => values,
-            Ok(values) => {
-                let fields = if values.len() == 1 { "field" } else { "fields" };
-                let belong = if expected == 1 { "belongs" } else { "belong" };
-                return format!("{} {fields} where {expected} {belong}", values.len());
-            }
-            Err(_) => return "not a CSV record".into(),
+        if !self.format.ragged && !self.has_width(record) {
+            let count = count_fields(&self.format.quoting(), record);
+            let fields = if count == 1 { "field" } else { "fields" };
+            let belong = if expected == 1 { "belongs" } else { "belong" };
+            return format!("{count} {fields} where {expected} {belong}");
+        }
+        let Ok(values) = fields(&self.format, record) else {
+            return "not a CSV record".into();
         };
         for (i, wish) in self.columns.iter().enumerate() {
             let alone = CsvCodec {
@@ -174,6 +199,10 @@ impl CsvCodec {
 
 /// Errors: a quote was lost.
 fn check_order(format: &CsvFormat, bytes: &[u8]) -> Result<(), ArrowError> {
+    // That byte is a quote to the decoder, and in no text.
+    if format.quote == NO_QUOTE && memchr::memchr(NO_QUOTE, bytes).is_some() {
+        return Err(ArrowError::CsvError("the text is not UTF-8".into()));
+    }
     let lost = |_| ArrowError::CsvError("a quote is lost".into());
     check_quotes(&format.quoting(), bytes).map_err(lost)
 }
@@ -200,13 +229,13 @@ pub fn fields(format: &CsvFormat, record: &[u8]) -> Result<Vec<String>, ArrowErr
 }
 
 fn read(format: &CsvFormat, file: SchemaRef, columns: Vec<usize>, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
-    // The decoder takes a comment without line end for a record.
-    let closed = match format.comment {
-        Some(_) if !bytes.ends_with(b"\n") => Cow::Owned([bytes, b"\n"].concat()),
-        _ => Cow::Borrowed(bytes),
+    // The decoder leaves out a byte order mark with which its bytes begin; that of the stream is gone by now, and another
+    // is a character like any other.
+    let bytes = match bytes.starts_with(BOM) {
+        true => Cow::Owned([b"\n", bytes].concat()),
+        false => Cow::Borrowed(bytes),
     };
-    let bytes = closed.as_ref();
-    let rows = count_lines(bytes) + 1;
+    let rows = count_lines(&bytes) + 1;
     let projected = Arc::new(file.project(&columns)?);
     let mut decoder = ReaderBuilder::new(file)
         .with_format(format.reader())

@@ -11,6 +11,7 @@ use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions}
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -169,15 +170,21 @@ impl RowDecoder {
     }
 
     fn decode_piecewise(&self, block: &Block) -> Decoded {
+        let found = records(self.rule(), &block.bytes);
+        let (mut bad, mut whole): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|record| self.is_broken(&block.bytes[record.clone()]));
+        if self.on_error == OnError::Fail {
+            bad.truncate(1);
+            whole.retain(|record| bad.iter().all(|bad| record.start < bad.start));
+        }
         let mut sorted = Sorted::default();
-        self.sort(&block.bytes, &records(self.rule(), &block.bytes), &mut sorted);
+        self.sort(&block.bytes, &whole, &mut sorted);
+        bad.append(&mut sorted.bad);
+        bad.sort_by_key(|record| record.start);
         let mut decoded = Decoded {
             batch: RecordBatch::new_empty(self.schema.clone()),
-            bad: sorted
-                .bad
-                .into_iter()
-                .map(|range| self.bad_record(block, range))
-                .collect(),
+            bad: self.bad_records(block, bad),
             stop: None,
             text: None,
         };
@@ -197,10 +204,10 @@ impl RowDecoder {
     /// Sorts records into good and bad, left to right, halving what does not decode as a whole. Stops at the first bad
     /// record when that is the end.
     fn sort(&self, bytes: &[u8], found: &[Range<usize>], sorted: &mut Sorted) {
-        let (Some(first), Some(last)) = (found.first(), found.last()) else {
+        let Some(first) = found.first() else {
             return;
         };
-        match self.decode(&bytes[first.start..last.end]) {
+        match self.decode(&together(bytes, found)) {
             Ok(batch) => sorted.good.push(batch),
             Err(_) if found.len() > 1 => {
                 let (left, right) = found.split_at(found.len() / 2);
@@ -213,7 +220,26 @@ impl RowDecoder {
         }
     }
 
-    fn bad_record(&self, block: &Block, range: Range<usize>) -> BadRecord {
+    /// Whether a record is bad whatever its values are.
+    fn is_broken(&self, record: &[u8]) -> bool {
+        match &self.codec {
+            Codec::Csv(csv) => csv.is_broken(record),
+            _ => false,
+        }
+    }
+
+    /// The records of some ranges, in order, as bad ones.
+    fn bad_records(&self, block: &Block, ranges: Vec<Range<usize>>) -> Vec<BadRecord> {
+        let (mut at, mut line) = (0, block.line);
+        let record = |range: Range<usize>| {
+            line += count_lines(&block.bytes[at..range.start]) as u64;
+            at = range.start;
+            self.bad_record(block, range, line)
+        };
+        ranges.into_iter().map(record).collect()
+    }
+
+    fn bad_record(&self, block: &Block, range: Range<usize>, line: u64) -> BadRecord {
         let record = &block.bytes[range.clone()];
         let message = match (std::str::from_utf8(record), &self.codec) {
             (Err(e), _) => format!("byte {} of the line is not UTF-8", e.valid_up_to() + 1),
@@ -224,7 +250,7 @@ impl RowDecoder {
         BadRecord {
             split: self.source.clone(),
             byte_offset: block.offset + range.start as u64,
-            line: block.line + count_lines(&block.bytes[..range.start]) as u64,
+            line,
             message,
             bytes: without_end(record).to_vec(),
         }
@@ -235,6 +261,20 @@ impl RowDecoder {
             Codec::Csv(csv) => csv.rule(),
             Codec::Text { .. } => Rule::AllLines,
             Codec::Json(_) => Rule::Lines,
+        }
+    }
+}
+
+/// The bytes of some records, one behind the other.
+fn together<'a>(bytes: &'a [u8], records: &[Range<usize>]) -> Cow<'a, [u8]> {
+    match records {
+        [first, .., last] if records.is_sorted_by(|a, b| a.end == b.start) => {
+            Cow::Borrowed(&bytes[first.start..last.end])
+        }
+        [only] => Cow::Borrowed(&bytes[only.clone()]),
+        many => {
+            let many: Vec<&[u8]> = many.iter().map(|record| &bytes[record.clone()]).collect();
+            Cow::Owned(many.concat())
         }
     }
 }

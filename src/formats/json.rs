@@ -1,5 +1,6 @@
 //! JSON lines to columns.
 
+use super::decimals;
 use super::json_text;
 use super::records::{Rule, count_lines, is_blank, line_length};
 use super::whole::WholeNumbers;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct JsonCodec {
     /// The wanted columns, all nullable: what may not be NULL is for the caller to check.
     schema: SchemaRef,
-    /// The same as they are decoded: text where times have a form of their own.
+    /// The same as they are decoded: text where times have a form of their own, and for DECIMALs.
     decoded: SchemaRef,
     format: JsonFormat,
     /// The columns in which a fraction is a fault.
@@ -46,7 +47,7 @@ impl JsonCodec {
         let text_columns = DataType::Struct(texts.cloned().collect());
         let decoded = |f: &Field| match format.times.of(f.data_type()) {
             Some(_) => f.clone().with_data_type(DataType::Utf8),
-            None => f.clone(),
+            None => f.clone().with_data_type(decimals::as_text(f.data_type())),
         };
         let decoded = Schema::new(fields.iter().map(decoded).collect::<Vec<_>>());
         Ok(JsonCodec {
@@ -65,7 +66,7 @@ impl JsonCodec {
         let typed = columns.into_iter().zip(self.schema.fields()).map(|(column, field)| {
             match self.format.times.of(field.data_type()) {
                 Some(_) => self.format.times.read(&column, field.data_type()),
-                None => Ok(column),
+                None => decimals::from_text(&column, field.data_type()),
             }
         });
         Ok((typed.collect::<Result<_, _>>()?, rows))

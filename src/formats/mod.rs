@@ -10,6 +10,7 @@ mod block_text;
 mod blocks;
 mod csv;
 mod csv_write;
+mod decimals;
 mod decode;
 mod infer;
 mod json;

@@ -203,15 +203,16 @@ impl CsvFormat {
         field
     }
 
-    /// The same for Arrow's reader.
+    /// The same for Arrow's reader, which is given no comments.
     pub fn reader(&self) -> csv::reader::Format {
         let format = csv::reader::Format::default()
             .with_delimiter(self.delimiter)
             .with_quote(self.quote)
             .with_truncated_rows(self.ragged);
-        let format = self.escape.map_or(format.clone(), |escape| format.with_escape(escape));
-        self.comment
-            .map_or(format.clone(), |comment| format.with_comment(comment))
+        match self.escape {
+            Some(escape) => format.with_escape(escape),
+            None => format,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a record of a text ends, and its fields.
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What separates records.
@@ -26,6 +27,12 @@ pub struct Quoting {
     pub comment: Option<u8>,
 }
 
+impl Quoting {
+    fn is_quote(&self, byte: u8) -> bool {
+        byte == self.quote && byte != NO_QUOTE
+    }
+}
+
 impl Rule {
     /// Every line end, quoted or not: for lines that are no records.
     pub const ANY_LINE: Rule = Rule::Quoted(Quoting {
@@ -39,6 +46,10 @@ impl Rule {
 /// A byte that stands in no text of UTF-8.
 pub const NO_QUOTE: u8 = 0xff;
 
+/// The longest field in quotes, in bytes from quote to quote: beyond it a quote was lost, more likely than not. What is
+/// read ahead, and held in memory, for the end of one field.
+const QUOTED_FIELD_BYTES_MAX: usize = 16 << 20;
+
 /// A scan for record ends that goes on where it stopped when more bytes have come.
 #[derive(Debug)]
 pub struct Scan {
@@ -47,6 +58,8 @@ pub struct Scan {
     at: usize,
     /// Where the record begins that is looked at.
     begin: usize,
+    /// The quote that was opened last.
+    opened: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,22 +72,26 @@ enum State {
     Escaped,
     /// After a quote inside quotes: the end of them, or the first half of a doubled one.
     AfterQuote,
-    /// The quotes ended in the middle of a field.
+    /// A quote was lost: the quotes ended in the middle of a field, or not in a long while. So until the line ends.
     Broken,
     InComment,
 }
 
 impl State {
+    /// A quote is open, or was just now.
+    fn is_quoted(self) -> bool {
+        matches!(self, State::InQuotes | State::Escaped | State::AfterQuote)
+    }
+
     fn after(self, byte: u8, is: &Quoting) -> State {
         match (self, byte) {
-            (State::InQuotes, _) if byte == is.quote => State::AfterQuote,
+            (State::InQuotes, _) if is.is_quote(byte) => State::AfterQuote,
             (State::InQuotes, _) if Some(byte) == is.escape => State::Escaped,
             (State::InQuotes | State::Escaped, _) => State::InQuotes,
-            (State::InComment, b'\n') => State::RecordStart,
-            (State::InComment, _) => State::InComment,
             (State::RecordStart, _) if Some(byte) == is.comment => State::InComment,
-            (State::AfterQuote | State::FieldStart | State::RecordStart, _) if byte == is.quote => State::InQuotes,
+            (State::AfterQuote | State::FieldStart | State::RecordStart, _) if is.is_quote(byte) => State::InQuotes,
             (_, b'\n' | b'\r') => State::RecordStart,
+            (State::InComment | State::Broken, _) => self,
             (_, byte) if byte == is.delimiter => State::FieldStart,
             (State::AfterQuote, _) => State::Broken,
             _ => State::Plain,
@@ -90,12 +107,14 @@ impl Scan {
             state: State::RecordStart,
             at: 0,
             begin: 0,
+            opened: 0,
         }
     }
 
     /// The place after the next record's line end, if it is within `bytes` (which begin where the scan began). A
     /// carriage return alone ends a record too, but only what follows tells that it is alone. Where quotes end in the
-    /// middle of a field one of them was lost: such a record is its first line, and the next line begins another.
+    /// middle of a field, or not within [`QUOTED_FIELD_BYTES_MAX`], one of them was lost: such a record is its first line,
+    /// and the next line begins another.
     pub fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let Rule::Quoted(quoting) = self.rule else {
             let rest = &bytes[self.at..];
@@ -103,15 +122,26 @@ impl Scan {
             return (self.at > 0 && !rest.is_empty() && bytes[self.at - 1] == b'\n').then_some(self.at);
         };
         while let Some(&byte) = bytes.get(self.at) {
-            let next = self.state.after(byte, &quoting);
+            if self.state == State::InQuotes && self.pass_over_text(&quoting, bytes) {
+                continue;
+            }
+            let mut next = self.state.after(byte, &quoting);
+            if next.is_quoted() {
+                match self.state.is_quoted() {
+                    false => self.opened = self.at,
+                    true if self.at - self.opened > QUOTED_FIELD_BYTES_MAX => next = State::Broken,
+                    true => {}
+                }
+            }
             let ends = next == State::RecordStart;
             let more = bytes.get(self.at + 1);
             if ends && byte == b'\r' && more.is_none() {
                 return None;
             }
+            let breaks = next == State::Broken && self.state != State::Broken;
             self.state = next;
             self.at += 1;
-            if next == State::Broken && memchr2(b'\n', b'\r', &bytes[self.begin..self.at]).is_some() {
+            if breaks && memchr2(b'\n', b'\r', &bytes[self.begin..self.at]).is_some() {
                 return Some(self.restart(bytes));
             }
             if ends && (byte == b'\n' || more != Some(&b'\n')) {
@@ -120,6 +150,16 @@ impl Scan {
             }
         }
         None
+    }
+
+    /// Goes on to the next byte that means something within quotes; whether that is another one.
+    fn pass_over_text(&mut self, quoting: &Quoting, bytes: &[u8]) -> bool {
+        let end = bytes.len().min(self.opened + QUOTED_FIELD_BYTES_MAX + 1);
+        let text = bytes.get(self.at..end).unwrap_or_default();
+        let found = memchr2(quoting.quote, quoting.escape.unwrap_or(quoting.quote), text);
+        let passed = found.unwrap_or(text.len());
+        self.at += passed;
+        passed > 0
     }
 
     /// The place after the first line of the record that is looked at, where the next begins.
@@ -174,7 +214,7 @@ pub fn records(rule: Rule, bytes: &[u8]) -> Vec<Range<usize>> {
 /// What is wrong with the quotes of a text, if something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadQuote {
-    /// It does not end.
+    /// It does not end, or only after a long while.
     Open,
     /// It ends in the middle of a field.
     Inside,
@@ -185,6 +225,9 @@ pub enum BadQuote {
 ///
 /// Errors: the first quote that does not.
 pub fn check_quotes(quoting: &Quoting, bytes: &[u8]) -> Result<(), BadQuote> {
+    if quoting.quote == NO_QUOTE {
+        return Ok(());
+    }
     // Outside quotes.
     let mut at = 0;
     while let Some(found) = memchr(quoting.quote, &bytes[at..]) {
@@ -212,7 +255,7 @@ fn comment_around(quoting: &Quoting, bytes: &[u8], from: usize, quote: usize) ->
     };
     while line < quote {
         if bytes.get(line).copied() == quoting.comment {
-            line += line_length(&bytes[line..]);
+            line += first_line(&bytes[line..]);
         } else {
             line += first_line(&bytes[line..quote]);
         }
@@ -222,8 +265,10 @@ fn comment_around(quoting: &Quoting, bytes: &[u8], from: usize, quote: usize) ->
 
 /// The place behind the quote that ends the quoted field whose text begins at `at`.
 fn after_quotes(quoting: &Quoting, bytes: &[u8], mut at: usize) -> Result<usize, BadQuote> {
+    // The last place at which it may end.
+    let limit = bytes.len().min(at + QUOTED_FIELD_BYTES_MAX);
     loop {
-        let rest = bytes.get(at..).unwrap_or_default();
+        let rest = bytes.get(at..limit).unwrap_or_default();
         let found = memchr2(quoting.quote, quoting.escape.unwrap_or(quoting.quote), rest);
         let next = at + found.ok_or(BadQuote::Open)? + 1;
         let is_quote = bytes[next - 1] == quoting.quote;
@@ -248,6 +293,28 @@ pub fn first_line(record: &[u8]) -> usize {
     }
 }
 
+/// The records without the comments among them. Their quotes are in order.
+pub fn without_comments<'a>(quoting: &Quoting, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    let Some(comment) = quoting.comment else {
+        return Cow::Borrowed(bytes);
+    };
+    let begins_line = |at: usize| at == 0 || matches!(bytes[at - 1], b'\n' | b'\r');
+    if !memchr_iter(comment, bytes).any(begins_line) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut scan = Scan::new(Rule::Quoted(*quoting));
+    let mut begin = 0;
+    while begin < bytes.len() {
+        let end = scan.next_end(bytes).unwrap_or(bytes.len());
+        if bytes[begin] != comment {
+            kept.extend_from_slice(&bytes[begin..end]);
+        }
+        begin = end;
+    }
+    Cow::Owned(kept)
+}
+
 /// How many fields a CSV record has.
 pub fn count_fields(quoting: &Quoting, record: &[u8]) -> usize {
     let mut state = State::RecordStart;
@@ -265,7 +332,7 @@ pub fn fit_fields(quoting: &Quoting, records: &[u8], width: usize, missing: &[u8
     let mut state = State::RecordStart;
     let mut fields = 1;
     let pad = |fitted: &mut Vec<u8>, state: State, fields: usize| {
-        if matches!(state, State::RecordStart | State::InComment) {
+        if state == State::RecordStart {
             return;
         }
         for _ in fields..width {

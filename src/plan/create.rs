@@ -283,7 +283,7 @@ impl Creation<'_> {
         let planner = SqlToRel::new(self.names);
         let mut expr = expr.clone();
         fields::by_name(&mut expr);
-        digits::exact_casts(&mut expr);
+        digits::keep(&mut expr);
         let planned = planner.sql_to_expr(expr, &schema, &mut PlannerContext::new())?;
         refuse_calls(&planned)?;
         let leaf = InputNode::plan(0, (0..physical.fields().len()).collect(), Arc::new(schema.clone()));

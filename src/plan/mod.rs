@@ -2,8 +2,9 @@
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
-//! ([`json_access`]), what stands in brackets ([`element_access`]), what is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken
-//! apart ([`panes`], [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), functions that are misused ([`misused`]), the LIMIT that ends
+//! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what is known
+//! of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`], [`inverse`]), orders
+//! without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), functions that are misused ([`misused`]), the LIMIT that ends
 //! a query ([`limit`]), clocks and chance ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN
 //! ([`explain`]), and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
@@ -17,6 +18,7 @@ pub mod compile;
 pub mod create;
 pub mod diagnose;
 pub mod element_access;
+pub mod exact_numbers;
 pub mod explain;
 pub mod facts;
 pub mod inverse;

@@ -7,17 +7,18 @@ use crate::dstream::system::{self, DEAD_LETTERS, LATE_ROWS};
 use crate::dstream::table::TableSpec;
 use crate::plan::Refusal;
 use crate::plan::element_access::ElementAccess;
+use crate::plan::exact_numbers::{ExactMembers, ExactOperands, kept_type};
 use crate::plan::json_access::{JsonAccess, ReadValues};
 use crate::plan::unnest::Unnests;
 use crate::plan::window_tables::WindowTables;
-use crate::sql::plan_type;
+use crate::sql::{digits, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
-use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast;
 use std::borrow::Cow;
@@ -52,17 +53,29 @@ pub fn new_session() -> SessionState {
     // The planners that are asked first are ours: with_default_features adds to them.
     let builder = SessionStateBuilder::new()
         .with_config(config)
-        .with_expr_planners(vec![Arc::new(JsonAccess), Arc::new(ElementAccess)])
+        .with_expr_planners(vec![
+            Arc::new(ExactOperands),
+            Arc::new(JsonAccess),
+            Arc::new(ElementAccess),
+        ])
         .with_default_features();
     let mut state = builder
         .with_optimizer_rules(rules)
         .with_relation_planners(vec![Arc::new(WindowTables), Arc::new(Unnests)])
-        .with_analyzer_rule(Arc::new(ReadValues))
+        .with_analyzer_rules(analyzer_rules())
         .build();
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the JSON functions are missing");
     }
     state
+}
+
+/// DataFusion's rules, with ours before and behind them.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(ExactMembers)];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(ReadValues));
+    rules
 }
 
 /// Our names for the SQL planner.
@@ -151,6 +164,9 @@ struct ColumnTypes;
 
 impl TypePlanner for ColumnTypes {
     fn plan_type_field(&self, written: &ast::DataType) -> Result<Option<FieldRef>> {
+        if matches!(written, ast::DataType::Custom(name, _) if name.to_string() == digits::KEPT) {
+            return Ok(Some(kept_type()));
+        }
         let planned = plan_type(written).map_err(|message| Refusal::new("unknown_type", message))?;
         Ok(Some(Arc::new(Field::new("", planned, true))))
     }

@@ -1,31 +1,112 @@
-//! Numbers for DECIMAL columns keep the digits that are written: DataFusion takes a number with a point, or of more than
-//! 64 bits, for a DOUBLE.
+//! Numbers keep the digits that are written where a DECIMAL asks for them: DataFusion takes a number with a point, or of more
+//! than 64 bits, for a DOUBLE.
 //!
-//! Only numbers that become a part of the value: themselves, in a sum, in a branch of CASE, in a list or a struct. Products
-//! and quotients are computed as everywhere.
+//! A number next to something else, `d * 1.5` or `d IN (1.5, 2)`, becomes a [`KEPT`] one: the planner, which knows what `d`
+//! is, makes a DECIMAL or a DOUBLE of it (`plan::exact_numbers`). Numbers for a DECIMAL column, or a cast to one, are made
+//! exact here: themselves, in a sum, in a branch of CASE, in a list or a struct.
 
 use datafusion::arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value, VisitMut,
-    visit_expressions_mut,
+    self, BinaryOperator, CastKind, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, Spanned, UnaryOperator, Value,
+    VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
-/// Makes the numbers exact that are cast to DECIMAL, wherever they stand.
-pub fn exact_casts(part: &mut impl VisitMut) {
-    let _: ControlFlow<()> = visit_expressions_mut(part, |expr| {
-        if let Expr::Cast {
-            expr: number,
-            data_type: ast::DataType::Decimal(_) | ast::DataType::Numeric(_) | ast::DataType::Dec(_),
-            ..
-        } = expr
-            && let Some(digits) = exact_digits(number)
-        {
-            **number = Expr::Value(Value::SingleQuotedString(digits).with_span(number.span()));
+/// The name of a type that is a DOUBLE: a text that is cast to it is a number of which the digits count.
+pub const KEPT: &str = "__number";
+
+/// So many digits a DOUBLE tells apart at most.
+const DOUBLE_DIGITS: usize = 17;
+
+/// Keeps the digits of numbers that are cast to DECIMAL, that stand next to something else, or that are a column by
+/// themselves and have more digits than a DOUBLE.
+pub fn keep(part: &mut impl VisitMut) {
+    let _: ControlFlow<()> = part.visit(&mut Keep);
+}
+
+struct Keep;
+
+impl VisitorMut for Keep {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            select.projection.iter_mut().for_each(|item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => keep_alone(expr),
+                _ => {}
+            });
         }
         ControlFlow::Continue(())
-    });
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Cast {
+                expr: number,
+                data_type: ast::DataType::Decimal(_) | ast::DataType::Numeric(_) | ast::DataType::Dec(_),
+                ..
+            } => {
+                if let Some(digits) = exact_digits(number) {
+                    **number = Expr::Value(Value::SingleQuotedString(digits).with_span(number.span()));
+                }
+            }
+            Expr::BinaryOp { left, right, .. }
+            | Expr::IsDistinctFrom(left, right)
+            | Expr::IsNotDistinctFrom(left, right) => [left, right].into_iter().for_each(|side| keep_beside(side)),
+            Expr::Between { expr, low, high, .. } => [expr, low, high].into_iter().for_each(|part| keep_beside(part)),
+            Expr::InList { expr, list, .. } => {
+                keep_beside(expr);
+                list.iter_mut().for_each(keep_beside);
+            }
+            Expr::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => {
+                operand.iter_mut().chain(else_result).for_each(|part| keep_beside(part));
+                for when in conditions {
+                    keep_beside(&mut when.condition);
+                    keep_beside(&mut when.result);
+                }
+            }
+            Expr::Function(function) if PASSING_ON.contains(&function_name(function).as_str()) => {
+                arguments(function).for_each(keep_beside);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Functions that give one of their arguments.
+pub const PASSING_ON: [&str; 6] = ["coalesce", "nvl", "ifnull", "nullif", "greatest", "least"];
+
+/// A number next to something else, if a DOUBLE may not hold its digits.
+fn keep_beside(expr: &mut Expr) {
+    let is_inexact = |number: &String| {
+        number.contains(['.', 'e', 'E']) || number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
+    };
+    if let Some(number) = written(expr).filter(is_inexact) {
+        let kept = ast::DataType::Custom(ObjectName::from(vec![Ident::new(KEPT)]), Vec::new());
+        *expr = text_as(number, kept, expr);
+    }
+}
+
+/// A number that is a column by itself, with its own digits if a DOUBLE does not hold them.
+fn keep_alone(expr: &mut Expr) {
+    let Some(digits) = exact_digits(expr) else {
+        return;
+    };
+    let significant = digits.trim_start_matches(['-', '0', '.']).trim_end_matches('0');
+    if significant.bytes().filter(u8::is_ascii_digit).count() > DOUBLE_DIGITS
+        && digits.parse::<i64>().is_err()
+        && digits.parse::<u64>().is_err()
+        && let Some((precision, scale)) = own_digits(&digits)
+    {
+        *expr = decimal(digits, precision, scale, expr);
+    }
 }
 
 /// Makes the numbers in the columns of a query exact where `targets` are DECIMALs.
@@ -120,25 +201,31 @@ pub fn exact(expr: &mut Expr, to: &DataType) {
                 map.entries.iter_mut().for_each(|entry| exact(&mut entry.value, value));
             }
         }
-        Expr::Function(function) => {
-            let name = function.name.to_string().to_lowercase();
-            let FunctionArguments::List(list) = &mut function.args else {
-                return;
-            };
-            let arguments = list.args.iter_mut().filter_map(|argument| match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-                _ => None,
-            });
-            arguments_of(&name, arguments.collect(), to);
-        }
+        Expr::Function(function) => arguments_of(&function_name(function), arguments(function).collect(), to),
         _ => {}
     }
+}
+
+fn function_name(function: &Function) -> String {
+    function.name.to_string().to_lowercase()
+}
+
+/// The arguments that have no name.
+fn arguments(function: &mut Function) -> impl Iterator<Item = &mut Expr> {
+    let list = match &mut function.args {
+        FunctionArguments::List(list) => list.args.as_mut_slice(),
+        _ => &mut [],
+    };
+    list.iter_mut().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
 }
 
 /// The arguments of functions that pass them on, or put them together.
 fn arguments_of(function: &str, arguments: Vec<&mut Expr>, to: &DataType) {
     match (function, to) {
-        ("coalesce" | "nvl" | "ifnull" | "nullif" | "greatest" | "least", _) => {
+        (function, _) if PASSING_ON.contains(&function) => {
             arguments.into_iter().for_each(|argument| exact(argument, to));
         }
         ("make_array", DataType::List(item)) => {
@@ -170,18 +257,10 @@ fn arguments_of(function: &str, arguments: Vec<&mut Expr>, to: &DataType) {
 /// A part of a sum: exact, with its own digits behind the point.
 fn summand(expr: &mut Expr) {
     if let Some(digits) = exact_digits(expr) {
-        let unsigned = digits.trim_start_matches('-');
-        let behind = unsigned.split_once('.').map_or(0, |(_, behind)| behind.len());
-        let all = unsigned.len() - usize::from(unsigned.contains('.'));
-        let fits = |count: usize| {
-            u8::try_from(count)
-                .ok()
-                .filter(|count| *count <= DECIMAL256_MAX_PRECISION)
-        };
-        if let (Some(precision), Some(scale)) = (fits(all), fits(behind))
+        if let Some((precision, scale)) = own_digits(&digits)
             && (digits.contains('.') || digits.parse::<i64>().is_err())
         {
-            *expr = decimal(digits, precision, scale as i8, expr);
+            *expr = decimal(digits, precision, scale, expr);
         }
         return;
     }
@@ -203,15 +282,28 @@ fn summand(expr: &mut Expr) {
     }
 }
 
+/// The precision and scale of a number without exponent: those of its own digits. `None`: no DECIMAL has so many.
+pub fn own_digits(plain: &str) -> Option<(u8, i8)> {
+    let (whole, behind) = plain.split_once('.').unwrap_or((plain, ""));
+    let whole = whole.trim_start_matches(['-', '0']);
+    let precision = u8::try_from(whole.len() + behind.len()).ok()?.max(1);
+    let scale = i8::try_from(behind.len()).ok()?;
+    (precision <= DECIMAL256_MAX_PRECISION).then_some((precision, scale))
+}
+
 /// `CAST('12.50' AS DECIMAL(p, s))`, at the place of `instead_of`.
 fn decimal(digits: String, precision: u8, scale: i8, instead_of: &Expr) -> Expr {
     let exact = ExactNumberInfo::PrecisionAndScale(precision.into(), scale.into());
+    text_as(digits, ast::DataType::Decimal(exact), instead_of)
+}
+
+fn text_as(text: String, data_type: ast::DataType, instead_of: &Expr) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(Expr::Value(
-            Value::SingleQuotedString(digits).with_span(instead_of.span()),
+            Value::SingleQuotedString(text).with_span(instead_of.span()),
         )),
-        data_type: ast::DataType::Decimal(exact),
+        data_type,
         array: false,
         format: None,
     }
@@ -237,6 +329,11 @@ pub fn written(expr: &Expr) -> Option<String> {
             Value::Number(digits, _) => Some(digits.replace('_', "")),
             _ => None,
         },
+        Expr::Cast {
+            expr: number,
+            data_type: ast::DataType::Custom(name, _),
+            ..
+        } if name.to_string() == KEPT => text(number),
         _ => None,
     }
 }
