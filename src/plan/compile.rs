@@ -515,11 +515,6 @@ impl Leaves<'_> {
     }
 }
 
-/// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.
-fn shown_by_session(plan: &LogicalPlan) -> bool {
-    find_window(plan).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }))
-}
-
 fn class_is_closed(plan: &LogicalPlan) -> bool {
     facts(plan).class == Class::Closed
 }
