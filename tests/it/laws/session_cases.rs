@@ -126,6 +126,34 @@ fn session_over_hop() {
     law(Case::new(sql, oracle).at_end());
 }
 
+/// What runs as a batch gives its rows at the end of the input, none of them late.
+#[test]
+fn session_over_a_batch() {
+    let columns = "window_start, window_end, k, count(*)";
+    let rest = "GROUP BY window_start, window_end, k";
+    let never_late = "SELECT ts, k, CAST(NULL AS BIGINT) AS id, arrow_cast(NULL, '@T@') AS wm FROM";
+    let from = "(SELECT DISTINCT ts, k FROM t)";
+    law(Case::new(
+        format!("SELECT {columns} FROM SESSION({from} PARTITION BY k, ts, INTERVAL '3 seconds') {rest}"),
+        format!(
+            "SELECT {columns} FROM {} {rest}",
+            session(&format!("({never_late} {from})"), 3, "k")
+        ),
+    )
+    .at_end());
+    let columns = "window_start, window_end, ts, k";
+    let from = "(SELECT ts, k FROM t UNION SELECT ts, k FROM u)";
+    law(Case::new(
+        format!("SELECT {columns} FROM SESSION({from}, ts, INTERVAL '1 second')"),
+        format!(
+            "SELECT {columns} FROM {}",
+            session(&format!("({never_late} {from})"), 1, "")
+        ),
+    )
+    .over_two()
+    .at_end());
+}
+
 #[test]
 fn distinct_rows_of_a_window() {
     let columns = "window_start, window_end, k, v % 3 AS rest";
