@@ -18,7 +18,7 @@ use crate::plan::compile::{QueryPlan, compile};
 use crate::sql::statement::{ClauseKind, Name, StreamQuery};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -165,15 +165,25 @@ impl Planning<'_> {
     }
 }
 
-/// Why late rows do not go into these columns, if they do not.
+/// Why late rows do not go into these columns, if they do not. They go by their places, as the columns of an INSERT.
 fn misfit(name: &str, late: &TableSpec, schema: &SchemaRef) -> Option<String> {
     let (given, taken) = (late.columns.len(), schema.fields().len());
     if given != taken {
         return Some(format!("`{name}` takes {taken} columns, late rows have {given}"));
     }
-    let pairs = late.columns.iter().zip(schema.fields());
-    let mut unfit = pairs.filter(|(column, field)| !can_cast_types(&column.data_type, field.data_type()));
-    unfit.next().map(|(column, field)| {
+    let pairs = || late.columns.iter().zip(schema.fields());
+    let elsewhere = |(column, field): &(&Column, &FieldRef)| {
+        column.name != *field.name() && late.columns.iter().any(|other| other.name == *field.name())
+    };
+    if let Some((column, field)) = pairs().find(elsewhere) {
+        return Some(format!(
+            "`{name}` has its column `{}` where late rows have `{}`: they go by their places",
+            field.name(),
+            column.name
+        ));
+    }
+    let unfit = |(column, field): &(&Column, &FieldRef)| !becomes(&column.data_type, field.data_type());
+    pairs().find(unfit).map(|(column, field)| {
         format!(
             "`{name}`: `{}` of a late row is {}, which does not become the {} of `{}`",
             column.name,
@@ -182,6 +192,16 @@ fn misfit(name: &str, late: &TableSpec, schema: &SchemaRef) -> Option<String> {
             field.name()
         )
     })
+}
+
+/// Whether the values of one type are values of another, as numbers, as times or as text.
+fn becomes(from: &DataType, to: &DataType) -> bool {
+    let alike = from == to
+        || to.is_string()
+        || (from.is_numeric() && to.is_numeric())
+        || (from.is_temporal() && to.is_temporal())
+        || (from.is_nested() && to.is_nested());
+    alike && can_cast_types(from, to)
 }
 
 /// Late rows on their way to a sink or table, in its columns.
