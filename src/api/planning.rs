@@ -402,6 +402,7 @@ impl<'a> Planning<'a> {
             self.write_once(routed, span)?;
         }
         let mut graph = self.compiled(queries, span)?;
+        self.note_timeouts(&mut graph);
         for (output, routed) in graph.outputs.iter_mut().zip(queries) {
             if let Some(Target::Sink(spec) | Target::Table(spec)) = routed.late.as_ref().map(|late| &late.target) {
                 output.notes.push(format!("late rows go into `{}`", spec.name));
