@@ -10,6 +10,7 @@
 //! A new operator is one file here, one variant of `dstream::graph::Op`, and a few lines that ARCHITECTURE.md names
 //! ("Where do I add …").
 
+mod all_sessions;
 pub mod batch_function;
 pub mod chance;
 pub mod closed;
@@ -19,6 +20,7 @@ pub mod folding;
 pub mod fragment;
 pub mod input;
 pub mod inverse;
+mod limit_order;
 pub mod lookup_join;
 pub mod nested_extremes;
 pub mod panes;
