@@ -118,12 +118,7 @@ impl PaneTree {
     }
 
     /// What some windows (start and end, ascending) are made of; nodes that are missing are made.
-    pub fn make_for(
-        &mut self,
-        windows: &[(i64, i64)],
-        panes: &BTreeMap<i64, Pane>,
-        merge: Merge<'_>,
-    ) -> Result<Cover> {
+    pub fn make_for(&mut self, windows: &[(i64, i64)], panes: &BTreeMap<i64, Pane>, merge: Merge<'_>) -> Result<Cover> {
         // At each edge half of the nodes below the middle, on average.
         let mut edges: Vec<Node> = Vec::with_capacity(windows.len() * MIDDLE);
         let mut spans: Vec<(i64, i64)> = Vec::new();
