@@ -3,7 +3,6 @@
 //! One fragment belongs to one worker at a time ("one copy of the plan per worker, never two intervals on one copy").
 
 use super::input::{InputExec, Inputs, Slots};
-use super::limit_order::below_projections;
 use super::lookup_join::LookupTables;
 use super::stop::{self, Stop};
 use super::{static_table::StaticTables, window_expand::WindowExpandExec};
@@ -107,7 +106,6 @@ impl Workshop {
             tables: Arc::clone(&self.tables),
         };
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(leaves)]);
-        let logical = &below_projections(logical.clone()).map_err(failed)?;
         let planning = planner.create_physical_plan(logical, self.session.as_ref());
         let plan = futures::executor::block_on(planning).and_then(super::union::in_order);
         let plan = plan.map_err(failed)?;

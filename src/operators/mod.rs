@@ -20,7 +20,6 @@ pub mod folding;
 pub mod fragment;
 pub mod input;
 pub mod inverse;
-mod limit_order;
 pub mod lookup_join;
 pub mod nested_extremes;
 pub mod panes;

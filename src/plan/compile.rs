@@ -12,7 +12,7 @@ use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::inverse::with_inverse;
-use crate::plan::limit::without_limit;
+use crate::plan::limit::{with_sorts_held, without_limit};
 use crate::plan::no_stream::refuse;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::prune::predicates;
@@ -110,6 +110,7 @@ impl Builder {
         let output = self.graph.outputs.len();
         self.windows.clear();
         let (plan, skip, fetch) = without_limit(&query.plan)?;
+        let plan = with_sorts_held(plan)?;
         let Facts { class, tags, .. } = facts(&plan);
         let tables = stream_tables(&plan);
         let bounded = tables.iter().all(|(_, bounded)| *bounded);

@@ -162,6 +162,29 @@ fn a_followed_directory_gains_files() {
 }
 
 #[test]
+fn folders_that_appear_tell_columns_of_the_files_in_them() {
+    for (at_start, glob) in [("", ""), ("k=a", ""), ("", "/k=*/*.csv")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join(at_start)).expect("a folder");
+        let following = Following::start(&format!(
+            "CREATE SOURCE a (n INT, k STRING) WITH (connector = 'file', path = '{}{glob}', format = 'csv', follow = true);
+             SELECT n, k FROM a",
+            shown(dir.path())
+        ));
+        let folder = dir.path().join("k=b");
+        std::fs::create_dir(&folder).expect("a folder");
+        append(&folder.join("f.csv"), "n\n1\n");
+        assert_eq!(following.line(), "1,b");
+        append(&folder.join("f.csv"), "2\n");
+        assert_eq!(following.line(), "2,b");
+        if glob.is_empty() {
+            append(&dir.path().join("own.csv"), "k,n\nc,3\n");
+            assert_eq!(following.line(), "3,c");
+        }
+    }
+}
+
+#[test]
 fn a_followed_directory_may_be_empty_at_the_start() {
     let dir = tempfile::tempdir().expect("a folder");
     let source = |columns: &str, more: &str| {

@@ -338,6 +338,30 @@ fn what_was_written_into_folders_is_read_from_them() {
 }
 
 #[test]
+fn each_file_is_asked_for_what_its_own_folders_do_not_tell() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", "k,n\nown,1\n");
+    std::fs::create_dir(dir.path().join("k=z")).expect("a folder");
+    write(&dir.path().join("k=z"), "b.csv", "n\n2\n");
+    let shown = dir.path().display();
+    for (path, found) in [("", "own,1\nz,2\n"), ("/*=*/*.csv", "z,2\n"), ("/k*/*", "z,2\n")] {
+        for splits in ["file", "ordered"] {
+            let declared = format!(
+                "CREATE SOURCE t (n INT, k STRING) WITH (connector = 'file', path = '{shown}{path}', format = 'csv',
+                 splits = '{splits}');"
+            );
+            assert_eq!(rows(&format!("{declared} SELECT k, n FROM t")), found, "{path}");
+            assert_eq!(
+                rows(&format!("{declared} SELECT n FROM t WHERE k = 'z'")),
+                "2\n",
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(rows(&format!("SELECT n, k FROM '{shown}/*=*/*.csv'")), "2,z\n");
+}
+
+#[test]
 fn folders_whose_names_do_not_fit_are_told() {
     let dir = tempfile::tempdir().expect("a folder");
     let shown = dir.path().display();

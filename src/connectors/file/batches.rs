@@ -73,7 +73,7 @@ impl Lane for ArrowLane {
 
 pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<ArrowReader> {
     let open = || Box::new(file.read_from(0)) as Box<dyn Input>;
-    ArrowReader::open(&open, &reading.wanted, reading.on_error, &file.name)
+    ArrowReader::open(&open, &reading.wanted_of(file), reading.on_error, &file.name)
 }
 
 /// The rows from `from` (of the file `file`) on, at most `rows` of them.

@@ -143,7 +143,10 @@ impl Source for FollowSource {
             // Replaced before it was opened: nobody can read it any more.
             return Ok(Box::new(Nothing));
         };
-        let (tail, queue) = Tail::new(handle, &split.name, self.base.reading(columns), bell);
+        let mut reading = self.base.reading(columns);
+        // By the name that it had first, as whoever adds what its folders tell.
+        reading.wanted = reading.folders.own(&reading.wanted, Path::new(&split.name));
+        let (tail, queue) = Tail::new(handle, &split.name, reading, bell);
         state.tails.push((split.id, tail));
         let watcher = state.watcher.clone();
         Ok(Box::new(TailReader::new(queue, watcher)))

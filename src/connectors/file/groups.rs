@@ -134,10 +134,11 @@ impl Lane for GroupLane {
 pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<OpenFile> {
     let bytes = ParquetBytes::open(file).map_err(|e| Error::connector(format!("{}: {e}", file.name)).because(e))?;
     let footer = read_footer(&bytes, &file.name)?;
-    let plan = ParquetPlan::new(footer, &reading.wanted, reading.on_error, &file.name)?;
+    let wanted = reading.wanted_of(file);
+    let plan = ParquetPlan::new(footer, &wanted, reading.on_error, &file.name)?;
     let pruning = reading.pruning.as_ref();
     Ok(OpenFile {
-        fates: pruning.map_or(Vec::new(), |pruning| plan.fates(pruning, &reading.wanted)),
+        fates: pruning.map_or(Vec::new(), |pruning| plan.fates(pruning, &wanted)),
         bytes,
         plan: Arc::new(plan),
         group: 0,

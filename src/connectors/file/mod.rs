@@ -23,6 +23,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod text;
+mod widen;
 
 use super::{Connector, Fault, Sink, Source, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
@@ -32,10 +33,11 @@ use crate::formats::{BlockReader, Format, OnError, Packing, Wanted, arrow, bool_
 use alone::{Alone, Held};
 use bytes::{KnownFile, ParquetBytes};
 use datafusion::arrow::datatypes::SchemaRef;
-use folders::{FolderSource, Folders};
+use folders::Folders;
 pub use place::{Output, Place};
 use source::Reading;
 use std::sync::Arc;
+use widen::FolderSource;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
     name: "file",
@@ -125,28 +127,23 @@ pub const CONNECTOR: Connector = Connector {
 
 fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
     let folders = Folders::of(spec)?;
-    let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
-    let spec = of_files.as_ref().unwrap_or(spec);
-    let (files, known): (Arc<dyn Source>, _) = match bool_option(spec, "follow", false)? {
-        true => (Arc::new(follow::FollowSource::open(spec, workers)?), None),
-        false => {
-            let source = source::FileSource::open(spec, workers)?;
-            let known = source.files().iter().map(|file| file.path.clone()).collect();
-            (Arc::new(source), Some(known))
-        }
-    };
-    Ok(match folders {
-        None => files,
-        Some(folders) => Arc::new(FolderSource { folders, files, known }),
-    })
+    if bool_option(spec, "follow", false)? {
+        let files = Arc::new(follow::FollowSource::open(spec, workers)?);
+        // Folders may appear later.
+        let known = None;
+        return Ok(Arc::new(FolderSource { folders, files, known }));
+    }
+    let files = Arc::new(source::FileSource::open(spec, workers)?);
+    if !files.files().iter().any(|file| folders.tell_of(&file.path)) {
+        return Ok(files);
+    }
+    let known = Some(files.files().iter().map(|file| file.path.clone()).collect());
+    Ok(Arc::new(FolderSource { folders, files, known }))
 }
 
 /// What reading the first file would refuse before its first row: a declared column that it lacks, or that it is not what
 /// its name says. A file that is followed may not have been written so far.
 fn check_source(spec: &TableSpec) -> Result<()> {
-    let folders = Folders::of(spec)?;
-    let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
-    let spec = of_files.as_ref().unwrap_or(spec);
     let (files, format, packing) = locate::locate(spec)?;
     let Some(file) = files.first().filter(|_| !spec.is_on("follow")) else {
         return Ok(());
@@ -161,6 +158,7 @@ fn check_source(spec: &TableSpec) -> Result<()> {
             text: false,
         },
         pruning: None,
+        folders: Folders::of(spec)?,
         format,
     };
     match reading.format {
@@ -171,9 +169,7 @@ fn check_source(spec: &TableSpec) -> Result<()> {
 }
 
 fn check(table: &TableSpec) -> Vec<Fault> {
-    // A directory that cannot be read is told of when it is.
-    let of_files = Folders::of(table).ok().flatten().map(|folders| folders.of_files(table));
-    let mut faults = format_faults(of_files.as_ref().unwrap_or(table));
+    let mut faults = format_faults(table);
     if !(table.is_on("follow") && table.is_static) {
         return faults;
     }

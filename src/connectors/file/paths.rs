@@ -37,13 +37,18 @@ pub fn files_now(path: &str) -> Result<Vec<KnownFile>> {
         files_of(as_path)?
     } else if as_path.exists() {
         vec![as_path.to_path_buf()]
-    } else if path.contains(['*', '?', '[']) {
+    } else if is_glob(path) {
         matching(path)?
     } else {
         return Err(no_such_file(as_path));
     };
     found.sort();
     found.iter().map(|path| KnownFile::find(path)).collect()
+}
+
+/// Whether a path that is no file matches some.
+pub fn is_glob(path: &str) -> bool {
+    path.contains(['*', '?', '['])
 }
 
 fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -2,6 +2,7 @@
 
 use super::batches::{self, ArrowLanes};
 use super::bytes::KnownFile;
+use super::folders::Folders;
 use super::groups::{self, GroupLanes};
 use super::locate::{locate, path_of};
 use super::text::{self, TextLanes};
@@ -50,6 +51,14 @@ pub struct Reading {
     pub on_error: OnError,
     pub wanted: Wanted,
     pub pruning: Option<Pruning>,
+    pub folders: Folders,
+}
+
+impl Reading {
+    /// What is wanted of a file itself.
+    pub fn wanted_of(&self, file: &KnownFile) -> Wanted {
+        self.folders.own(&self.wanted, &file.path)
+    }
 }
 
 /// Decoded rows and where they stand.
@@ -77,6 +86,7 @@ pub struct FileSource {
     key: Vec<usize>,
     keeps_text: bool,
     pruning: Option<Pruning>,
+    folders: Folders,
     workers: Workers,
     allowance: Allowance,
 }
@@ -104,6 +114,7 @@ impl FileSource {
             key: spec.physical_key(),
             keeps_text: spec.asks_for_text(),
             pruning: None,
+            folders: Folders::of(spec)?,
             workers: workers.clone(),
             allowance: Allowance::new(workers),
         })
@@ -135,6 +146,7 @@ impl FileSource {
                 text: self.keeps_text,
             },
             pruning: self.pruning.clone(),
+            folders: self.folders.clone(),
         }
     }
 

@@ -96,7 +96,7 @@ pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Ar
     }
     let decoder = RowDecoder::new(
         &reading.format,
-        &reading.wanted,
+        &reading.wanted_of(file),
         header.as_deref(),
         reading.on_error,
         file.name.as_str(),
