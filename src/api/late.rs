@@ -3,6 +3,7 @@
 //! The columns are those of `late_rows('query')`. A name that is not declared becomes a table without connector, other
 //! than `stdout`. The rows are committed with the interval in which they came (`driver::output`).
 
+use super::conversion::refused;
 use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::{LateRows, Relation, Table};
 use crate::driver::output::{Delivery, Pace};
@@ -17,8 +18,8 @@ use crate::plan::branch::stream_tables;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::sql::statement::{ClauseKind, Name, StreamQuery};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -182,7 +183,11 @@ fn misfit(name: &str, late: &TableSpec, schema: &SchemaRef) -> Option<String> {
             column.name
         ));
     }
-    let unfit = |(column, field): &(&Column, &FieldRef)| !becomes(&column.data_type, field.data_type());
+    // Text may turn out to be nothing else, and nobody can write a CAST here.
+    let unfit = |(column, field): &(&Column, &FieldRef)| {
+        let is_read = column.data_type.is_string() && !field.data_type().is_string();
+        is_read || refused(field, &column.data_type).is_some()
+    };
     pairs().find(unfit).map(|(column, field)| {
         format!(
             "`{name}`: `{}` of a late row is {}, which does not become the {} of `{}`",
@@ -192,16 +197,6 @@ fn misfit(name: &str, late: &TableSpec, schema: &SchemaRef) -> Option<String> {
             field.name()
         )
     })
-}
-
-/// Whether the values of one type are values of another, as numbers, as times or as text.
-fn becomes(from: &DataType, to: &DataType) -> bool {
-    let alike = from == to
-        || to.is_string()
-        || (from.is_numeric() && to.is_numeric())
-        || (from.is_temporal() && to.is_temporal())
-        || (from.is_nested() && to.is_nested());
-    alike && can_cast_types(from, to)
 }
 
 /// Late rows on their way to a sink or table, in its columns.
