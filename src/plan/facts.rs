@@ -186,8 +186,12 @@ fn scan_facts(scan: &datafusion::logical_expr::TableScan) -> Facts {
 fn window_facts(window: &WindowNode) -> Facts {
     let input = facts(&window.input);
     let over_windows = input.assigned || input.class == Class::Closed;
-    // Windows of windows: the columns of the inner ones are plain values from here on.
-    let plain = |t: Tag| if over_windows { Tag::Plain } else { t };
+    // Rows above windows come as their windows close, and `window_time` is their event time. The columns of windows below
+    // are plain values from here on.
+    let plain = |t: Tag| match over_windows || matches!(t, Tag::EventTime | Tag::Arrival) {
+        true => Tag::Plain,
+        false => t,
+    };
     let mut tags: Vec<Tag> = input.tags.into_iter().map(plain).collect();
     for (number, key) in window.partition.iter().enumerate() {
         if let Expr::Column(column) = key

@@ -101,6 +101,26 @@ fn tumble_over_tumble_of_two_streams() {
     law(over_windows(&both("k, v, ts"), &both("k, v, ts, wm")).over_two());
 }
 
+/// Rows that nobody has aggregated come as their window closes.
+#[test]
+fn tumble_over_rows_of_tumble() {
+    let columns = "window_start, window_end, k, count(*), sum(v)";
+    let rest = "GROUP BY window_start, window_end, k";
+    let sql = format!(
+        "SELECT {columns} FROM TUMBLE((SELECT window_time AS t, k, v FROM TUMBLE(t, ts, INTERVAL '10 seconds')), t, \
+         INTERVAL '30 seconds') {rest}"
+    );
+    let start = "arrow_cast(date_bin(INTERVAL '30 seconds', window_start, TIMESTAMP '1970-01-01T00:00:00'), '@T@')";
+    let outer = format!(
+        "SELECT {start} AS window_start, arrow_cast({start} + INTERVAL '30 seconds', '@T@') AS window_end, k, v FROM {}",
+        tumble("t", 10, 0)
+    );
+    law(Case::new(
+        sql,
+        format!("SELECT {columns} FROM ({outer}) WHERE @SHOWN@ {rest}"),
+    ));
+}
+
 /// Sessions of the windows in which a key was seen: windows that follow each other make one.
 #[test]
 fn session_over_hop() {
