@@ -266,10 +266,14 @@ fn format_faults(table: &TableSpec) -> Vec<Fault> {
     };
     match format {
         Err(error) => vec![fault(Subject::Value("quote".to_string()), "option_value", error)],
-        Ok(format) => unreadable_columns(&format, &table.physical_schema())
-            .into_iter()
-            .map(|(column, error)| fault(Subject::Column(column), "unsupported_type", error))
-            .collect(),
+        Ok(format) => {
+            let schema = table.physical_schema();
+            let columns = unreadable_columns(&format, &schema).into_iter();
+            let columns = columns.map(|(column, error)| fault(Subject::Column(column), "unsupported_type", error));
+            let times = format.times().into_iter().flat_map(|times| times.unreadable(&schema));
+            let times = times.map(|(option, error)| fault(Subject::Value(option.into()), "option_value", error));
+            columns.chain(times).collect()
+        }
     }
 }
 

@@ -41,9 +41,9 @@ impl JsonCodec {
         fields.iter().try_for_each(check_type)?;
         let texts = fields.iter().filter(|f| json_text::holds_text(f.data_type()));
         let text_columns = DataType::Struct(texts.cloned().collect());
-        let decoded = |f: &Field| match format.times.of(f.data_type()) {
-            Some(_) => f.clone().with_data_type(DataType::Utf8),
-            None => f.clone().with_data_type(decimals::as_text(f.data_type())),
+        let decoded = |f: &Field| {
+            f.clone()
+                .with_data_type(decimals::as_text(f.data_type(), &format.times))
         };
         let decoded = Schema::new(fields.iter().map(decoded).collect::<Vec<_>>());
         Ok(JsonCodec {
@@ -60,12 +60,8 @@ impl JsonCodec {
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
         strict::check(bytes)?;
         let (columns, rows) = self.decode_objects(bytes)?;
-        let typed = columns.into_iter().zip(self.schema.fields()).map(|(column, field)| {
-            match self.format.times.of(field.data_type()) {
-                Some(_) => self.format.times.read(&column, field.data_type()),
-                None => decimals::from_text(&column, field.data_type()),
-            }
-        });
+        let columns = columns.iter().zip(self.schema.fields());
+        let typed = columns.map(|(column, field)| decimals::from_text(column, field.data_type(), &self.format.times));
         Ok((typed.collect::<Result<_, _>>()?, rows))
     }
 

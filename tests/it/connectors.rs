@@ -438,6 +438,11 @@ fn rows_are_dealt_out_to_folders() {
     assert!(failed("s", "").contains("is already there: overwrite = true replaces it"));
     assert!(failed("ss", ", overwrite = true").contains("column `ss` is not in the rows"));
     assert!(failed("n, s, m", ", overwrite = true").contains("none is left for the files"));
+    for unnamed in ["", "s,"] {
+        assert!(failed(unnamed, ", overwrite = true").contains("partition_by: a name is missing"));
+    }
+    rows(&sql("s", ", overwrite = true").replace("'s'", "['m', 's']"));
+    assert_eq!(read("m=20/s=b%2Fc"), "n\n2\n");
     rows(&sql("m, s", ", overwrite = true"));
     assert_eq!(read("m=20/s=b%2Fc"), "n\n2\n");
     assert_eq!(std::fs::read_dir(out.join("s=a")).expect("a folder").count(), 0);

@@ -545,6 +545,59 @@ fn a_file_that_cannot_be_read_is_a_bad_record() {
 }
 
 #[test]
+fn nested_times_are_read_in_the_form_in_which_they_are_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = format!("{}/a.jsonl", dir.path().display());
+    let options = format!(
+        "connector = 'file', path = '{path}', timestamp_format = '%d/%m/%Y %H:%M:%S', date_format = '%d.%m.%Y'"
+    );
+    rows(&format!(
+        "CREATE TABLE w (t TIMESTAMP(3), d DATE); INSERT INTO w VALUES ('2024-02-01 03:04:05', '2024-02-03'), (NULL, NULL);
+         CREATE SINK s WITH ({options}); INSERT INTO s SELECT {{t: t, d: d}} AS s, [t] AS l, t, d FROM w"
+    ));
+    let written = std::fs::read_to_string(&path).expect("it is there");
+    assert!(written.contains("\"l\":[\"01/02/2024 03:04:05\"]"), "{written}");
+    let declared = format!(
+        "CREATE SOURCE r (s STRUCT<t TIMESTAMP(3), d DATE>, l TIMESTAMP(3)[], t TIMESTAMP(3), d DATE) WITH ({options});"
+    );
+    assert_eq!(
+        rows(&format!("{declared} SELECT (s).t, (s).d, l[1], t, d FROM r")),
+        "2024-02-01T03:04:05,2024-02-03,2024-02-01T03:04:05,2024-02-01T03:04:05,2024-02-03\n,,,,\n"
+    );
+}
+
+#[test]
+fn what_names_do_not_tell_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    // The first file is empty.
+    write(dir.path(), "a.csv", "");
+    write(dir.path(), "b.csv", "n\n1\n");
+    assert_eq!(rows(&format!("SELECT n FROM '{shown}/*.csv'")), "1\n");
+    write(dir.path(), "twice.csv", "a,a\n1,2\n");
+    let twice = format!("CREATE SOURCE t WITH (connector = 'file', path = '{shown}/twice.csv'); SELECT 1 FROM t");
+    let (_, said, _) = waterwheel(&twice);
+    assert!(said.contains(":1:50: error[cannot_infer]"), "{said}");
+    assert!(said.contains("its header has two columns called `a`"), "{said}");
+    write(dir.path(), "b.arrow.gz", gzip("anything"));
+    let (_, said, _) = waterwheel(&format!("SELECT * FROM '{shown}/b.arrow.gz'"));
+    assert!(said.contains("such files pack themselves"), "{said}");
+    let sink =
+        format!("CREATE SINK s WITH (connector = 'file', path = '{shown}/c.parquet.gz'); INSERT INTO s SELECT 1 AS n");
+    let (_, said, _) = waterwheel(&sink);
+    assert!(said.contains("format 'parquet' packs its columns itself"), "{said}");
+    // Seconds before 1970.
+    write(dir.path(), "s.jsonl", "{\"t\":\"-5\"}\n{\"t\":\"5\"}\n");
+    let seconds = format!(
+        "CREATE SOURCE t (t TIMESTAMP(0)) WITH (connector = 'file', path = '{shown}/s.jsonl', timestamp_format = '%s');"
+    );
+    assert_eq!(
+        rows(&format!("{seconds} SELECT t FROM t")),
+        "1969-12-31T23:59:55\n1970-01-01T00:00:05\n"
+    );
+}
+
+#[test]
 fn whole_seconds_are_times_in_parquet() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = format!("{}/a.parquet", dir.path().display());
@@ -602,7 +655,8 @@ fn values_of_typed_files_that_do_not_fit_are_bad_records() {
             "{said}"
         );
         // Of a type of which no value fits, each file is one.
-        let none = format!("{} {letters}", table("n STRUCT<a INT>", "dead_letter"));
+        let none = table("n STRUCT<a INT>", "dead_letter");
+        let none = format!("{none} SELECT count(n) FROM t; SELECT message FROM dead_letters('t')");
         let (given, said, _) = waterwheel(&none);
         let why = "column `n`: BIGINT, as the file has it, is no STRUCT<a INT>";
         assert!(given.contains(why) || said.contains(why), "{given}{said}");
