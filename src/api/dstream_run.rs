@@ -3,6 +3,7 @@
 use super::delivery::Callback;
 use super::dstream::{DStream, mistakes};
 use super::engine::Engine;
+use super::insert::Columns;
 use super::launch;
 use super::planning::{Planning, Routed, Target};
 use super::query::Query;
@@ -221,7 +222,7 @@ impl Planning<'_> {
                     span: nowhere.clone(),
                 };
                 let relation = self.target(&name)?;
-                let (plan, target) = self.routed_into(plan, relation, &name, &[], &nowhere)?;
+                let (plan, target) = self.routed_into(plan, relation, &name, &Columns::default(), &nowhere)?;
                 (name.value, plan, target)
             }
             To::Reader => (self.next_name(), plan, Target::Reader),

@@ -1,22 +1,30 @@
 //! INSERT: where the rows of a query go, and in which columns.
 
+use super::conversion;
 use super::insert_values::Column;
 use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::Relation;
 use crate::dstream::table::TableSpec;
 use crate::error::Diagnostic;
-use crate::formats::type_name;
 use crate::plan::compile::QueryPlan;
-use crate::sql::digits;
 use crate::sql::statement::{Insert, Name};
 use crate::sql::unnamed::titles;
-use datafusion::arrow::compute::can_cast_types;
+use crate::sql::{Lines, digits};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
-use datafusion::common::nested_struct::{requires_nested_struct_cast, validate_data_type_compatibility};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr, Spanned};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Columns of a target and of the query that fills them.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    /// Those of the target that are named; all, when none is.
+    pub named: &'a [Name],
+    /// Where those of the query stand, as far as it writes them.
+    pub written: &'a [Option<Range<usize>>],
+}
 
 impl Planning<'_> {
     /// An INSERT: the query's columns are those of the target.
@@ -31,7 +39,12 @@ impl Planning<'_> {
             Relation::Table(table) => table.spec.columns.is_empty(),
             Relation::View(_) => false,
         };
-        let (plan, target) = self.routed_into(plan, relation, &insert.target, &insert.columns, span)?;
+        let columns = columns_written(&insert.query.query, &self.lines);
+        let into = Columns {
+            named: &insert.columns,
+            written: &columns,
+        };
+        let (plan, target) = self.routed_into(plan, relation, &insert.target, &into, span)?;
         let mut plan = QueryPlan::new(insert.target.value.clone(), self.optimised(plan, span)?);
         if of_query {
             plan.titles = titles(&insert.query.query);
@@ -79,13 +92,13 @@ impl Planning<'_> {
         })
     }
 
-    /// A plan whose columns are those of the target (`named`: these of them, all when there are none), and the target.
+    /// A plan whose columns are those of the target, and the target.
     pub(super) fn routed_into(
         &self,
         plan: LogicalPlan,
         relation: Relation,
         target: &Name,
-        named: &[Name],
+        into: &Columns,
         span: &Range<usize>,
     ) -> Planned<(LogicalPlan, Target)> {
         let not_writable = |message| vec![Diagnostic::error("not_writable", message).at(target.span.clone())];
@@ -105,7 +118,7 @@ impl Planning<'_> {
         if table.spec.columns.is_empty() {
             return Ok((plan, Target::Sink(table.spec)));
         }
-        let plan = self.fitted(plan, &table.spec, target, named, span)?;
+        let plan = self.fitted(plan, &table.spec, target, into, span)?;
         let target = match connector {
             None => Target::Table(table.spec),
             Some(_) => Target::Sink(table.spec),
@@ -119,11 +132,11 @@ impl Planning<'_> {
         plan: LogicalPlan,
         spec: &TableSpec,
         target: &Name,
-        named: &[Name],
+        into: &Columns,
         span: &Range<usize>,
     ) -> Planned<LogicalPlan> {
         let schema = spec.physical_schema();
-        let places = places(spec, named)?;
+        let places = places(spec, into.named)?;
         if let Some(missing) = spec.required().into_iter().find(|place| !places.contains(place)) {
             let missing = schema.field(missing).name();
             let message = format!(
@@ -150,15 +163,13 @@ impl Planning<'_> {
             let wrong = Diagnostic::error("column_count", message).at(target.span.clone());
             return Err(vec![wrong.note(format!("the columns are: {}", names.join(", ")))]);
         }
-        let unfit = |(place, given): (&usize, &Arc<Field>)| {
-            let field = schema.field(*place);
-            (!castable(given.data_type(), field.data_type())).then(|| {
-                let (takes, given) = (type_name(field.data_type()), type_name(given.data_type()));
-                let message = format!("column `{}` is {takes}, which cannot be made of {given}", field.name());
-                Diagnostic::error("type_mismatch", message).at(target.span.clone())
-            })
+        let given = plan.schema().fields().iter().enumerate();
+        let unfit = |(place, (nth, given)): (&usize, (usize, &Arc<Field>))| {
+            let at = into.written.get(nth).cloned().flatten();
+            let wrong = conversion::refused(schema.field(*place), given.data_type());
+            wrong.map(|wrong| wrong.at(at.unwrap_or(target.span.clone())))
         };
-        let unfit: Vec<Diagnostic> = places.iter().zip(plan.schema().fields()).filter_map(unfit).collect();
+        let unfit: Vec<Diagnostic> = places.iter().zip(given).filter_map(unfit).collect();
         if !unfit.is_empty() {
             return Err(unfit);
         }
@@ -189,6 +200,18 @@ impl Planning<'_> {
     }
 }
 
+/// Where the columns of a SELECT stand in the text, before a `*`.
+fn columns_written(query: &ast::Query, lines: &Lines) -> Vec<Option<Range<usize>>> {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return Vec::new();
+    };
+    let place = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(lines.span(expr.span())),
+        _ => None,
+    };
+    select.projection.iter().map_while(place).collect()
+}
+
 /// The places of the columns that are named, among those that are not computed; all, when none is.
 fn places(spec: &TableSpec, named: &[Name]) -> Planned<Vec<usize>> {
     let schema = spec.physical_schema();
@@ -212,12 +235,4 @@ fn places(spec: &TableSpec, named: &[Name]) -> Planned<Vec<usize>> {
         places.push(place);
     }
     Ok(places)
-}
-
-/// Whether values of one type can become values of another, some of them at least. Structs go by the names of their fields.
-pub(super) fn castable(from: &DataType, to: &DataType) -> bool {
-    match requires_nested_struct_cast(from, to) {
-        true => validate_data_type_compatibility("", from, to).is_ok(),
-        false => from == to || *from == DataType::Null || can_cast_types(from, to),
-    }
 }

@@ -1,7 +1,7 @@
 //! `INSERT … VALUES`: each cell becomes a value of its column's type before the rows are put together, so rows need not be
 //! written alike. What does not fit is found before anything runs, each with its place.
 
-use super::insert::castable;
+use super::conversion;
 use super::planning::{Planned, Planning};
 use crate::error::Diagnostic;
 use crate::error::wording::plain;
@@ -120,7 +120,7 @@ impl Planning<'_> {
             if column.required && *value.data_type() == DataType::Null {
                 return Err(wrong(format!("column `{name}` takes no NULL")));
             }
-            if can_cast_types(value.data_type(), to) {
+            if spells(&value, &cell, to) {
                 let fitted = fitted(&value, to).map_err(|e| wrong(format!("column `{name}`: {}", said(&cell, &e, to))));
                 return fitted.map(|value| Expr::Literal(value, None));
             }
@@ -139,17 +139,8 @@ impl Planning<'_> {
                 found
             }
         })?;
-        if !castable(&from, to) {
-            let message = format!(
-                "column `{name}` is {}, which cannot be made of {}",
-                type_name(to),
-                type_name(&from)
-            );
-            let mismatch = Diagnostic::error("type_mismatch", message).at(place);
-            return Err(match to {
-                DataType::Struct(_) => mismatch.help("name the fields: {'field': value, …}"),
-                _ => mismatch,
-            });
+        if let Some(mismatch) = conversion::refused(column.field, &from) {
+            return Err(mismatch.at(place));
         }
         let value = cast(planned, to.clone());
         match self.computed(&value) {
@@ -197,6 +188,20 @@ fn literal(cell: &ast::Expr, to: &DataType) -> Option<ArrayRef> {
         },
         _ => None,
     }
+}
+
+/// Whether a literal is a way to write a value of type `to`: a time is text, and of numbers 0 and 1 are BOOLEANs.
+fn spells(value: &ArrayRef, cell: &ast::Expr, to: &DataType) -> bool {
+    let number = digits::written(cell);
+    let fits = match to {
+        _ if value.data_type().is_null() => true,
+        DataType::Boolean => number.is_none_or(|number| ["0", "1"].contains(&number.as_str())),
+        _ if to.is_nested() => false,
+        _ if to.is_temporal() => number.is_none() && *value.data_type() != DataType::Boolean,
+        _ if to.is_numeric() => *value.data_type() != DataType::Boolean,
+        _ => true,
+    };
+    fits && can_cast_types(value.data_type(), to)
 }
 
 /// A number: as text where a DOUBLE would lose digits of it.

@@ -10,6 +10,7 @@ mod broken;
 mod circles;
 mod clauses;
 mod clock;
+mod conversion;
 mod delivery;
 mod drive;
 mod dropping;

@@ -12,7 +12,7 @@ use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
 use crate::plan::inverse::with_inverse;
-use crate::plan::limit::without_limit;
+use crate::plan::limit::{with_sorts_held, without_limit};
 use crate::plan::no_stream::refuse;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::prune::predicates;
@@ -110,6 +110,7 @@ impl Builder {
         let output = self.graph.outputs.len();
         self.windows.clear();
         let (plan, skip, fetch) = without_limit(&query.plan)?;
+        let plan = with_sorts_held(plan)?;
         let Facts { class, tags, .. } = facts(&plan);
         let tables = stream_tables(&plan);
         let bounded = tables.iter().all(|(_, bounded)| *bounded);
@@ -282,8 +283,12 @@ impl Builder {
         Ok(nodes.iter().map(over).collect())
     }
 
-    /// A plan over windows: what has closed goes through a stage, or through a batch per closed window.
+    /// A plan over windows: what has closed goes through a stage, or through a batch per closed window; rows that are
+    /// shown as they are come as their windows close.
     fn closed(&mut self, plan: &LogicalPlan, output: usize) -> Result<NodeId> {
+        if facts(plan).assigned {
+            return self.window_rows(plan, output);
+        }
         if let Some(aggregate) = aggregate_below(plan)
             && let Some(form) = windowed_form(aggregate)?
         {
@@ -513,11 +518,6 @@ impl Leaves<'_> {
             }),
         }))
     }
-}
-
-/// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.
-fn shown_by_session(plan: &LogicalPlan) -> bool {
-    find_window(plan).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }))
 }
 
 fn class_is_closed(plan: &LogicalPlan) -> bool {

@@ -13,7 +13,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
@@ -34,9 +34,22 @@ impl ExprPlanner for ExactOperands {
         let compares = matches!(binary.op, Eq | NotEq | Lt | LtEq | Gt | GtEq);
         if compares || matches!(binary.op, Plus | Minus | Multiply | Divide | Modulo) {
             settle(&mut [&mut binary.left, &mut binary.right], compares, schema)?;
+            as_doubles(&mut binary, schema);
         }
         Ok(PlannerResult::Original(binary))
     }
+}
+
+/// A DECIMAL beside a DOUBLE is a DOUBLE: DataFusion would make a DECIMAL(30, 15) of both, in which neither large nor small
+/// DOUBLEs are.
+fn as_doubles(binary: &mut RawBinaryExpr, schema: &DFSchema) {
+    let types = (binary.left.get_type(schema), binary.right.get_type(schema));
+    let decimal = match types {
+        (Ok(left), Ok(right)) if left.is_decimal() && right.is_floating() => &mut binary.left,
+        (Ok(left), Ok(right)) if left.is_floating() && right.is_decimal() => &mut binary.right,
+        _ => return,
+    };
+    *decimal = cast(std::mem::take(decimal), DataType::Float64);
 }
 
 /// Tells what the other kept numbers are.

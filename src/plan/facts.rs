@@ -125,14 +125,12 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
             } else {
                 "ORDER BY"
             };
-            let tags = if by_window && sort.fetch.is_none() {
-                tags
-            } else {
-                vec![Tag::Plain; width]
-            };
             keyed(input, tags, by_window && sort.fetch.is_none(), what)
         }
-        LogicalPlan::Limit(_) => plain(batch_over(plan, "LIMIT inside a query")),
+        LogicalPlan::Limit(limit) => Facts {
+            tags: facts(&limit.input).tags,
+            ..plain(batch_over(plan, "LIMIT inside a query"))
+        },
         LogicalPlan::Subquery(_) => plain(Class::Batch("a subquery as a value".into())),
         LogicalPlan::RecursiveQuery(_) => plain(Class::Batch("WITH RECURSIVE".into())),
         _ => plain(Class::Batch("this statement".into())),
@@ -314,10 +312,12 @@ fn union_reason(inputs: &[Facts]) -> &'static str {
 fn union_facts(inputs: &[Facts], width: usize) -> Facts {
     let column = |i: usize| {
         let first = inputs.first().map_or(Tag::Plain, |f| f.tags[i]);
-        if inputs.iter().all(|f| f.tags[i] == first) {
-            first
-        } else {
-            Tag::Plain
+        let is_time = |f: &Facts| matches!(f.tags[i], Tag::EventTime | Tag::WindowTime);
+        match inputs.iter().all(|f| f.tags[i] == first) {
+            true => first,
+            // Rows and what windows gave are together no stream: each has its event time all the same.
+            false if inputs.iter().all(is_time) => Tag::WindowTime,
+            false => Tag::Plain,
         }
     };
     let tags: Vec<Tag> = (0..width).map(column).collect();

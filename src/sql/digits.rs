@@ -317,7 +317,11 @@ fn exact_digits(expr: &Expr) -> Option<String> {
 /// A number as it is written, with its sign.
 pub fn written(expr: &Expr) -> Option<String> {
     match expr {
-        Expr::Nested(inner) => written(inner),
+        Expr::Nested(inner)
+        | Expr::UnaryOp {
+            op: UnaryOperator::Plus,
+            expr: inner,
+        } => written(inner),
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
             expr,

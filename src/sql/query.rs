@@ -46,6 +46,7 @@ pub(super) fn stream_query(cursor: &mut Cursor) -> Parsed<StreamQuery> {
         }
     };
     refuse::syntax(&query, &body, before)?;
+    refuse::numbers(&query, &body)?;
     misused::functions(&query, &body)?;
     cursor.at = body.at;
     let clauses = clauses(cursor)?;

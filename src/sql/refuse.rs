@@ -88,6 +88,36 @@ pub(super) fn syntax(query: &ast::Query, cursor: &Cursor, start: usize) -> Parse
     }
 }
 
+/// `1e400` would be infinite.
+pub(super) fn numbers(query: &ast::Query, cursor: &Cursor) -> Parsed<()> {
+    let mut infinite = Infinite {
+        lines: Lines::new(cursor.script.text),
+    };
+    match query.visit(&mut infinite) {
+        ControlFlow::Break(wrong) => Err(wrong),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Infinite<'a> {
+    lines: Lines<'a>,
+}
+
+impl Visitor for Infinite<'_> {
+    type Break = Box<Diagnostic>;
+
+    fn pre_visit_value(&mut self, value: &ast::ValueWithSpan) -> ControlFlow<Box<Diagnostic>> {
+        match &value.value {
+            ast::Value::Number(digits, _) if digits.parse::<f64>().is_ok_and(f64::is_infinite) => {
+                let message = "the number is larger than any type holds";
+                let wrong = Diagnostic::error("invalid_literal", message).help("the largest DOUBLE is about 1.8e308");
+                ControlFlow::Break(Box::new(wrong.maybe_at(self.lines.span(value.span))))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 struct Ignored {
     found: Option<(&'static str, Span)>,
 }

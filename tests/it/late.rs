@@ -36,3 +36,19 @@ fn late_rows_of_sources_that_differ_are_refused() {
     let wanted = "<command>:5:35: error[late_columns]: the windows of `q1` read sources with different columns";
     assert!(stderr(&out).starts_with(wanted), "{}", stderr(&out));
 }
+
+#[test]
+fn a_select_waits_for_the_late_rows_of_a_copy() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let source = "CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, \
+         WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');";
+    let counts = "SELECT window_start, count(*) AS n FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) \
+         GROUP BY window_start, window_end";
+    let path = folder.path().join("out.csv");
+    let copy = format!("COPY ({counts} LATE ROWS INTO missed) TO '{}'", path.display());
+    let create = format!("CREATE TABLE kept AS {counts} LATE ROWS INTO missed");
+    for statement in [copy, create] {
+        let out = waterwheel(&["-c", &format!("{source} {statement}; SELECT usr FROM missed")], "");
+        assert_eq!(stdout(&out), "{\"usr\":\"cat\"}\n", "{statement}: {}", stderr(&out));
+    }
+}
