@@ -34,8 +34,10 @@ use alone::{Alone, Held};
 use bytes::{KnownFile, ParquetBytes};
 use datafusion::arrow::datatypes::SchemaRef;
 use folders::Folders;
+use paths::is_glob;
 pub use place::{Output, Place};
 use source::Reading;
+use std::path::Path;
 use std::sync::Arc;
 use widen::FolderSource;
 
@@ -80,9 +82,9 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
         .reading(),
         OptionSpec::new(
             "partition_by",
-            OptionKind::Text,
+            OptionKind::Texts,
             None,
-            "Writing: columns whose values make folders, as in 'year, city'; they leave the files",
+            "Writing: columns whose values make folders, as in 'year, city' or ['year', 'city']; they leave the files",
         ),
         OptionSpec::new(
             "max_rows_per_file",
@@ -169,16 +171,29 @@ fn check_source(spec: &TableSpec) -> Result<()> {
 }
 
 fn check(table: &TableSpec) -> Vec<Fault> {
-    let mut faults = format_faults(table);
-    if !(table.is_on("follow") && table.is_static) {
-        return faults;
+    let path = table.path();
+    let is_one = !Path::new(path).is_dir() && !is_glob(path);
+    // Of the columns of several text files all but one may be told by folders.
+    let mut faults = match is_one || format_of(&table.options) != Some("text") {
+        true => format_faults(table),
+        false => Vec::new(),
+    };
+    let mut wrong = |option: &str, diagnostic| {
+        let subject = Subject::Value(option.to_string());
+        faults.push(Fault { subject, diagnostic });
+    };
+    if table.is_on("follow") && table.is_static {
+        let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";
+        let diagnostic = Diagnostic::error("option_value", message);
+        wrong(
+            "follow",
+            diagnostic.help("write CREATE SOURCE to read files as a stream"),
+        );
     }
-    let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";
-    let diagnostic = Diagnostic::error("option_value", message).help("write CREATE SOURCE to read files as a stream");
-    faults.push(Fault {
-        subject: Subject::Value("follow".to_string()),
-        diagnostic,
-    });
+    if table.is_on("follow") && table.options.get("splits").is_some_and(|splits| splits == "ordered") {
+        let message = "splits = 'ordered' needs files that are all there: it does not go with follow = true";
+        wrong("splits", Diagnostic::error("option_value", message));
+    }
     faults
 }
 
@@ -191,7 +206,9 @@ fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<d
 /// The columns of the first file, and those that its folders tell.
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     let (files, format, packing) = locate::locate(spec)?;
-    let Some(file) = files.first() else {
+    // An empty file tells nothing.
+    let told = files.iter().find(|file| file.len() > 0);
+    let Some(file) = told.or(files.first()) else {
         let message = format!(
             "`{}` has no files yet that could tell its columns: declare them",
             spec.name
