@@ -2,8 +2,6 @@
 //!
 //!     cargo run --example dstream
 
-use datafusion::functions_aggregate::expr_fn::{count, max};
-use datafusion::logical_expr::{col, lit};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +9,8 @@ use waterwheel::Engine;
 use waterwheel::arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch};
 use waterwheel::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use waterwheel::arrow::util::pretty::pretty_format_batches;
+use waterwheel::datafusion::functions_aggregate::expr_fn::{count, max};
+use waterwheel::datafusion::logical_expr::{col, lit};
 
 const DOLLARS_PER_EURO: f64 = 1.1;
 

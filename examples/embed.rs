@@ -4,13 +4,13 @@
 //!
 //! The engine has no timer here: an interval runs when the program says so, which makes the output exact.
 
-use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use futures::StreamExt;
 use std::error::Error;
 use std::sync::Arc;
 use waterwheel::arrow::array::{Array, AsArray, Float64Array};
 use waterwheel::arrow::datatypes::{DataType, Float64Type};
 use waterwheel::arrow::util::pretty::pretty_format_batches;
+use waterwheel::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use waterwheel::{Engine, Update};
 
 const DOLLARS_PER_EURO: f64 = 1.1;

@@ -17,6 +17,6 @@ pub mod sql;
 pub mod state;
 pub mod storage;
 pub mod tasks;
-pub use datafusion::arrow;
+pub use datafusion::{self, arrow};
 
 pub use api::{DStream, Engine, EngineBuilder, ManualClock, Outcome, Query, Script, Span, Together, Update, Updates};

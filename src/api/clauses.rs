@@ -3,11 +3,12 @@
 use super::late::LateInto;
 use super::planning::{Planned, Planning};
 use crate::catalog::Relation;
+use crate::dstream::graph::Graph;
 use crate::error::Diagnostic;
 use crate::plan::compile::QueryPlan;
 use crate::plan::diagnose::word_in;
 use crate::plan::risks::{Risk, risks};
-use crate::plan::widths::interval_ns;
+use crate::plan::widths::{human, interval_ns};
 use crate::sql::statement::{Clause, ClauseKind, StreamQuery};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
@@ -58,6 +59,19 @@ impl Planning<'_> {
         match views.any(|view| word_in(view.name(), self.text, span).is_some()) {
             true => Vec::new(),
             false => risks(&query.query, &self.lines, self.text),
+        }
+    }
+
+    /// Notes for how long the windows of each query wait for what is quiet, where somebody has said it.
+    pub(super) fn note_timeouts(&self, graph: &mut Graph) {
+        let timed = graph.timed_outputs();
+        let timed = graph.outputs.iter_mut().zip(timed).filter(|(_, timed)| *timed);
+        for (output, _) in timed {
+            let timeout_ns = output.idle_timeout_ns.or(self.state.settings.idle_timeout_ns);
+            output.notes.extend(timeout_ns.map(|ns| match ns {
+                0 => "waits for quiet sources for ever".to_string(),
+                ns => format!("does not wait for what has been quiet for {}", human(ns)),
+            }));
         }
     }
 

@@ -28,7 +28,15 @@ use std::time::Duration;
 /// A stream of immutable datasets, one per interval, and the operators that made it. Made by [`Engine::stream`]; nothing
 /// runs before [`DStream::foreach`], [`DStream::save`] or [`DStream::query`].
 ///
-/// Columns are named as in SQL: `col("price")` finds `price`, `ident("Price")` keeps its case.
+/// Columns are named as in SQL: `col("price")` finds `price`, `ident("Price")` keeps its case. `col`, `ident` and the
+/// aggregates are those of [`crate::datafusion`], of the version that this crate is built with.
+///
+/// Rows that came too late for its windows are left out as under SQL, and counted: [`Query::late_counts`] and
+/// [`Query::late_rows`] of the query that runs, or `late_rows('q1')` in SQL, tell which.
+///
+/// [`Query::late_counts`]: crate::Query::late_counts
+/// [`Query::late_rows`]: crate::Query::late_rows
+#[must_use = "nothing runs before `foreach`, `save` or `query`"]
 #[derive(Clone)]
 pub struct DStream {
     pub(super) engine: Engine,
@@ -59,9 +67,12 @@ impl From<(Duration, Duration)> for Span {
 }
 
 impl Engine {
-    /// The D-Stream of a declared source, table or view.
+    /// The D-Stream of a declared source, table or view; a view may hold whatever SQL can say.
     ///
-    /// Errors: nothing has that name, or it is a sink.
+    /// The name stands here as `SHOW TABLES` gives it, without quotes: what was created as `Bid` is `bid`, and what was
+    /// created as `"Bid"` is `Bid`.
+    ///
+    /// Errors: nothing has that name (a path is none), or it is a sink.
     pub fn stream(&self, name: &str) -> Result<DStream> {
         let state = self.lock();
         if state.catalog.get(name).is_none() {
@@ -142,10 +153,14 @@ impl DStream {
     }
 
     /// Each row once per window over its event time, or over the time of its arrival when its source declares no event
-    /// time (such windows are multiples of the setting `interval`): its columns, then `window_start`, `window_end` and `window_time`. A
-    /// window is `[start, end)`, aligned to the epoch in UTC. As `SELECT … FROM TUMBLE(…)` or `HOP(…)`: row by row; what
+    /// time (such windows are multiples of the setting `interval`): its columns, then `window_start`, `window_end` and
+    /// `window_time`. A window is `[start, end)`, aligned to the epoch in UTC. As `SELECT … FROM TUMBLE(…)` or `HOP(…)`: row by row; what
     /// works per window above it ([`DStream::reduce`], [`DStream::join`]) keeps the rows until their window closes, and
     /// leaves out those that come later than that.
+    ///
+    /// What has windows already, whether it is reduced or not, has their `window_time` as its event time: the new windows
+    /// are windows of windows, whose columns take the place of those below ([`DStream::map`] keeps those under other
+    /// names). None of their rows is late.
     ///
     /// `window(size)` is one window after the other, `window((size, slide))` begins one every slide. (SOSP 2013, §3.1.1,
     /// "windowing".)
@@ -236,6 +251,8 @@ impl DStream {
     /// The pairs of rows that are equal in the columns `on` (left, right), within the same window; or each row of a
     /// stream with the rows of a table that does not change (`CREATE EXTERNAL TABLE`). The columns of the left, then
     /// those of the right that are not known to be equal. (SOSP 2013, §3.1: `join` of the datasets of an interval.)
+    ///
+    /// The join is inner. Outer joins of windows are written in SQL, in a view that [`Engine::stream`] takes.
     ///
     /// Errors: both are streams, and do not have the same windows; both have a column of one name.
     pub fn join(self, other: DStream, on: &[(&str, &str)]) -> Result<DStream> {

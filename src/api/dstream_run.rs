@@ -82,6 +82,7 @@ impl Engine {
 
 /// D-Streams that start together, as one program: they share the reading of their sources, and intervals of one number
 /// hold the same rows. Made by [`Engine::together`].
+#[must_use = "nothing runs before `start`"]
 pub struct Together {
     engine: Engine,
     parts: Vec<(DStream, To)>,
@@ -175,7 +176,8 @@ impl DStream {
     /// which a receiver may know it. ("Output operators", SOSP 2013, §3.1.)
     ///
     /// The callback runs on a thread of the engine. One that is slow holds back its own query only, until
-    /// `max_lag_bytes` wait for it; one that fails, or panics, fails its query.
+    /// `max_lag_bytes` wait for it. One that fails, or panics, fails its query: it is not called again, [`Query::wait`]
+    /// gives its error, and the other queries of the program go on.
     ///
     /// Errors: those of [`DStream::query`].
     pub async fn foreach(

@@ -49,15 +49,25 @@ pub struct Filling {
     query: Arc<Query>,
 }
 
-impl Filling {
-    pub fn new(target: String, moves: Moves, query: &Query) -> Filling {
-        Filling {
-            target,
-            moves,
-            query: Arc::new(query.again()),
-        }
-    }
+/// The tables and sinks that a query is to fill, those of its late rows included.
+pub struct Fills {
+    targets: Vec<String>,
+    pub moves: Moves,
+}
 
+impl Fills {
+    pub fn by(self, query: &Query) -> Vec<Filling> {
+        let query = Arc::new(query.again());
+        let filling = |target| Filling {
+            target,
+            moves: self.moves.clone(),
+            query: Arc::clone(&query),
+        };
+        self.targets.into_iter().map(filling).collect()
+    }
+}
+
+impl Filling {
     /// The files and directories that it writes.
     pub fn written(self) -> Vec<Output> {
         self.moves.written
@@ -92,10 +102,10 @@ impl Filling {
 
 impl Engine {
     /// Notes an INSERT that has started.
-    pub(super) fn fills(&self, filling: Filling) {
+    pub(super) fn fills(&self, fillings: &[Filling]) {
         let mut all = self.inner.filling.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|filling| !filling.query.has_ended());
-        all.push(filling);
+        all.extend_from_slice(fillings);
     }
 
     /// The INSERTs of all texts that have not ended.
@@ -180,6 +190,13 @@ impl Routed {
             files: places(files),
             followed: places(followed),
             written: self.files().map(|(_, output)| output).collect(),
+        }
+    }
+
+    pub fn fillings(&self) -> Fills {
+        Fills {
+            targets: self.written().map(str::to_string).collect(),
+            moves: self.moves(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The columns are those of `late_rows('query')`. A name that is not declared becomes a table without connector, other
 //! than `stdout`. The rows are committed with the interval in which they came (`driver::output`).
 
+use super::conversion::refused;
 use super::planning::{Planned, Planning, Routed, Target};
 use crate::catalog::{LateRows, Relation, Table};
 use crate::driver::output::{Delivery, Pace};
@@ -17,8 +18,8 @@ use crate::plan::branch::stream_tables;
 use crate::plan::compile::{QueryPlan, compile};
 use crate::sql::statement::{ClauseKind, Name, StreamQuery};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -165,15 +166,29 @@ impl Planning<'_> {
     }
 }
 
-/// Why late rows do not go into these columns, if they do not.
+/// Why late rows do not go into these columns, if they do not. They go by their places, as the columns of an INSERT.
 fn misfit(name: &str, late: &TableSpec, schema: &SchemaRef) -> Option<String> {
     let (given, taken) = (late.columns.len(), schema.fields().len());
     if given != taken {
         return Some(format!("`{name}` takes {taken} columns, late rows have {given}"));
     }
-    let pairs = late.columns.iter().zip(schema.fields());
-    let mut unfit = pairs.filter(|(column, field)| !can_cast_types(&column.data_type, field.data_type()));
-    unfit.next().map(|(column, field)| {
+    let pairs = || late.columns.iter().zip(schema.fields());
+    let elsewhere = |(column, field): &(&Column, &FieldRef)| {
+        column.name != *field.name() && late.columns.iter().any(|other| other.name == *field.name())
+    };
+    if let Some((column, field)) = pairs().find(elsewhere) {
+        return Some(format!(
+            "`{name}` has its column `{}` where late rows have `{}`: they go by their places",
+            field.name(),
+            column.name
+        ));
+    }
+    // Text may turn out to be nothing else, and nobody can write a CAST here.
+    let unfit = |(column, field): &(&Column, &FieldRef)| {
+        let is_read = column.data_type.is_string() && !field.data_type().is_string();
+        is_read || refused(field, &column.data_type).is_some()
+    };
+    pairs().find(unfit).map(|(column, field)| {
         format!(
             "`{name}`: `{}` of a late row is {}, which does not become the {} of `{}`",
             column.name,

@@ -19,6 +19,7 @@ use crate::plan::compile::QueryPlan;
 use crate::plan::create::Creation;
 use crate::plan::diagnose::{Context, diagnose, diagnose_all, fields_of, named_twice, unknown_column, word_in};
 use crate::plan::facts::{Class, facts};
+use crate::plan::having::kept_above;
 use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
@@ -401,6 +402,7 @@ impl<'a> Planning<'a> {
             self.write_once(routed, span)?;
         }
         let mut graph = self.compiled(queries, span)?;
+        self.note_timeouts(&mut graph);
         for (output, routed) in graph.outputs.iter_mut().zip(queries) {
             if let Some(Target::Sink(spec) | Target::Table(spec)) = routed.late.as_ref().map(|late| &late.target) {
                 output.notes.push(format!("late rows go into `{}`", spec.name));
@@ -549,9 +551,7 @@ impl<'a> Planning<'a> {
     }
 
     pub(super) fn optimised(&self, plan: LogicalPlan, span: &Range<usize>) -> Planned<LogicalPlan> {
-        self.state
-            .session
-            .optimize(&plan)
+        kept_above(plan, |plan| self.state.session.optimize(&plan))
             .and_then(|plan| self.with_ends(plan))
             .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
             .map_err(|e| self.all_diagnosed(&e, span))

@@ -3,7 +3,7 @@
 use super::broken::{Broken, names_of};
 use super::dropping::refuse_read;
 use super::engine::{Engine, State};
-use super::filling::{Filling, Moves, filled_by, settle, settle_readers, settle_system};
+use super::filling::{Filling, Fills, Moves, filled_by, settle, settle_readers, settle_system};
 use super::launch::Planned;
 use super::planning::{Planning, Routed, mistakes};
 use super::query::Query;
@@ -156,8 +156,8 @@ impl Script {
                 Ok(Some(Outcome::Query(started)))
             }
             Statement::Copy(copy) => {
-                let (started, moves) = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
-                self.fills(Filling::new(started.name().to_string(), moves, &started));
+                let (started, fills) = self.start_alone(|p| p.copy(&copy, &span), &span).await?;
+                self.fills(fills.by(&started));
                 Ok(Some(Outcome::Started(started)))
             }
             Statement::Insert(insert) => {
@@ -200,7 +200,7 @@ impl Script {
         &mut self,
         plan: impl FnOnce(&mut Planning) -> Result<Routed, Vec<Diagnostic>>,
         span: &Range<usize>,
-    ) -> Result<(Query, Moves)> {
+    ) -> Result<(Query, Fills)> {
         self.start_waiting().await?;
         let followed = self.whole && !self.statements.as_slice().is_empty();
         let (routed, graph, state) = self.plan(|p| {
@@ -212,8 +212,8 @@ impl Script {
                 None => Ok((routed, graph, p.state.clone())),
             }
         })?;
-        let moves = routed.moves();
-        Ok((self.run_alone(routed, graph, state).await?, moves))
+        let fills = routed.fillings();
+        Ok((self.run_alone(routed, graph, state).await?, fills))
     }
 
     async fn run_alone(&mut self, routed: Routed, graph: Graph, state: State) -> Result<Query> {
@@ -259,14 +259,14 @@ impl Script {
         }
         self.keep_tables();
         let reads_streams = !graph.sources.is_empty();
-        let moves = routed.moves();
+        let fills = routed.fillings();
         let query = self.run_alone(routed, graph, self.engine.snapshot()).await?;
         if !reads_streams {
             query.wait().await?;
             self.ready.push_back(Ok(done));
             return Ok(());
         }
-        self.fills(Filling::new(name, moves, &query));
+        self.fills(fills.by(&query));
         self.ready.extend([Ok(done), Ok(Outcome::Started(query))]);
         Ok(())
     }
@@ -419,8 +419,7 @@ impl Script {
     /// Starts INSERTs as one program. Those that read no stream are waited for.
     async fn start_inserts(&mut self, queries: Vec<Routed>, span: &Range<usize>) -> Result<()> {
         let (graph, state) = self.plan(|p| Ok((p.graph(&queries, span)?, p.state.clone())))?;
-        let moves = |q: &Routed| (q.written().map(str::to_string).collect(), q.moves());
-        let moves: Vec<(Vec<String>, Moves)> = queries.iter().map(moves).collect();
+        let fills: Vec<Fills> = queries.iter().map(Routed::fillings).collect();
         let of_values = graph.sources.is_empty();
         let started = self
             .engine
@@ -432,7 +431,7 @@ impl Script {
             })
             .await?;
         self.seal_tables(None);
-        for (query, (written, moves)) in started.into_iter().zip(moves) {
+        for (query, fills) in started.into_iter().zip(fills) {
             if of_values {
                 query.wait().await?;
                 let done = format!("inserted into {}", query.name());
@@ -440,20 +439,19 @@ impl Script {
                 continue;
             }
             if query.bounded() {
-                self.begun.extend(moves.reads.iter().map(|read| (read.clone(), None)));
+                self.begun
+                    .extend(fills.moves.reads.iter().map(|read| (read.clone(), None)));
             }
-            for target in written {
-                self.fills(Filling::new(target, moves.clone(), &query));
-            }
+            self.fills(fills.by(&query));
             self.ready.push_back(Ok(Outcome::Started(query)));
         }
         Ok(())
     }
 
     /// An INSERT of this text: that it fails is of concern to a SELECT behind it, also when it has ended.
-    fn fills(&mut self, filling: Filling) {
-        self.engine.fills(filling.clone());
-        self.filling.push(filling);
+    fn fills(&mut self, fillings: Vec<Filling>) {
+        self.engine.fills(&fillings);
+        self.filling.extend(fillings);
     }
 
     /// A SELECT of a table sees what earlier statements insert into it, those of other texts included: it waits for them,

@@ -180,8 +180,17 @@ fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
     let diagnostic = Diagnostic::error("option_value", message).at(def.value_span.clone());
     Some(match kind {
         OptionKind::OneOf(all) => diagnostic.suggest(value, all.iter().copied()),
+        OptionKind::Duration if has_no_length(value) => {
+            diagnostic.help("months and years have no fixed length: count weeks and longer in days, as in 365 days")
+        }
         _ => diagnostic,
     })
+}
+
+/// Whether a duration was meant, in units that it cannot have.
+fn has_no_length(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    ["week", "month", "year"].iter().any(|unit| value.contains(unit))
 }
 
 fn is_char(value: &str) -> bool {

@@ -23,9 +23,9 @@ mod stdout;
 
 use crate::dstream::table::{ConnectorSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
-use crate::formats::CsvFormat;
 use crate::formats::table::format_of;
 pub use crate::formats::{BadRecord, BlockText, Pruning};
+use crate::formats::{CsvFormat, Decoded, Format, resolve_format, unreadable_columns};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 pub use file::{Output, Place};
@@ -57,6 +57,21 @@ pub struct Chunk {
     pub passed: Option<i64>,
     /// What the block was decoded from, where that is known and asked for (`max_future_skew`).
     pub text: Option<Arc<BlockText>>,
+}
+
+impl Chunk {
+    /// What a block gave.
+    pub fn of(decoded: Decoded, from: Offset, to: Offset) -> Chunk {
+        Chunk {
+            from,
+            to,
+            batch: decoded.batch,
+            bad: decoded.bad,
+            watermark_ns: None,
+            passed: None,
+            text: decoded.text,
+        }
+    }
 }
 
 /// What a reader has for the driver now.
@@ -238,16 +253,28 @@ pub struct Fault {
     pub diagnostic: Diagnostic,
 }
 
-/// Options of a format that do not go together.
+/// Options of a format that do not go together, and columns that it cannot fill.
 fn format_faults(table: &TableSpec) -> Vec<Fault> {
-    if format_of(&table.options) != Some("csv") {
-        return Vec::new();
-    }
-    let fault = |error: Error| Fault {
-        subject: Subject::Value("quote".to_string()),
-        diagnostic: Diagnostic::error("option_value", error.message),
+    let format = match format_of(&table.options) {
+        Some("csv") => CsvFormat::of(table).map(Format::Csv),
+        Some(_) => resolve_format(table),
+        None => return Vec::new(),
     };
-    CsvFormat::of(table).err().map(fault).into_iter().collect()
+    let fault = |subject, code, error: Error| Fault {
+        subject,
+        diagnostic: Diagnostic::error(code, error.message),
+    };
+    match format {
+        Err(error) => vec![fault(Subject::Value("quote".to_string()), "option_value", error)],
+        Ok(format) => {
+            let schema = table.physical_schema();
+            let columns = unreadable_columns(&format, &schema).into_iter();
+            let columns = columns.map(|(column, error)| fault(Subject::Column(column), "unsupported_type", error));
+            let times = format.times().into_iter().flat_map(|times| times.unreadable(&schema));
+            let times = times.map(|(option, error)| fault(Subject::Value(option.into()), "option_value", error));
+            columns.chain(times).collect()
+        }
+    }
 }
 
 /// A part of a declaration.

@@ -12,9 +12,9 @@ use super::stdout::{self, Written};
 use super::{Bell, Connector, Fault, Next, Sink, Source, Split, SplitReader, Splits, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
-use crate::formats::bool_option;
 use crate::formats::table::{READING, format_of};
-use datafusion::arrow::datatypes::SchemaRef;
+use crate::formats::{Format, bool_option};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -58,11 +58,11 @@ static SPEC: ConnectorSpec = ConnectorSpec {
 /// The registry's line.
 pub const CONNECTOR: Connector = Connector {
     spec: &SPEC,
-    infer: None,
+    infer: Some(infer),
     source: Some(open_source),
     sink: Some(open_sink),
     check_source: Some(|table| declared_format(table).map(drop)),
-    check_sink: None,
+    check_sink: Some(stdout::check),
     check: Some(check),
     ends: |table| !table.is_on("listen"),
 };
@@ -77,6 +77,17 @@ fn check(table: &TableSpec) -> Vec<Fault> {
         }
     });
     wrong.into_iter().chain(format_faults(table)).collect()
+}
+
+/// The columns of text lines: those of others are not known before somebody sends some.
+fn infer(table: &TableSpec) -> Result<SchemaRef> {
+    match declared_format(table)? {
+        Format::Text => Ok(Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8, true)]))),
+        _ => Err(Error::refused(format!(
+            "the columns of `{}` must be declared",
+            table.name
+        ))),
+    }
 }
 
 /// Host and port.
@@ -129,13 +140,9 @@ impl Source for Connecting {
         let address = self.address.clone();
         // On the thread that reads: a host may take its time to answer.
         let connect = move || TcpStream::connect(address);
-        Ok(Connection::reader(
-            Box::new(connect),
-            &self.arriving,
-            split,
-            columns,
-            bell,
-        ))
+        let (connection, closed) = Connection::new(Box::new(connect));
+        let lines = self.arriving.reader(connection, false, &split.name, columns, bell);
+        Ok(Box::new(ConnectionReader { lines, closed }))
     }
 }
 
@@ -153,21 +160,15 @@ struct Connection {
 }
 
 impl Connection {
-    fn reader(
-        connect: Connect,
-        arriving: &Arriving,
-        split: &Split,
-        columns: &[usize],
-        bell: Bell,
-    ) -> Box<dyn SplitReader> {
+    /// A connection, and what tells it that nobody wants its bytes any more.
+    fn new(connect: Connect) -> (Box<Connection>, Arc<AtomicBool>) {
         let closed = Arc::new(AtomicBool::new(false));
-        let bytes = Connection {
+        let connection = Connection {
             connect: Some(connect),
             stream: None,
             closed: closed.clone(),
         };
-        let lines = arriving.reader(Box::new(bytes), &split.name, columns, bell);
-        Box::new(ConnectionReader { lines, closed })
+        (Box::new(connection), closed)
     }
 }
 
@@ -210,9 +211,6 @@ impl Drop for ConnectionReader {
 
 fn open_sink(table: &TableSpec, schema: SchemaRef, _: bool) -> Result<Box<dyn Sink>> {
     let address = address(table)?;
-    if table.options.get("format").is_some_and(|format| format == "text") {
-        return Err(Error::refused("format 'text' can only be read: write 'json' or 'csv'"));
-    }
     let name = shown(&address);
     let stream =
         TcpStream::connect(&address).map_err(|e| Error::connector(format!("{name}: no connection: {e}")).because(e))?;

@@ -8,7 +8,7 @@ use super::{Connector, Sink};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Error, Result};
 use crate::formats::table::{WRITING, format_of};
-use crate::formats::{Encoder, resolve_format};
+use crate::formats::{Encoder, check_writable, resolve_format};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub const CONNECTOR: Connector = Connector {
     source: None,
     sink: Some(open),
     check_source: None,
-    check_sink: None,
+    check_sink: Some(check),
     check: None,
     ends: |_| true,
 };
@@ -114,6 +114,11 @@ pub struct Written {
 /// The format that is named, else JSON.
 fn format_or_json(options: &BTreeMap<String, String>) -> Option<&'static str> {
     format_of(options).or(Some("json"))
+}
+
+/// Errors: what [`sink`] would refuse.
+pub fn check(spec: &TableSpec, schema: &SchemaRef, _: bool) -> Result<()> {
+    check_writable(&resolve_format(&named(spec))?, schema)
 }
 
 /// Rows as lines of JSON (if no format is named) or CSV, written when their interval commits.

@@ -43,6 +43,16 @@ impl Graph {
             .collect()
     }
 
+    /// Per output, whether it is made of a source whose event time is used.
+    pub fn timed_outputs(&self) -> Vec<bool> {
+        let is_timed = |id: &NodeId| match self.nodes.get(*id).map(|node| &node.op) {
+            Some(Op::Source(source)) => source.event_time.is_some(),
+            _ => false,
+        };
+        let of = |output: &Output| self.nodes_of(output).iter().any(is_timed);
+        self.outputs.iter().map(of).collect()
+    }
+
     /// Whether some rows come from the SQL itself (`VALUES`, a static table): they are there before any source has given
     /// one.
     pub fn has_constants(&self) -> bool {

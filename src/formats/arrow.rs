@@ -3,11 +3,13 @@
 use super::OnError;
 use super::decode::{Decoded, Wanted};
 use super::typed::{Fit, table_columns};
+use super::words::unreadable;
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
+use datafusion::arrow::ipc::{Block, MessageHeader, root_as_footer, root_as_message};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -41,8 +43,8 @@ pub struct ArrowReader {
 enum Batches {
     /// With a footer that knows the place of each batch.
     File(Box<FileReader<Bytes>>),
-    /// One message after the other.
-    Stream(Box<StreamReader<Bytes>>),
+    /// One message after the other, in so many bytes.
+    Stream(Box<StreamReader<Bytes>>, u64),
 }
 
 impl ArrowReader {
@@ -104,7 +106,10 @@ impl ArrowReader {
 
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
         let index = self.index;
-        let batch = self.batches.next().transpose().map_err(|e| {
+        // What a damaged batch announces of itself can make the library panic.
+        let next = catch_unwind(AssertUnwindSafe(|| self.batches.next().transpose()));
+        let panicked = |_| Err(ArrowError::IpcError("the batch is damaged".into()));
+        let batch = next.unwrap_or_else(panicked).map_err(|e| {
             let source = self.fit.source();
             let what = match &e {
                 ArrowError::IoError(_, io) if io.kind() == io::ErrorKind::UnexpectedEof => "the file is cut",
@@ -120,7 +125,7 @@ impl ArrowReader {
 impl Batches {
     /// `columns`: the places of those that are wanted; all of them when absent.
     fn open(mut input: Box<dyn Input>, columns: Option<Vec<usize>>, source: &str) -> Result<Batches> {
-        let broken = || Error::connector(format!("{source} is not a readable Arrow file"));
+        let broken = || Error::connector(unreadable(source, "Arrow"));
         let mut magic = [0; FILE_MAGIC.len()];
         let is_file = match input.read_exact(&mut magic) {
             Ok(()) => &magic == FILE_MAGIC,
@@ -130,12 +135,13 @@ impl Batches {
         if !fits(input.as_mut(), is_file).map_err(|e| broken().because(e))? {
             return Err(broken());
         }
+        let bytes = input.seek(SeekFrom::End(0)).map_err(|e| broken().because(e))?;
         input.rewind().map_err(|e| broken().because(e))?;
         let input = BufReader::with_capacity(READ_BYTES, input);
         // A damaged footer can make the library panic.
         let opened = catch_unwind(AssertUnwindSafe(|| match is_file {
             true => FileReader::try_new(input, columns).map(|reader| Batches::File(Box::new(reader))),
-            false => StreamReader::try_new(input, columns).map(|reader| Batches::Stream(Box::new(reader))),
+            false => StreamReader::try_new(input, columns).map(|reader| Batches::Stream(Box::new(reader), bytes)),
         }));
         match opened {
             Ok(batches) => batches.map_err(|e| broken().because(e)),
@@ -146,20 +152,68 @@ impl Batches {
     fn schema(&self) -> SchemaRef {
         match self {
             Batches::File(reader) => reader.schema(),
-            Batches::Stream(reader) => reader.schema(),
+            Batches::Stream(reader, _) => reader.schema(),
         }
     }
 
     fn next(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
         match self {
             Batches::File(reader) => reader.next(),
-            Batches::Stream(reader) => reader.next(),
+            Batches::Stream(reader, bytes) => match holds_next(reader.get_mut(), *bytes) {
+                Ok(true) => reader.next(),
+                Ok(false) => Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())),
+                Err(error) => Some(Err(error.into())),
+            },
         }
     }
 }
 
+/// Whether a stream of so many bytes holds the next record batch, and the dictionaries before it, as far as they announce
+/// how long they are. The library makes room for them before it looks. What is broken otherwise is for it to tell.
+fn holds_next(input: &mut Bytes, bytes: u64) -> io::Result<bool> {
+    let begin = input.stream_position()?;
+    let (mut at, mut holds) = (begin, true);
+    while let Some((length, is_dictionary)) = announced(input)? {
+        at = at.saturating_add(length);
+        holds = at <= bytes;
+        if !holds || !is_dictionary {
+            break;
+        }
+        input.seek(SeekFrom::Start(at))?;
+    }
+    let back = i64::try_from(input.stream_position()?).unwrap_or(i64::MAX) - i64::try_from(begin).unwrap_or(0);
+    input.seek_relative(-back)?;
+    Ok(holds)
+}
+
+/// How long the message is that comes next, with all that belongs to it, and whether it is a dictionary. `None`: it is
+/// none that can be understood.
+fn announced(input: &mut Bytes) -> io::Result<Option<(u64, bool)>> {
+    let mut number = [0; 4];
+    let mut prefix = Vec::new();
+    input.take(8).read_to_end(&mut prefix)?;
+    let at = if prefix.starts_with(&CONTINUATION) { 4 } else { 0 };
+    let Some(length) = prefix.get(at..at + 4) else {
+        return Ok(None);
+    };
+    number.copy_from_slice(length);
+    let Ok(length) = u64::try_from(i32::from_le_bytes(number)) else {
+        return Ok(None);
+    };
+    // Of streams of old more than the length has been read.
+    let mut message = prefix.split_off(at + 4);
+    let taken = message.len() as u64;
+    input.take(length.saturating_sub(taken)).read_to_end(&mut message)?;
+    let Ok(root) = root_as_message(&message) else {
+        return Ok(None);
+    };
+    let body = u64::try_from(root.bodyLength()).unwrap_or(u64::MAX);
+    let whole = (at as u64 + 4).saturating_add(length).saturating_add(body);
+    Ok(Some((whole, root.header_type() == MessageHeader::DictionaryBatch)))
+}
+
 /// Whether the bytes hold what is read of them first, the footer of a file or the first message of a stream, which the
-/// library makes room for before it looks.
+/// library makes room for before it looks; and what the footer announces.
 fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<bool> {
     let bytes = input.seek(SeekFrom::End(0))?;
     let mut number_at = |at: SeekFrom| -> io::Result<[u8; 4]> {
@@ -176,7 +230,30 @@ fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<bool> {
             length => length,
         },
     };
-    Ok(u64::try_from(i32::from_le_bytes(length)).is_ok_and(|length| length < bytes))
+    let length = match u64::try_from(i32::from_le_bytes(length)) {
+        Ok(length) if length < bytes => length,
+        _ => return Ok(false),
+    };
+    if !is_file {
+        return Ok(true);
+    }
+    let mut footer = Vec::new();
+    input.seek(SeekFrom::End(-FOOTER_END_BYTES - length as i64))?;
+    input.take(length).read_to_end(&mut footer)?;
+    // A broken one is for the library to tell.
+    Ok(root_as_footer(&footer).map_or(true, |footer| {
+        let blocks = footer
+            .recordBatches()
+            .into_iter()
+            .chain(footer.dictionaries())
+            .flatten();
+        let end = |block: &Block| {
+            let numbers = [block.offset(), block.metaDataLength().into(), block.bodyLength()];
+            let numbers = numbers.map(|number| u64::try_from(number).unwrap_or(u64::MAX));
+            numbers.into_iter().fold(0, u64::saturating_add)
+        };
+        blocks.map(end).all(|end| end <= bytes)
+    }))
 }
 
 /// The columns of a file as those of a table.
@@ -184,4 +261,76 @@ fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<bool> {
 /// Errors: it is no Arrow file.
 pub fn columns(input: Box<dyn Input>, source: &str) -> Result<SchemaRef> {
     Ok(table_columns(Batches::open(input, None, source)?.schema().fields()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, Int64Array};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
+    use std::io::Cursor;
+    use std::sync::Arc;
+
+    /// A file and a stream of two batches, whose numbers do not fill their room.
+    fn written() -> (Vec<u8>, Vec<u8>) {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1001));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let mut file = FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        for _ in 0..2 {
+            file.write(&batch).unwrap();
+            stream.write(&batch).unwrap();
+        }
+        (file.into_inner().unwrap(), stream.into_inner().unwrap())
+    }
+
+    /// How many rows are read before the end, or the error.
+    fn read(bytes: &[u8]) -> (usize, Option<String>) {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let wanted = Wanted {
+            schema,
+            columns: vec![0],
+            key: Vec::new(),
+            text: false,
+        };
+        let open = || Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Input>;
+        let mut rows = 0;
+        let mut reader = match ArrowReader::open(&open, &wanted, OnError::Fail, "f") {
+            Ok(reader) => reader,
+            Err(error) => return (rows, Some(error.message)),
+        };
+        loop {
+            match reader.next_rows() {
+                Ok(Some(decoded)) => rows += decoded.batch.num_rows(),
+                Ok(None) => return (rows, None),
+                Err(error) => return (rows, Some(error.message)),
+            }
+        }
+    }
+
+    #[test]
+    fn no_room_is_made_for_what_a_file_cannot_hold() {
+        let (file, stream) = written();
+        assert_eq!((read(&file), read(&stream)), ((2002, None), (2002, None)));
+        let body = |file: &[u8]| {
+            let end = file.len() - FOOTER_END_BYTES as usize;
+            let length = i32::from_le_bytes(file[end..end + 4].try_into().unwrap()) as usize;
+            let footer = root_as_footer(&file[end - length..end]).unwrap();
+            footer.recordBatches().unwrap().get(1).bodyLength().to_le_bytes()
+        };
+        // The last place at which the length of the second batch stands: in the footer, and in its message.
+        let body = body(&file);
+        let huge = |bytes: &[u8]| {
+            let at = bytes.windows(8).rposition(|eight| eight == body).unwrap();
+            let mut huge = bytes.to_vec();
+            huge[at..at + 8].copy_from_slice(&(1i64 << 50).to_le_bytes());
+            huge
+        };
+        let unreadable = Some("f is not a readable Arrow file".to_string());
+        assert_eq!(read(&huge(&file)), (0, unreadable));
+        let cut = Some("f: record batch 1 cannot be read: the file is cut".to_string());
+        assert_eq!(read(&huge(&stream)), (1001, cut.clone()));
+        assert_eq!(read(&stream[..stream.len() - 5000]), (1001, cut));
+    }
 }

@@ -141,6 +141,11 @@ impl BlockReader {
         self
     }
 
+    /// Where the block begins that comes next, in the unpacked stream.
+    pub fn offset(&self) -> u64 {
+        self.pending.offset
+    }
+
     /// Passes over so many lines.
     ///
     /// Errors: the stream cannot be read.

@@ -37,13 +37,7 @@ struct Wish {
 impl CsvCodec {
     /// Errors: a column has a type that CSV cannot hold; a declared column is not in the header.
     pub fn new(format: &CsvFormat, wanted: &Wanted, header: Option<&[u8]>, source: &str) -> Result<Self> {
-        if let Some(field) = wanted.schema.fields().iter().find(|f| !fits(f.data_type())) {
-            let what = type_name(field.data_type());
-            return Err(Error::refused(format!(
-                "column `{}`: {what} cannot be read from CSV",
-                field.name()
-            )));
-        }
+        wanted.schema.fields().iter().try_for_each(|field| check_type(field))?;
         let places = match header {
             Some(header) => header_places(format, &wanted.schema, header, source)?,
             None => (0..wanted.schema.fields().len()).map(Some).collect(),
@@ -144,7 +138,7 @@ impl CsvCodec {
             return self.format.times.read(&text, to);
         }
         if to.is_decimal() {
-            return decimals::from_text(&text, to);
+            return decimals::from_text(&text, to, &self.format.times);
         }
         let options = CastOptions {
             safe: false,
@@ -274,6 +268,18 @@ fn header_places(format: &CsvFormat, schema: &SchemaRef, header: &[u8], source: 
     }
     let declared = |name: &&str| schema.fields().iter().position(|f| f.name() == name);
     Ok(names.iter().map(declared).collect())
+}
+
+/// Refuses a column that no field of CSV fills.
+pub fn check_type(field: &Field) -> Result<()> {
+    let what = type_name(field.data_type());
+    match fits(field.data_type()) {
+        true => Ok(()),
+        false => Err(Error::refused(format!(
+            "column `{}`: {what} cannot be read from CSV",
+            field.name()
+        ))),
+    }
 }
 
 fn fits(data_type: &DataType) -> bool {

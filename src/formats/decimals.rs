@@ -1,9 +1,10 @@
 //! DECIMALs from text: all digits that the column has room for, and rounded where it has not, as CAST does it.
 //!
-//! The decoders would cut what is too much behind the point, so they give such columns, and what is nested in others, as
-//! text ([`as_text`]), which becomes DECIMALs here ([`from_text`]).
+//! The decoders would cut what is too much behind the point, and know no times in a form of the user's own. So they give
+//! such columns, and what is nested in others, as text ([`as_text`]), which becomes DECIMALs and times here
+//! ([`from_text`]).
 
-use super::type_name;
+use super::{TimeFormats, type_name};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, ListArray, MapArray, StringArray, StructArray,
 };
@@ -11,10 +12,11 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, i256};
 use datafusion::arrow::error::ArrowError;
 use std::sync::Arc;
 
-/// The type with text in the place of each DECIMAL.
-pub fn as_text(data_type: &DataType) -> DataType {
-    let field = |field: &Field| field.clone().with_data_type(as_text(field.data_type()));
+/// The type with text in the place of each DECIMAL, and of each time that has a form of its own.
+pub fn as_text(data_type: &DataType, times: &TimeFormats) -> DataType {
+    let field = |field: &Field| field.clone().with_data_type(as_text(field.data_type(), times));
     match data_type {
+        _ if times.of(data_type).is_some() => DataType::Utf8,
         DataType::Decimal128(..) | DataType::Decimal256(..) => DataType::Utf8,
         DataType::List(item) => DataType::List(Arc::new(field(item))),
         DataType::Struct(inner) => DataType::Struct(inner.iter().map(|inner| field(inner)).collect::<Fields>()),
@@ -25,12 +27,13 @@ pub fn as_text(data_type: &DataType) -> DataType {
 
 /// The values of a type that [`as_text`] has changed.
 ///
-/// Errors: a text is no number, or has more digits before the point than its type.
-pub fn from_text(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+/// Errors: a text is no number, or has more digits before the point than its type; or it is no such time.
+pub fn from_text(array: &ArrayRef, to: &DataType, times: &TimeFormats) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
         return Ok(array.clone());
     }
     Ok(match to {
+        _ if times.of(to).is_some() => times.read(array, to)?,
         DataType::Decimal128(precision, scale) => {
             let values = decimals(array, *precision, *scale, i256::to_i128)?;
             Arc::new(Decimal128Array::from(values).with_precision_and_scale(*precision, *scale)?)
@@ -41,28 +44,28 @@ pub fn from_text(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError
         }
         DataType::List(item) => {
             let list = array.as_list::<i32>();
-            let values = from_text(list.values(), item.data_type())?;
+            let values = from_text(list.values(), item.data_type(), times)?;
             let nulls = list.nulls().cloned();
             Arc::new(ListArray::try_new(item.clone(), list.offsets().clone(), values, nulls)?)
         }
-        DataType::Struct(fields) => Arc::new(inner(array.as_struct(), fields)?),
-        DataType::Map(entries, sorted) => Arc::new(map(array.as_map(), entries, *sorted)?),
+        DataType::Struct(fields) => Arc::new(inner(array.as_struct(), fields, times)?),
+        DataType::Map(entries, sorted) => Arc::new(map(array.as_map(), entries, *sorted, times)?),
         _ => array.clone(),
     })
 }
 
-fn inner(array: &StructArray, fields: &Fields) -> Result<StructArray, ArrowError> {
+fn inner(array: &StructArray, fields: &Fields, times: &TimeFormats) -> Result<StructArray, ArrowError> {
     let columns = array.columns().iter().zip(fields);
-    let columns = columns.map(|(column, field)| from_text(column, field.data_type()));
+    let columns = columns.map(|(column, field)| from_text(column, field.data_type(), times));
     let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     StructArray::try_new_with_length(fields.clone(), columns, array.nulls().cloned(), array.len())
 }
 
-fn map(array: &MapArray, entries: &FieldRef, sorted: bool) -> Result<MapArray, ArrowError> {
+fn map(array: &MapArray, entries: &FieldRef, sorted: bool, times: &TimeFormats) -> Result<MapArray, ArrowError> {
     let DataType::Struct(pair) = entries.data_type() else {
         return Ok(array.clone());
     };
-    let pairs = inner(array.entries(), pair)?;
+    let pairs = inner(array.entries(), pair, times)?;
     let (offsets, nulls) = (array.offsets().clone(), array.nulls().cloned());
     MapArray::try_new(entries.clone(), offsets, pairs, nulls, sorted)
 }

@@ -2,14 +2,14 @@
 
 use super::block_text::{BlockText, without_end};
 use super::blocks::Block;
-use super::csv::CsvCodec;
-use super::json::JsonCodec;
+use super::csv::{self, CsvCodec};
+use super::json::{self, JsonCodec};
 use super::records::{Rule, count_lines, records};
 use super::{Format, OnError, lines, shorten, thousands};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -77,6 +77,18 @@ pub struct Decoded {
     pub text: Option<Arc<BlockText>>,
 }
 
+impl From<RecordBatch> for Decoded {
+    /// Rows among which no record was bad.
+    fn from(batch: RecordBatch) -> Decoded {
+        Decoded {
+            batch,
+            bad: Vec::new(),
+            stop: None,
+            text: None,
+        }
+    }
+}
+
 /// Decodes blocks of one file or stream: at once when all is well, else record by record.
 pub struct RowDecoder {
     codec: Codec,
@@ -137,12 +149,7 @@ impl RowDecoder {
     /// The rows of a block, in order, and its bad records.
     pub fn decode_block(&self, block: &Block) -> Decoded {
         let mut decoded = match self.decode(&block.bytes) {
-            Ok(batch) => Decoded {
-                batch,
-                bad: Vec::new(),
-                stop: None,
-                text: None,
-            },
+            Ok(batch) => Decoded::from(batch),
             Err(_) => self.decode_piecewise(block),
         };
         if self.keeps_text {
@@ -183,10 +190,8 @@ impl RowDecoder {
         bad.append(&mut sorted.bad);
         bad.sort_by_key(|record| record.start);
         let mut decoded = Decoded {
-            batch: RecordBatch::new_empty(self.schema.clone()),
             bad: self.bad_records(block, bad),
-            stop: None,
-            text: None,
+            ..Decoded::from(RecordBatch::new_empty(self.schema.clone()))
         };
         match concat_batches(&self.schema, &sorted.good) {
             Ok(batch) => decoded.batch = batch,
@@ -284,6 +289,24 @@ fn together<'a>(bytes: &'a [u8], records: &[Range<usize>]) -> Cow<'a, [u8]> {
 struct Sorted {
     good: Vec<RecordBatch>,
     bad: Vec<Range<usize>>,
+}
+
+/// The columns that a format cannot fill, by name, and why.
+pub fn unreadable_columns(format: &Format, schema: &SchemaRef) -> Vec<(String, Error)> {
+    let check = match format {
+        Format::Json(_) => json::check_type,
+        Format::Csv(_) => csv::check_type,
+        Format::Text => {
+            let wrong = schema.fields().iter().find(|f| f.data_type() != &DataType::Utf8);
+            let wrong = wrong.or(schema.fields().get(1)).map_or("", |field| field.name());
+            let refused = lines::check_columns(schema).err();
+            return refused.into_iter().map(|e| (wrong.to_string(), e)).collect();
+        }
+        // What a file holds is looked at when it is there.
+        Format::Parquet | Format::Arrow => return Vec::new(),
+    };
+    let wrong = |field: &Arc<Field>| Some((field.name().clone(), check(field).err()?));
+    schema.fields().iter().filter_map(wrong).collect()
 }
 
 /// A batch that keeps its row count even without columns.

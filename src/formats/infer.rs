@@ -201,6 +201,13 @@ fn csv_columns(format: &CsvFormat, bytes: &[u8], source: &str) -> Result<SchemaR
         Field::new(field.name().trim(), data_type, true)
     });
     let mut settled: Vec<Field> = settled.collect();
+    let twice = |(at, field): &(usize, &Field)| settled[..*at].iter().any(|other| other.name() == field.name());
+    if let Some((_, field)) = settled.iter().enumerate().find(twice) {
+        let name = field.name();
+        return Err(Error::data(format!(
+            "{source}: its header has two columns called `{name}`: declare the columns that you read (the first `{name}` is)"
+        )));
+    }
     own_times(format, &sample, &mut settled);
     Ok(Arc::new(Schema::new(settled)))
 }

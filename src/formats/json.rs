@@ -3,6 +3,7 @@
 use super::decimals;
 use super::json_text;
 use super::records::{Rule, count_lines, is_blank, line_length};
+use super::strict;
 use super::whole::WholeNumbers;
 use super::{JsonFormat, shorten, type_name};
 use crate::error::{Error, Result};
@@ -37,17 +38,12 @@ impl JsonCodec {
             .iter()
             .map(|f| f.as_ref().clone().with_nullable(true))
             .collect();
-        for field in &fields {
-            decoder(Arc::new(Schema::new(vec![field.clone()])), 1).map_err(|e| {
-                let what = type_name(field.data_type());
-                Error::refused(format!("column `{}`: {what} cannot be read from JSON", field.name())).because(e)
-            })?;
-        }
+        fields.iter().try_for_each(check_type)?;
         let texts = fields.iter().filter(|f| json_text::holds_text(f.data_type()));
         let text_columns = DataType::Struct(texts.cloned().collect());
-        let decoded = |f: &Field| match format.times.of(f.data_type()) {
-            Some(_) => f.clone().with_data_type(DataType::Utf8),
-            None => f.clone().with_data_type(decimals::as_text(f.data_type())),
+        let decoded = |f: &Field| {
+            f.clone()
+                .with_data_type(decimals::as_text(f.data_type(), &format.times))
         };
         let decoded = Schema::new(fields.iter().map(decoded).collect::<Vec<_>>());
         Ok(JsonCodec {
@@ -62,13 +58,10 @@ impl JsonCodec {
 
     /// The columns and the number of rows; blank lines are left out.
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+        strict::check(bytes)?;
         let (columns, rows) = self.decode_objects(bytes)?;
-        let typed = columns.into_iter().zip(self.schema.fields()).map(|(column, field)| {
-            match self.format.times.of(field.data_type()) {
-                Some(_) => self.format.times.read(&column, field.data_type()),
-                None => decimals::from_text(&column, field.data_type()),
-            }
-        });
+        let columns = columns.iter().zip(self.schema.fields());
+        let typed = columns.map(|(column, field)| decimals::from_text(column, field.data_type(), &self.format.times));
         Ok((typed.collect::<Result<_, _>>()?, rows))
     }
 
@@ -95,6 +88,9 @@ impl JsonCodec {
         let text = record.trim_ascii();
         if !text.starts_with(b"{") {
             return "not a JSON object".into();
+        }
+        if let Some(fault) = strict::fault(text) {
+            return format!("broken JSON: {fault}");
         }
         match decode_lines(&Arc::new(Schema::empty()), record) {
             Err(ArrowError::JsonError(detail)) => return format!("broken JSON: {}", soften(&detail)),
@@ -152,6 +148,16 @@ fn decode_lines(schema: &SchemaRef, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usiz
             .collect()
     };
     Ok((columns.unwrap_or_else(none), rows))
+}
+
+/// Refuses a column that no value of JSON fills.
+pub fn check_type(field: &Field) -> Result<()> {
+    let unreadable = |e| {
+        let what = type_name(field.data_type());
+        Error::refused(format!("column `{}`: {what} cannot be read from JSON", field.name())).because(e)
+    };
+    let only = Arc::new(Schema::new(vec![field.clone()]));
+    decoder(only, 1).map(drop).map_err(unreadable)
 }
 
 fn decoder(schema: SchemaRef, rows: usize) -> Result<Decoder, ArrowError> {

@@ -179,7 +179,8 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn string_end(text: &[u8], open: usize) -> Option<usize> {
+/// The place after the string that begins at `open`.
+pub fn string_end(text: &[u8], open: usize) -> Option<usize> {
     let mut at = open + 1;
     loop {
         match text.get(at)? {

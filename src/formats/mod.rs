@@ -20,6 +20,7 @@ mod options;
 pub mod parquet;
 mod prune;
 mod records;
+mod strict;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ mod write;
 
 pub use block_text::BlockText;
 pub use blocks::{Block, BlockReader, Bytes, MAX_RECORD_BYTES, Pending};
-pub use decode::{BadRecord, Decoded, RowDecoder, Wanted};
+pub use decode::{BadRecord, Decoded, RowDecoder, Wanted, unreadable_columns};
 pub use infer::{infer_text, json_columns};
 pub use options::{Compression, CsvFormat, Format, JsonFormat, OnError, Packing, bool_option, resolve_format};
 pub use prune::{Fate, Pruning};

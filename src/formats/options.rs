@@ -92,6 +92,15 @@ impl Format {
         matches!(self, Format::Parquet | Format::Arrow)
     }
 
+    /// How times stand in it, if that can be said.
+    pub fn times(&self) -> Option<&TimeFormats> {
+        match self {
+            Format::Json(json) => Some(&json.times),
+            Format::Csv(csv) => Some(&csv.times),
+            _ => None,
+        }
+    }
+
     /// How many lines of a stream are passed over at its beginning.
     pub fn skip_lines(&self) -> u64 {
         match self {
@@ -153,7 +162,10 @@ impl CsvFormat {
         for (at, (name, byte)) in special.iter().enumerate() {
             let same = special[..at].iter().find(|(_, other)| byte.is_some() && other == byte);
             if let (Some((other, _)), Some(byte)) = (same, byte) {
-                let shown = char::from(*byte).escape_default();
+                let shown = match byte {
+                    b'\t' => "\\t".to_string(),
+                    byte => char::from(*byte).to_string(),
+                };
                 return Err(Error::refused(format!(
                     "'{shown}' cannot be the {other} and the {name} of a CSV at once: set {name} to another character"
                 )));

@@ -2,6 +2,7 @@
 
 use super::decode::{Decoded, Wanted};
 use super::typed::{Fit, plain_fields, table_columns};
+use super::words::unreadable;
 use super::{Fate, OnError, Pruning};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::ArrayRef;
@@ -22,7 +23,7 @@ const BATCH_ROWS: usize = 8192;
 ///
 /// Errors: the file cannot be read, or is no Parquet file.
 pub fn read_footer<T: ChunkReader>(input: &T, source: &str) -> Result<ArrowReaderMetadata> {
-    let broken = |e: ParquetError| Error::connector(format!("{source} is not a readable Parquet file")).because(e);
+    let broken = |e: ParquetError| Error::connector(unreadable(source, "Parquet")).because(e);
     let options = ArrowReaderOptions::new();
     let footer = ArrowReaderMetadata::load(input, options.clone()).map_err(broken)?;
     let plain = Arc::new(Schema::new(plain_fields(footer.schema().fields())));

@@ -1,11 +1,13 @@
 //! `timestamp_format` and `date_format`: times in a form of the user's own, in the letters of `strftime`.
 
-use chrono::format::{Fixed, Item, Parsed, StrftimeItems, parse};
+use super::type_name;
+use crate::error::Error;
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use datafusion::arrow::array::{ArrayRef, AsArray, Date32Array, PrimitiveArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    ArrowTimestampType, DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    ArrowTimestampType, DataType, FieldRef, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion::arrow::error::ArrowError;
@@ -80,8 +82,20 @@ impl TimeFormat {
         }
     }
 
+    /// Whether what it shows of a time tells which it is.
+    pub fn can_read(&self, data_type: &DataType) -> bool {
+        let time = DateTime::from_timestamp(981_173_106, 0).unwrap_or_default();
+        let mut shown = String::new();
+        write!(shown, "{}", time.format_with_items(self.items.iter())).is_ok() && self.fits(&shown, data_type)
+    }
+
     fn parsed(&self, text: &str) -> Option<Parsed> {
         let mut parsed = Parsed::new();
+        if let [Item::Numeric(Numeric::Timestamp, _)] = self.items[..] {
+            // Before 1970 too, for which the library has no sign.
+            parsed.set_timestamp(text.parse().ok()?).ok()?;
+            return Some(parsed);
+        }
         parse(&mut parsed, text, self.items.iter()).ok()?;
         Some(parsed)
     }
@@ -113,6 +127,21 @@ impl TimeFormat {
 }
 
 impl TimeFormats {
+    /// The options, by name, in whose form no time of the columns that have it can be told, and why.
+    pub fn unreadable(&self, schema: &Schema) -> Vec<(&'static str, Error)> {
+        let wrong = |(option, own): (_, &Option<TimeFormat>)| {
+            let own = own.as_ref()?;
+            let is_wrong =
+                |field: &&FieldRef| self.of(field.data_type()) == Some(own) && !own.can_read(field.data_type());
+            let field = schema.fields().iter().find(is_wrong)?;
+            let (text, name, what) = (&own.text, field.name(), type_name(field.data_type()));
+            let message = format!("'{text}' does not tell which {what} the column `{name}` holds");
+            Some((option, Error::refused(message)))
+        };
+        let all = [("timestamp_format", &self.timestamp), ("date_format", &self.date)];
+        all.into_iter().filter_map(wrong).collect()
+    }
+
     /// The form that columns of a type have.
     pub fn of(&self, data_type: &DataType) -> Option<&TimeFormat> {
         match data_type {

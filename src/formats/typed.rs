@@ -1,13 +1,14 @@
 //! Columns of a file that has types of its own (Parquet, Arrow) as those of the table: by name, cast, NULLs checked.
 
 use super::decode::{BadRecord, Decoded, Wanted, batch_of};
-use super::{OnError, type_name};
+use super::{OnError, shorten, type_name};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::{
-    CastOptions, cast_with_options, filter_record_batch, is_not_null, kernels::boolean::and,
-};
+use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options, filter};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::util::display::array_value_to_string;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How the wanted columns are made of those of one file.
@@ -16,19 +17,35 @@ pub struct Fit {
     roots: Vec<usize>,
     schema: SchemaRef,
     required: Vec<usize>,
+    /// Some column has another type in the file.
+    casts: bool,
     on_error: OnError,
     source: Arc<str>,
 }
 
 impl Fit {
-    /// Errors: a declared column is not in the file.
+    /// Errors: a declared column is not in the file, or has a type of which no value fits.
     pub fn new(file: &Schema, wanted: &Wanted, on_error: OnError, source: &str) -> Result<Self> {
         let place = |field: &Arc<Field>| {
             file.index_of(field.name())
                 .map_err(|_| missing(field.name(), file, source))
         };
         let all = wanted.schema.fields().iter().map(place).collect::<Result<Vec<_>>>()?;
+        let mut casts = false;
+        for &at in &wanted.columns {
+            let (own, to) = (file.field(all[at]), wanted.schema.field(at));
+            if !can_cast_types(own.data_type(), to.data_type()) {
+                let (from, wanted) = (type_name(own.data_type()), type_name(to.data_type()));
+                let message = format!(
+                    "{source}: column `{}`: {from}, as the file has it, is no {wanted}",
+                    to.name()
+                );
+                return Err(Error::data(message));
+            }
+            casts |= own.data_type() != to.data_type();
+        }
         Ok(Fit {
+            casts,
             roots: wanted.columns.iter().map(|&i| all[i]).collect(),
             schema: wanted.projected(),
             required: wanted.required(),
@@ -49,109 +66,106 @@ impl Fit {
 
     /// Whether rows may be left out, so that places in the output are not places in the file.
     pub fn drops_rows(&self) -> bool {
-        !self.required.is_empty() && self.on_error != OnError::Fail
+        (self.casts || !self.required.is_empty()) && self.on_error != OnError::Fail
     }
 
     /// No rows.
     pub fn nothing(&self) -> Decoded {
-        Decoded {
-            batch: RecordBatch::new_empty(self.schema.clone()),
-            bad: Vec::new(),
-            stop: None,
-            text: None,
-        }
+        Decoded::from(RecordBatch::new_empty(self.schema.clone()))
     }
 
     /// The wanted columns, as the file has them, as rows of the table. `place` names a row for people.
     ///
-    /// Errors: a value does not fit the declared type.
+    /// Errors: the batch cannot be made.
     pub fn rows(&self, columns: &[ArrayRef], rows: usize, place: &dyn Fn(usize) -> String) -> Result<Decoded> {
-        let typed = columns.iter().zip(self.schema.fields()).map(|(c, to)| self.cast(c, to));
-        self.check_nulls(typed.collect::<Result<Vec<_>>>()?, rows, place)
-    }
-
-    fn cast(&self, column: &ArrayRef, to: &Field) -> Result<ArrayRef> {
-        if column.data_type() == to.data_type() {
-            return Ok(column.clone());
+        if let Ok(batch) = self.batch(columns, rows) {
+            return Ok(Decoded::from(batch));
         }
-        let options = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
-        cast_with_options(column, to.data_type(), &options).map_err(|e| {
-            let (from, wanted) = (type_name(column.data_type()), type_name(to.data_type()));
-            let message = format!(
-                "{}: column `{}`: a {from} of the file is no {wanted}",
-                self.source,
-                to.name()
-            );
-            Error::data(message).because(e)
-        })
-    }
-
-    /// A batch of the rows whose required columns are not NULL.
-    fn check_nulls(&self, columns: Vec<ArrayRef>, rows: usize, place: &dyn Fn(usize) -> String) -> Result<Decoded> {
+        let faults = self.faults(columns);
         let broken = |e| Error::internal(format!("{}: a batch could not be made", self.source)).because(e);
-        let guilty: Vec<usize> = self
-            .required
-            .iter()
-            .copied()
-            .filter(|&i| columns[i].null_count() > 0)
-            .collect();
-        let whole = |columns, rows| batch_of(&self.schema, columns, rows).map_err(broken);
-        if guilty.is_empty() {
-            return Ok(Decoded {
-                batch: whole(columns, rows)?,
-                bad: Vec::new(),
-                stop: None,
-                text: None,
-            });
-        }
-        let mut keep = BooleanArray::from(vec![true; rows]);
-        for &i in &guilty {
-            keep = and(&keep, &is_not_null(&columns[i]).map_err(broken)?).map_err(broken)?;
-        }
-        let bad = (0..rows).filter(|&row| !keep.value(row)).map(|row| {
-            let column = guilty
-                .iter()
-                .find(|&&i| columns[i].is_null(row))
-                .map_or("", |&i| self.schema.field(i).name());
-            BadRecord {
-                split: self.source.clone(),
-                byte_offset: 0,
-                line: 0,
-                message: format!("{}: column `{column}` may not be NULL", place(row)),
-                bytes: Vec::new(),
-            }
-        });
-        let mut bad: Vec<BadRecord> = bad.collect();
         if self.on_error == OnError::Fail {
-            let before = keep.iter().position(|k| k != Some(true)).unwrap_or(rows);
-            let stop = bad
-                .drain(..)
-                .next()
-                .map(|b| Error::data(format!("{}: {}", self.source, b.message)));
-            let columns = columns.iter().map(|c| c.slice(0, before)).collect();
-            let batch = whole(columns, before)?;
+            let (first, message) = faults.first_key_value().map_or((rows, ""), |(row, m)| (*row, m));
+            let before: Vec<ArrayRef> = columns.iter().map(|column| column.slice(0, first)).collect();
+            let message = format!("{}: {}: {message}", self.source, place(first));
             return Ok(Decoded {
-                batch,
-                bad,
-                stop,
-                text: None,
+                stop: Some(Error::data(message)),
+                ..Decoded::from(self.batch(&before, first).map_err(broken)?)
             });
         }
-        let nullable = |f: &Arc<Field>| f.as_ref().clone().with_nullable(true);
-        let loose = Schema::new(self.schema.fields().iter().map(nullable).collect::<Vec<_>>());
-        let batch = RecordBatch::try_new(Arc::new(loose), columns).map_err(broken)?;
-        let kept = filter_record_batch(&batch, &keep).map_err(broken)?;
-        let rows = kept.num_rows();
+        let keep: BooleanArray = (0..rows).map(|row| Some(!faults.contains_key(&row))).collect();
+        let kept = columns.iter().map(|column| filter(column, &keep));
+        let kept = kept.collect::<std::result::Result<Vec<_>, _>>().map_err(broken)?;
+        let bad = |(row, message): (&usize, &String)| BadRecord {
+            split: self.source.clone(),
+            byte_offset: 0,
+            line: 0,
+            message: format!("{}: {message}", place(*row)),
+            bytes: Vec::new(),
+        };
         Ok(Decoded {
-            batch: whole(kept.columns().to_vec(), rows)?,
-            bad,
-            stop: None,
-            text: None,
+            bad: faults.iter().map(bad).collect(),
+            ..Decoded::from(self.batch(&kept, rows - faults.len()).map_err(broken)?)
         })
     }
+
+    /// What is wrong with rows, by their numbers: the first fault of each.
+    fn faults(&self, columns: &[ArrayRef]) -> BTreeMap<usize, String> {
+        let mut faults = BTreeMap::new();
+        for (at, (column, to)) in columns.iter().zip(self.schema.fields()).enumerate() {
+            let name = to.name();
+            let typed = cast(column, to).unwrap_or_else(|_| {
+                let mut wrong = Vec::new();
+                misfits(column, to, 0, &mut wrong);
+                for (row, value) in wrong {
+                    let message = format!("column `{name}`: {value} is no {}", type_name(to.data_type()));
+                    faults.entry(row).or_insert(message);
+                }
+                column.clone()
+            });
+            if self.required.contains(&at) && typed.null_count() > 0 {
+                for row in (0..typed.len()).filter(|row| typed.is_null(*row)) {
+                    faults.entry(row).or_insert(format!("column `{name}` may not be NULL"));
+                }
+            }
+        }
+        faults
+    }
+
+    /// Errors: a value does not fit; a NULL stands where none may.
+    fn batch(&self, columns: &[ArrayRef], rows: usize) -> std::result::Result<RecordBatch, ArrowError> {
+        let typed = columns.iter().zip(self.schema.fields()).map(|(c, to)| cast(c, to));
+        let typed = typed.collect::<std::result::Result<Vec<_>, _>>()?;
+        if self.required.iter().any(|&at| typed[at].null_count() > 0) {
+            return Err(ArrowError::InvalidArgumentError("NULL in a required column".into()));
+        }
+        batch_of(&self.schema, typed, rows)
+    }
+}
+
+fn cast(column: &ArrayRef, to: &Field) -> std::result::Result<ArrayRef, ArrowError> {
+    if column.data_type() == to.data_type() {
+        return Ok(column.clone());
+    }
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, to.data_type(), &options)
+}
+
+/// The rows whose values do not fit, counted from `first`, with their values: halves what does not fit as a whole.
+fn misfits(column: &ArrayRef, to: &Field, first: usize, found: &mut Vec<(usize, String)>) {
+    if cast(column, to).is_ok() {
+        return;
+    }
+    if column.len() == 1 {
+        let value = array_value_to_string(column, 0).unwrap_or_default();
+        found.push((first, shorten(value.as_bytes())));
+        return;
+    }
+    let half = column.len() / 2;
+    misfits(&column.slice(0, half), to, first, found);
+    misfits(&column.slice(half, column.len() - half), to, first + half, found);
 }
 
 fn missing(name: &str, file: &Schema, source: &str) -> Error {

@@ -66,6 +66,14 @@ pub fn type_name(data_type: &DataType) -> String {
     }
 }
 
+/// What is said of a file that has not the form that it should have.
+pub fn unreadable(source: &str, form: &str) -> String {
+    match [".gz", ".zst"].iter().any(|packed| source.ends_with(packed)) {
+        true => format!("{source} is not a readable {form} file: such files pack themselves, and are read as they are"),
+        false => format!("{source} is not a readable {form} file"),
+    }
+}
+
 /// The beginning of a record for a message: one line, without its line end, whatever bytes it holds.
 pub fn shorten(bytes: &[u8]) -> String {
     let end = bytes.len().min(SHOWN_CHARS * 4);

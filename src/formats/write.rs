@@ -4,13 +4,15 @@ use super::csv_write::CsvWriter;
 use super::{Format, TimeFormats, type_name};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, SchemaRef};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::arrow::json;
 use datafusion::arrow::json::writer::LineDelimited;
 use datafusion::parquet::arrow::ArrowWriter;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 /// RFC 3339 in UTC. Columns without a time zone hold UTC.
 const RFC_3339: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
@@ -21,7 +23,8 @@ pub enum Encoder<W: Write + Send> {
     Csv(Box<CsvWriter<W>>),
     /// One object per line: NULL, NaN and the infinities are `null`.
     Json(json::Writer<W, LineDelimited>),
-    Parquet(Box<ArrowWriter<W>>),
+    /// The columns as they are stored, which may be other types than they were.
+    Parquet(SchemaRef, Box<ArrowWriter<W>>),
     Arrow(Box<FileWriter<W>>),
 }
 
@@ -30,7 +33,7 @@ impl<W: Write + Send> Encoder<W> {
     ///
     /// Errors: the format cannot be written; the bytes cannot be.
     pub fn new(format: &Format, schema: SchemaRef, output: W) -> Result<Self> {
-        check_writable(format, &schema)?;
+        check_columns(format, &schema)?;
         match format {
             Format::Json(format) => {
                 let mut builder = json::WriterBuilder::new()
@@ -53,9 +56,10 @@ impl<W: Write + Send> Encoder<W> {
                 Ok(Encoder::Csv(Box::new(writer)))
             }
             Format::Parquet => {
-                let writer = ArrowWriter::try_new(output, schema, None)
+                let stored = Arc::new(Schema::new(stored_fields(schema.fields())));
+                let writer = ArrowWriter::try_new(output, stored.clone(), None)
                     .map_err(|e| Error::refused("these columns cannot be written as Parquet").because(e))?;
-                Ok(Encoder::Parquet(Box::new(writer)))
+                Ok(Encoder::Parquet(stored, Box::new(writer)))
             }
             Format::Arrow => {
                 let writer = FileWriter::try_new(output, &schema)
@@ -72,8 +76,8 @@ impl<W: Write + Send> Encoder<W> {
             Encoder::Csv(writer) => writer.write(batch).map_err(refused),
             Encoder::Json(writer) => writer.write(batch).map_err(refused),
             Encoder::Arrow(writer) => writer.write(batch).map_err(refused),
-            Encoder::Parquet(writer) => writer
-                .write(batch)
+            Encoder::Parquet(stored, writer) => writer
+                .write(&as_stored(batch, stored).map_err(refused)?)
                 .map_err(|e| Error::connector(format!("the output cannot be written: {e}")).because(e)),
         }
     }
@@ -81,7 +85,7 @@ impl<W: Write + Send> Encoder<W> {
     /// What has been taken and waits to be written, in bytes.
     pub fn waiting_bytes(&self) -> usize {
         match self {
-            Encoder::Parquet(writer) => writer.in_progress_size(),
+            Encoder::Parquet(_, writer) => writer.in_progress_size(),
             _ => 0,
         }
     }
@@ -97,15 +101,50 @@ impl<W: Write + Send> Encoder<W> {
                 Ok(writer.into_inner())
             }
             Encoder::Arrow(writer) => writer.into_inner().map_err(refused),
-            Encoder::Parquet(writer) => writer
+            Encoder::Parquet(_, writer) => writer
                 .into_inner()
                 .map_err(|e| Error::connector(format!("the output cannot be written: {e}")).because(e)),
         }
     }
 }
 
-/// Refuses columns that a format cannot hold, before anything is written.
+/// The columns as Parquet has them: it knows no whole seconds, and would store a mere number that others take for one.
+fn stored_fields(fields: &Fields) -> Fields {
+    let stored = |field: &Arc<Field>| field.as_ref().clone().with_data_type(stored_type(field.data_type()));
+    fields.iter().map(stored).collect()
+}
+
+fn stored_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Second, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+        DataType::Time32(TimeUnit::Second) => DataType::Time32(TimeUnit::Millisecond),
+        DataType::Date64 => DataType::Date32,
+        DataType::List(item) => {
+            let stored = stored_type(item.data_type());
+            DataType::List(Arc::new(item.as_ref().clone().with_data_type(stored)))
+        }
+        DataType::Struct(fields) => DataType::Struct(stored_fields(fields)),
+        other => other.clone(),
+    }
+}
+
+fn as_stored(batch: &RecordBatch, stored: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    if batch.schema_ref() == stored {
+        return Ok(batch.clone());
+    }
+    let columns = batch.columns().iter().zip(stored.fields());
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+    RecordBatch::try_new(stored.clone(), columns.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Refuses what a format cannot hold, before anything is written: writes a file without rows to nowhere.
 pub fn check_writable(format: &Format, schema: &SchemaRef) -> Result<()> {
+    let mut encoder = Encoder::new(format, schema.clone(), io::sink())?;
+    encoder.write(&RecordBatch::new_empty(schema.clone()))?;
+    encoder.finish().map(drop)
+}
+
+fn check_columns(format: &Format, schema: &SchemaRef) -> Result<()> {
     match format {
         Format::Json(json) => check_times(&json.times, schema),
         Format::Csv(csv) => {

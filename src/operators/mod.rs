@@ -10,6 +10,7 @@
 //! A new operator is one file here, one variant of `dstream::graph::Op`, and a few lines that ARCHITECTURE.md names
 //! ("Where do I add …").
 
+mod all_sessions;
 pub mod batch_function;
 pub mod chance;
 pub mod closed;

@@ -19,7 +19,7 @@ use crate::operators::windows::Aggregates;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// One partition's copy of a [`PanesNode`].
@@ -130,6 +130,8 @@ impl Panes {
             return Ok(());
         };
         let rows = vec![vec![with_watermarks(&slice.batch, watermarks)?]];
+        // A row may come several times, once per element of a list or match of a join: it is late once.
+        let mut counted: HashSet<i64> = HashSet::new();
         for batch in fragment.run_at(clock_ns, rows)? {
             let (batch, times) = timed(batch, &self.window, report)?;
             let last = batch.num_columns();
@@ -141,9 +143,10 @@ impl Panes {
                 match refused(&self.window, times.value(row), wms.value(row)) {
                     Verdict::InTime => kept.entry(NOT_REFUSED).or_default().push(row as u32),
                     Verdict::Partly(end) => {
-                        report.late_partial += 1;
+                        report.late_partial += u64::from(counted.insert(row_numbers.value(row)));
                         kept.entry(end).or_default().push(row as u32);
                     }
+                    Verdict::Late(_) if !counted.insert(row_numbers.value(row)) => {}
                     Verdict::Late(end) => report.late.push(LateRow {
                         slice: slice.record,
                         row: row_numbers.value(row) as usize,

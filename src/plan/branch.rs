@@ -2,6 +2,8 @@
 
 use crate::dstream::nodes::{InputNode, ROW, StaticNode, WM, WindowNode};
 use crate::dstream::table::TableSpec;
+use crate::dstream::window::WindowSpec;
+use crate::plan::facts::{Class, facts};
 use crate::plan::session::{TableScanned, place_fields};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -111,7 +113,8 @@ fn projected(exprs: Vec<Expr>, input: LogicalPlan, _schema: &DFSchema) -> Result
     Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input))?))
 }
 
-/// A plan over several streams as plans over one each, whose union it is: UNION ALL goes to the top.
+/// A plan over several streams as plans over one each, whose union it is: UNION ALL goes to the top. What gives rows as
+/// windows close is one branch, for a window is made of the rows of all its streams.
 pub fn branches(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
     if let LogicalPlan::Union(union) = plan {
         let mut all = Vec::new();
@@ -129,6 +132,9 @@ pub fn branches(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
         }
         return Ok(all);
     }
+    if facts(plan).class == Class::Closed || shown_by_session(plan) {
+        return Ok(vec![plan.clone()]);
+    }
     let inputs = plan.inputs();
     let Some(at) = inputs.iter().position(|input| reads_stream(input)) else {
         return Ok(vec![plan.clone()]);
@@ -143,6 +149,11 @@ pub fn branches(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
         plan.with_new_exprs(plan.expressions(), inputs)
     };
     split.into_iter().map(rebuild).collect()
+}
+
+/// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.
+pub fn shown_by_session(plan: &LogicalPlan) -> bool {
+    find_window(plan).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }))
 }
 
 fn reads_stream(plan: &LogicalPlan) -> bool {

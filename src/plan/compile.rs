@@ -287,8 +287,12 @@ impl Builder {
         Ok(nodes.iter().map(over).collect())
     }
 
-    /// A plan over windows: what has closed goes through a stage, or through a batch per closed window.
+    /// A plan over windows: what has closed goes through a stage, or through a batch per closed window; rows that are
+    /// shown as they are come as their windows close.
     fn closed(&mut self, plan: &LogicalPlan, output: usize) -> Result<NodeId> {
+        if facts(plan).assigned {
+            return self.window_rows(plan, output);
+        }
         if let Some(aggregate) = aggregate_below(plan)
             && let Some(form) = windowed_form(aggregate)?
         {
@@ -518,11 +522,6 @@ impl Leaves<'_> {
             }),
         }))
     }
-}
-
-/// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.
-fn shown_by_session(plan: &LogicalPlan) -> bool {
-    find_window(plan).is_some_and(|w| matches!(w.window, WindowSpec::Session { .. }))
 }
 
 fn class_is_closed(plan: &LogicalPlan) -> bool {

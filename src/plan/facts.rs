@@ -125,14 +125,12 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
             } else {
                 "ORDER BY"
             };
-            let tags = if by_window && sort.fetch.is_none() {
-                tags
-            } else {
-                vec![Tag::Plain; width]
-            };
             keyed(input, tags, by_window && sort.fetch.is_none(), what)
         }
-        LogicalPlan::Limit(_) => plain(batch_over(plan, "LIMIT inside a query")),
+        LogicalPlan::Limit(limit) => Facts {
+            tags: facts(&limit.input).tags,
+            ..plain(batch_over(plan, "LIMIT inside a query"))
+        },
         LogicalPlan::Subquery(_) => plain(Class::Batch("a subquery as a value".into())),
         LogicalPlan::RecursiveQuery(_) => plain(Class::Batch("WITH RECURSIVE".into())),
         _ => plain(Class::Batch("this statement".into())),
@@ -188,8 +186,12 @@ fn scan_facts(scan: &datafusion::logical_expr::TableScan) -> Facts {
 fn window_facts(window: &WindowNode) -> Facts {
     let input = facts(&window.input);
     let over_windows = input.assigned || input.class == Class::Closed;
-    // Windows of windows: the columns of the inner ones are plain values from here on.
-    let plain = |t: Tag| if over_windows { Tag::Plain } else { t };
+    // Rows above windows come as their windows close, and `window_time` is their event time. The columns of windows below
+    // are plain values from here on.
+    let plain = |t: Tag| match over_windows || matches!(t, Tag::EventTime | Tag::Arrival) {
+        true => Tag::Plain,
+        false => t,
+    };
     let mut tags: Vec<Tag> = input.tags.into_iter().map(plain).collect();
     for (number, key) in window.partition.iter().enumerate() {
         if let Expr::Column(column) = key
@@ -314,10 +316,12 @@ fn union_reason(inputs: &[Facts]) -> &'static str {
 fn union_facts(inputs: &[Facts], width: usize) -> Facts {
     let column = |i: usize| {
         let first = inputs.first().map_or(Tag::Plain, |f| f.tags[i]);
-        if inputs.iter().all(|f| f.tags[i] == first) {
-            first
-        } else {
-            Tag::Plain
+        let is_time = |f: &Facts| matches!(f.tags[i], Tag::EventTime | Tag::WindowTime);
+        match inputs.iter().all(|f| f.tags[i] == first) {
+            true => first,
+            // Rows and what windows gave are together no stream: each has its event time all the same.
+            false if inputs.iter().all(is_time) => Tag::WindowTime,
+            false => Tag::Plain,
         }
     };
     let tags: Vec<Tag> = (0..width).map(column).collect();

@@ -2,11 +2,12 @@
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
-//! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what is known
-//! of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`], [`inverse`]), orders
-//! without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), functions that are misused ([`misused`]), the LIMIT that ends
-//! a query ([`limit`]), clocks and chance ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN
-//! ([`explain`]), and DataFusion's messages in our words ([`diagnose`], `reword`).
+//! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what
+//! is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`],
+//! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
+//! ([`having`]), functions that are misused ([`misused`]), the LIMIT that ends a query ([`limit`]), clocks and chance
+//! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
+//! words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
@@ -21,6 +22,7 @@ pub mod element_access;
 pub mod exact_numbers;
 pub mod explain;
 pub mod facts;
+pub mod having;
 pub mod inverse;
 pub mod json_access;
 pub mod limit;

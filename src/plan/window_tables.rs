@@ -473,9 +473,7 @@ impl Call {
         let found = self.of_column(input, index, time, arrival)?;
         if !arrival && !matches!(tags[index], Tag::EventTime | Tag::WindowTime) {
             let name = input.schema().field(index).name();
-            let message = format!("`{name}` is not the event time of its source");
-            let refusal = Refusal::new("not_event_time", message).at(time.span());
-            return Err(refusal.help(how_to_declare("there", name, input)).into());
+            return Err(not_event_time(name, input).at(time.span()).into());
         }
         Ok(found)
     }
@@ -549,13 +547,30 @@ impl Call {
     }
 }
 
+/// A window over a column that is no event time.
+fn not_event_time(name: &str, input: &LogicalPlan) -> Refusal {
+    let below = facts(input);
+    if below.class != Class::Closed && !below.assigned {
+        let message = format!("`{name}` is not the event time of its source");
+        return Refusal::new("not_event_time", message).help(how_to_declare("there", name, input));
+    }
+    let message = format!("`{name}` is not the event time of what windows give: that is their window_time");
+    let refusal = Refusal::new("not_event_time", message);
+    match below.tags.iter().position(|tag| *tag == Tag::WindowTime) {
+        Some(index) => refusal.help(format!("did you mean `{}`?", input.schema().field(index).name())),
+        None => refusal.help("select window_time below, and name it here"),
+    }
+}
+
 /// A window over something that has no event time.
 fn no_event_time(function: &str, input: &LogicalPlan) -> Refusal {
-    Refusal::new(
-        "not_event_time",
-        format!("{function} needs the event time of a source, and none is declared"),
-    )
-    .help(how_to_declare("in the source", "ts", input))
+    let below = facts(input);
+    if below.class == Class::Closed || below.assigned {
+        let message = format!("{function} needs an event time, and that of what windows give is their window_time");
+        return Refusal::new("not_event_time", message).help("select window_time below");
+    }
+    let message = format!("{function} needs the event time of a source, and none is declared");
+    Refusal::new("not_event_time", message).help(how_to_declare("in the source", "ts", input))
 }
 
 /// How `time` becomes the event time of what is read. A table that was made of a query takes no declaration.

@@ -192,10 +192,10 @@ impl PaneStore {
             self.settle(ends[0].saturating_sub(1), merge)?;
             let windows: Vec<(i64, i64)> = ends.iter().map(|end| (self.spec.start_of(*end), *end)).collect();
             let Some(tree) = &mut self.tree else { continue };
-            let nodes = tree.make_for(&windows, &self.panes, merge)?;
-            let mut gather = Gather::with_capacity(nodes.len());
+            let cover = tree.make_for(&windows, &self.panes, merge)?;
+            let mut gather = Gather::with_capacity(cover.num_parts());
             let doubtful = doubtful_rows(&self.doubtful, &self.panes, &windows, &mut gather);
-            tree.gather(&nodes, &windows, &mut gather, |gather, start, end| {
+            tree.gather(&cover, &windows, &mut gather, |gather, start, end| {
                 let of_window = doubtful
                     .iter()
                     .filter(|d| start <= d.pane && d.pane < end && d.refused < end);

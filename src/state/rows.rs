@@ -102,6 +102,14 @@ impl<'a> Gather<'a> {
         self.numbers.resize(self.places.len(), number);
     }
 
+    /// Adds rows of several places, all with one number.
+    pub fn add_all(&mut self, number: i64, parts: &[&'a Rows]) {
+        for rows in parts {
+            let known = self.know(rows);
+            self.add(number, known);
+        }
+    }
+
     /// The rows in the order in which they were added; `None` when there are none.
     pub fn finish(self) -> Result<Option<RecordBatch>, ArrowError> {
         if self.places.is_empty() {

@@ -29,12 +29,31 @@ type Level = Ordered<Option<Rows>>;
 
 /// A node of a window: where it stands, and at which edge of the window.
 #[derive(Debug, Clone, Copy)]
-pub struct Node {
+struct Node {
     number: i64,
     /// Which of some windows.
     window: u32,
     level: u8,
     right: bool,
+}
+
+/// What some windows are made of: nodes at both edges, and what lies between.
+///
+/// Windows that begin in the same 2^[`MIDDLE`] panes, and end in the same ones, have their middle in common. It is merged
+/// once for all of them; so it is for one alone, since the same rows merged in another order may be another sum of floats.
+pub struct Cover {
+    /// Window by window, in the order of time.
+    edges: Vec<Node>,
+    /// One for each window, by its place.
+    middle_of: Vec<Option<usize>>,
+    middles: Vec<Option<Rows>>,
+}
+
+impl Cover {
+    /// About how many rows the windows are made of.
+    pub fn num_parts(&self) -> usize {
+        self.edges.len() + self.middle_of.len()
+    }
 }
 
 impl Node {
@@ -46,8 +65,8 @@ impl Node {
 /// As many as numbers have bits.
 const LEVELS: usize = 64;
 
-/// How many nodes a window of a thousand panes has on average.
-const NODES_PER_WINDOW: usize = 10;
+/// Nodes of this level and above are the middle of a window.
+const MIDDLE: usize = 4;
 
 /// Below this level nodes are taken to hold panes.
 const SMALL_LEVELS: usize = 3;
@@ -98,58 +117,115 @@ impl PaneTree {
         }
     }
 
-    /// The nodes of some windows (start and end, ascending), window by window and in the order of time; those that are
-    /// missing are made.
-    pub fn make_for(
-        &mut self,
-        windows: &[(i64, i64)],
-        panes: &BTreeMap<i64, Pane>,
-        merge: Merge<'_>,
-    ) -> Result<Vec<Node>> {
-        let mut nodes: Vec<Node> = Vec::with_capacity(windows.len() * NODES_PER_WINDOW);
+    /// What some windows (start and end, ascending) are made of; nodes that are missing are made.
+    pub fn make_for(&mut self, windows: &[(i64, i64)], panes: &BTreeMap<i64, Pane>, merge: Merge<'_>) -> Result<Cover> {
+        // At each edge half of the nodes below the middle, on average.
+        let mut edges: Vec<Node> = Vec::with_capacity(windows.len() * MIDDLE);
+        let mut spans: Vec<(i64, i64)> = Vec::new();
+        let mut middle_of = Vec::with_capacity(windows.len());
         for (window, (start, end)) in windows.iter().enumerate() {
-            nodes_of(window, self.number(*start), self.number(*end), &mut nodes);
+            let (from, to) = (self.number(*start), self.number(*end));
+            let (first, behind) = (-((-from) >> MIDDLE), to >> MIDDLE);
+            if first >= behind {
+                nodes_of(window, 0, from, to, &mut edges);
+                middle_of.push(None);
+                continue;
+            }
+            nodes_of(window, 0, from, first << MIDDLE, &mut edges);
+            nodes_of(window, 0, behind << MIDDLE, to, &mut edges);
+            if spans.last() != Some(&(first, behind)) {
+                spans.push((first, behind));
+            }
+            middle_of.push(Some(spans.len() - 1));
         }
-        let top = nodes.iter().map(Node::level).max().unwrap_or(0);
+        let mut inner: Vec<Node> = Vec::new();
+        for (middle, (first, behind)) in spans.iter().enumerate() {
+            nodes_of(middle, MIDDLE, *first, *behind, &mut inner);
+        }
+        self.make_nodes(&[&edges, &inner], panes, merge)?;
+        let middles = self.middles(spans.len(), &inner, merge)?;
+        Ok(Cover {
+            edges,
+            middle_of,
+            middles,
+        })
+    }
+
+    /// Makes those of the nodes that are missing.
+    fn make_nodes(&mut self, nodes: &[&[Node]], panes: &BTreeMap<i64, Pane>, merge: Merge<'_>) -> Result<()> {
+        let top = nodes.iter().copied().flatten().map(Node::level).max().unwrap_or(0);
         if self.levels.len() <= top {
             self.levels.resize_with(top + 1, Level::default);
         }
         let mut missing: Vec<Vec<i64>> = vec![Vec::new(); top + 1];
-        let mut before = Edges::default();
-        for node in &nodes {
+        for nodes in nodes {
             // Windows that follow each other share most of their nodes.
-            if before.put(*node, ()).is_none() {
-                self.miss(node.level(), node.number, panes, &mut missing);
+            let mut before = Edges::default();
+            for node in *nodes {
+                if before.put(*node, ()).is_none() {
+                    self.miss(node.level(), node.number, panes, &mut missing);
+                }
             }
         }
-        self.make_missing(missing, panes, merge)?;
-        Ok(nodes)
+        self.make_missing(missing, panes, merge)
     }
 
-    /// Adds the nodes of each window, which have been made; after each window calls `then`.
+    /// The middles, each of its nodes, which have been made.
+    fn middles(&self, count: usize, nodes: &[Node], merge: Merge<'_>) -> Result<Vec<Option<Rows>>> {
+        let mut middles = vec![None; count];
+        let mut gather = Gather::default();
+        let mut parts: Vec<&Rows> = Vec::new();
+        for of_one in nodes.chunk_by(|a, b| a.window == b.window) {
+            parts.clear();
+            parts.extend(of_one.iter().filter_map(|n| self.node(n.level(), n.number)));
+            let middle = of_one[0].window;
+            match parts[..] {
+                [] => {}
+                [one] => middles[middle as usize] = Some(one.clone()),
+                _ => gather.add_all(i64::from(middle), &parts),
+            }
+        }
+        if let Some(batch) = gather.finish().map_err(internal)? {
+            for (middle, rows) in by_number(merge(vec![batch])?).map_err(internal)? {
+                middles[middle as usize] = Some(rows);
+            }
+        }
+        Ok(middles)
+    }
+
+    /// Adds the parts of each window; after each window calls `then`.
     pub fn gather<'a>(
         &'a self,
-        nodes: &[Node],
+        cover: &'a Cover,
         windows: &[(i64, i64)],
         gather: &mut Gather<'a>,
         mut then: impl FnMut(&mut Gather<'a>, i64, i64),
     ) {
         let mut before: Edges<Option<Known>> = Edges::default();
-        let mut nodes = nodes.iter().peekable();
+        let mut edges = cover.edges.iter().peekable();
+        let mut middle_before: Option<(usize, Option<Known>)> = None;
         for (window, (start, end)) in windows.iter().enumerate() {
-            while let Some(node) = nodes.next_if(|node| node.window as usize == window) {
-                let known = match before.get(*node) {
-                    Some(known) => known,
-                    None => {
-                        let rows = self.node(node.level(), node.number);
-                        let known = rows.map(|rows| gather.know(rows));
-                        before.put(*node, known);
-                        known
-                    }
+            let mut add = |gather: &mut Gather<'a>, node: &Node| {
+                let known = before.get(*node).unwrap_or_else(|| {
+                    let known = self.node(node.level(), node.number).map(|rows| gather.know(rows));
+                    before.put(*node, known);
+                    known
+                });
+                known.into_iter().for_each(|known| gather.add(*end, known));
+            };
+            while let Some(node) = edges.next_if(|node| node.window as usize == window && !node.right) {
+                add(gather, node);
+            }
+            if let Some(middle) = cover.middle_of[window] {
+                let known = match middle_before {
+                    Some((before, known)) if before == middle => known,
+                    _ => cover.middles[middle].as_ref().map(|rows| gather.know(rows)),
                 };
-                if let Some(known) = known {
-                    gather.add(*end, known);
-                }
+                middle_before = Some((middle, known));
+                known.into_iter().for_each(|known| gather.add(*end, known));
+            }
+            while let Some(node) = edges.next_if(|node| node.window as usize == window) {
+                add(gather, node);
             }
             then(gather, *start, *end);
         }
@@ -225,10 +301,7 @@ impl PaneTree {
             match parts[..] {
                 [] => {}
                 [one] => here.put(*number, Some(one.clone())),
-                _ => parts.iter().for_each(|rows| {
-                    let known = gather.know(rows);
-                    gather.add(*number, known);
-                }),
+                _ => gather.add_all(*number, &parts),
             }
         }
         if let Some(batch) = gather.finish().map_err(internal)? {
@@ -246,9 +319,10 @@ impl PaneTree {
     }
 }
 
-/// The nodes that make up the panes `from..to`, in the order of time: at most two of each level.
-fn nodes_of(window: usize, from: i64, to: i64, nodes: &mut Vec<Node>) {
-    let (mut from, mut to, mut level) = (from, to, 0);
+/// The nodes that make up the nodes `from..to` of a level, in the order of time: at most two of each level.
+fn nodes_of(window: usize, level: usize, from: i64, to: i64, nodes: &mut Vec<Node>) {
+    let lowest = level;
+    let (mut from, mut to, mut level) = (from, to, level);
     let node = |level, number, right| Node {
         number,
         window: window as u32,
@@ -268,7 +342,7 @@ fn nodes_of(window: usize, from: i64, to: i64, nodes: &mut Vec<Node>) {
         }
         (from, to, level) = (from >> 1, to >> 1, level + 1);
     }
-    for level in (0..level).rev() {
+    for level in (lowest..level).rev() {
         nodes.extend(behind[level].map(|number| node(level, number, true)));
     }
 }
@@ -311,7 +385,7 @@ mod tests {
         for from in -70..70 {
             for to in from..from + 130 {
                 let mut nodes = Vec::new();
-                nodes_of(0, from, to, &mut nodes);
+                nodes_of(0, 0, from, to, &mut nodes);
                 let panes = nodes
                     .iter()
                     .flat_map(|n| n.number << n.level..(n.number + 1) << n.level);

@@ -8,3 +8,6 @@ CREATE SOURCE g (price INT) WITH (connector = 'datagen', fields.price.null_rate 
 CREATE SOURCE h (price INT NOT NULL) WITH (connector = 'datagen', fields.price.null_rate = 0.1);
 CREATE SOURCE i (ts TIMESTAMP(3)) WITH (connector = 'datagen', fields.ts.kind = 'sequence', fields.ts.step = 'often');
 CREATE SOURCE j WITH (connector = 'datagen', rows = 5);
+CREATE SOURCE k (ts TIMESTAMP(0)) WITH (connector = 'datagen', fields.ts.kind = 'sequence', fields.ts.step = '100ms');
+CREATE SOURCE l (d DOUBLE) WITH (connector = 'datagen', fields.d.kind = 'sequence', fields.d.step = 0);
+CREATE SOURCE m (d DOUBLE) WITH (connector = 'datagen', fields.d.kind = 'sequence', fields.d.start = 1.5, fields.d.end = 1);

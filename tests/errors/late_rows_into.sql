@@ -10,3 +10,9 @@ SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_st
 SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO v;
 SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO clicks;
 CREATE VIEW w AS SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO l;
+CREATE TABLE swapped (ts TIMESTAMP(3), page STRING, usr STRING, ms INT, a TIMESTAMP, b TIMESTAMP, c TIMESTAMP);
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO swapped;
+CREATE TABLE numbers (x BIGINT, usr STRING, page STRING, ms INT, a TIMESTAMP, b TIMESTAMP, c TIMESTAMP);
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO numbers;
+CREATE TABLE times (x TIMESTAMP(3), y TIMESTAMP, page STRING, ms INT, a TIMESTAMP, b TIMESTAMP, c TIMESTAMP);
+SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO times;

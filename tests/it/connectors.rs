@@ -142,6 +142,85 @@ fn a_followed_file_gives_whole_lines_and_is_followed_through_rotation() {
 }
 
 #[test]
+fn what_is_written_to_a_file_after_it_was_renamed_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("app.log");
+    // There is none so far.
+    let following = Following::start(&format!(
+        "CREATE SOURCE a (line STRING) WITH (connector = 'file', path = '{}', follow = true); SELECT line FROM a",
+        shown(&path)
+    ));
+    append(&path, "1\n");
+    assert_eq!(following.line(), "1");
+    let mut writer = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .expect("it is there");
+    std::fs::rename(&path, dir.path().join("app.log.1")).expect("it is renamed");
+    append(&path, "2\n");
+    assert_eq!(following.line(), "2");
+    // As logrotate does it: whoever writes has not heard so far.
+    for n in ["3", "4"] {
+        writeln!(writer, "{n}").expect("it is written");
+        assert_eq!(following.line(), n);
+    }
+    append(&path, "5\n");
+    assert_eq!(following.line(), "5");
+}
+
+#[test]
+fn a_file_that_is_packed_after_it_was_read_is_not_read_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let name = |suffix: &str| dir.path().join(format!("app.log{suffix}"));
+    append(&name(""), "1\n");
+    let following = Following::start(&format!(
+        "CREATE SOURCE a (line STRING) WITH (connector = 'file', path = '{}*', format = 'text', follow = true);
+         SELECT line FROM a",
+        shown(&name(""))
+    ));
+    assert_eq!(following.line(), "1");
+    let pack = |from: &str| {
+        let packed = Command::new("gzip").arg(name(from)).status();
+        assert!(packed.expect("gzip is there").success());
+    };
+    for (written, name_is_seen) in [("2\n", true), ("3\n", false)] {
+        std::fs::rename(name(""), name(".1")).expect("it is renamed");
+        if name_is_seen {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        pack(".1");
+        append(&name(""), written);
+        assert_eq!(following.line(), written.trim());
+        std::fs::rename(name(".1.gz"), name(".2.gz")).expect("it is renamed");
+    }
+    // What comes packed is read.
+    append(&dir.path().join("plain"), "4\n");
+    assert!(Command::new("gzip").arg(dir.path().join("plain")).status().is_ok());
+    std::fs::rename(dir.path().join("plain.gz"), name(".other.gz")).expect("it is renamed");
+    assert_eq!(following.line(), "4");
+}
+
+#[test]
+fn a_file_of_another_kind_that_appears_is_a_bad_record() {
+    for (on_error, ends) in [("skip", false), ("fail", true)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        append(&dir.path().join("a.csv"), "n\n1\n");
+        let following = Following::start(&format!(
+            "CREATE SOURCE a (n INT) WITH (connector = 'file', path = '{}', follow = true, on_error = '{on_error}');
+             SELECT n FROM a",
+            shown(dir.path())
+        ));
+        assert_eq!(following.line(), "1");
+        append(&dir.path().join("README"), "read me\n");
+        append(&dir.path().join("b.csv"), "m\n2\n");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        append(&dir.path().join("c.csv"), "n\n3\n");
+        let next = following.lines.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(next.is_err(), ends, "{on_error}: {next:?}");
+    }
+}
+
+#[test]
 fn a_followed_directory_gains_files() {
     let dir = tempfile::tempdir().expect("a folder");
     append(&dir.path().join("a.jsonl"), "{\"n\":1}\n");
@@ -159,6 +238,29 @@ fn a_followed_directory_gains_files() {
     std::fs::rename(dir.path().join("a.jsonl"), dir.path().join("c.jsonl")).expect("it is renamed");
     append(&dir.path().join("c.jsonl"), "{\"n\":3}\n");
     assert_eq!(following.line(), "3");
+}
+
+#[test]
+fn folders_that_appear_tell_columns_of_the_files_in_them() {
+    for (at_start, glob) in [("", ""), ("k=a", ""), ("", "/k=*/*.csv")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir_all(dir.path().join(at_start)).expect("a folder");
+        let following = Following::start(&format!(
+            "CREATE SOURCE a (n INT, k STRING) WITH (connector = 'file', path = '{}{glob}', format = 'csv', follow = true);
+             SELECT n, k FROM a",
+            shown(dir.path())
+        ));
+        let folder = dir.path().join("k=b");
+        std::fs::create_dir(&folder).expect("a folder");
+        append(&folder.join("f.csv"), "n\n1\n");
+        assert_eq!(following.line(), "1,b");
+        append(&folder.join("f.csv"), "2\n");
+        assert_eq!(following.line(), "2,b");
+        if glob.is_empty() {
+            append(&dir.path().join("own.csv"), "k,n\nc,3\n");
+            assert_eq!(following.line(), "3,c");
+        }
+    }
 }
 
 #[test]
@@ -336,6 +438,11 @@ fn rows_are_dealt_out_to_folders() {
     assert!(failed("s", "").contains("is already there: overwrite = true replaces it"));
     assert!(failed("ss", ", overwrite = true").contains("column `ss` is not in the rows"));
     assert!(failed("n, s, m", ", overwrite = true").contains("none is left for the files"));
+    for unnamed in ["", "s,"] {
+        assert!(failed(unnamed, ", overwrite = true").contains("partition_by: a name is missing"));
+    }
+    rows(&sql("s", ", overwrite = true").replace("'s'", "['m', 's']"));
+    assert_eq!(read("m=20/s=b%2Fc"), "n\n2\n");
     rows(&sql("m, s", ", overwrite = true"));
     assert_eq!(read("m=20/s=b%2Fc"), "n\n2\n");
     assert_eq!(std::fs::read_dir(out.join("s=a")).expect("a folder").count(), 0);
@@ -387,7 +494,7 @@ fn parts_roll_by_rows_and_bytes() {
         let (names, found) = parts_of(&out, format);
         assert_eq!(found, expected, "{format}: {options}");
         assert!(parts.contains(&names.len()), "{format}: {options}: {names:?}");
-        assert!(names[0].starts_with("part-000000000000."), "{names:?}");
+        assert!(names[0].starts_with("part-000000000000-000000."), "{names:?}");
     }
 }
 
@@ -406,6 +513,23 @@ fn an_interval_of_many_rows_makes_several_parts_and_folders_roll_alone() {
         assert_eq!(names.len(), 3, "{names:?}");
         assert!(sums.starts_with("10000,10000,"), "{sums}");
     }
+}
+
+#[test]
+fn the_names_of_parts_are_in_the_order_of_rows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = shown(&dir.path().join("out"));
+    rows(&format!(
+        "CREATE SOURCE g (n BIGINT) WITH (connector = 'datagen', rows = 30, fields.n.kind = 'sequence', fields.n.start = 1);
+         CREATE SINK out WITH (connector = 'file', path = '{out}', format = 'csv', max_rows_per_file = 1);
+         INSERT INTO out SELECT n FROM g"
+    ));
+    let read = rows(&format!(
+        "CREATE SOURCE r (n BIGINT) WITH (connector = 'file', path = '{out}', format = 'csv', splits = 'ordered');
+         SELECT n FROM r"
+    ));
+    let expected: Vec<String> = (1..=30).map(|n| n.to_string()).collect();
+    assert_eq!(read.lines().collect::<Vec<_>>(), expected);
 }
 
 /// Rolled by the recorded clock, and stopped with a part open: what was committed is there.
@@ -451,9 +575,9 @@ fn parts_roll_by_age_on_the_clock_of_intervals() {
         assert!(query.wait().await.is_ok());
         let (names, sums) = parts_of(&out, "json");
         let expected = [
-            "part-000000000000.jsonl",
-            "part-000000000003.jsonl",
-            "part-000000000006.jsonl",
+            "part-000000000000-000000.jsonl",
+            "part-000000000003-000000.jsonl",
+            "part-000000000006-000000.jsonl",
         ];
         assert_eq!(names, expected);
         assert_eq!(sums, "8,8,28,0\n");

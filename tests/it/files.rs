@@ -124,6 +124,35 @@ fn a_followed_directory_gains_no_files_of_another_format() {
 }
 
 #[test]
+fn json_that_is_none_or_nests_too_deep_is_a_bad_record() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let deep = "[".repeat(100_000);
+    let lines = format!(
+        "{{\"n\":1,\"s\":\"a\"}}\n{{\"n\":{deep}\n{{\"n\":01}}\n{{\"n\":2,}}\n{{\"s\":{deep}{}}}\n{{\"n\":3}}\n",
+        "]".repeat(100_000)
+    );
+    write(dir.path(), "a.jsonl", lines);
+    let path = format!("{}/a.jsonl", dir.path().display());
+    let table = |columns: &str| {
+        format!("CREATE SOURCE t {columns} WITH (connector = 'file', path = '{path}', on_error = 'dead_letter');")
+    };
+    let letters = "SELECT n FROM t; SELECT line, message FROM dead_letters('t')";
+    let why = "2,broken JSON: objects and lists lie in each other more than 128 deep\n\
+               3,broken JSON: a number begins with a needless zero\n\
+               4,broken JSON: a comma stands before the end of an object or list\n\
+               5,broken JSON: objects and lists lie in each other more than 128 deep\n";
+    for columns in ["(n INT)", "(n STRING)", "(n INT, s STRING)", ""] {
+        assert_eq!(
+            rows(&format!("{} {letters}", table(columns))),
+            format!("1\n3\n{why}"),
+            "{columns}"
+        );
+    }
+    let text = format!("CREATE SOURCE t (line STRING) WITH (connector = 'file', path = '{path}', format = 'text');");
+    assert_eq!(rows(&format!("{text} SELECT count(line -> 'n' -> 0) FROM t")), "0\n");
+}
+
+#[test]
 fn json_numbers_with_a_fraction_are_bad_where_whole_ones_belong() {
     let dir = tempfile::tempdir().expect("a folder");
     let good = "{\"a\":1.0,\"at\":1704067200000,\"l\":[1,2.0],\"s\":{\"n\":1},\"d\":1.5}\n";
@@ -280,7 +309,7 @@ fn a_query_that_fails_leaves_nothing_unfinished() {
             ", format = 'csv', max_rows_per_file = 9",
             bad,
             "bad.csv:4",
-            &parts[..1],
+            &["part-000000000000-000000.csv"],
         ),
         ("l.csv", "", "SELECT n, l FROM nested", "column `l` is BIGINT[]", &[]),
         (
@@ -335,6 +364,30 @@ fn what_was_written_into_folders_is_read_from_them() {
         let ordered = declared.replace("format", "splits = 'ordered', format");
         assert_eq!(rows(&format!("{ordered} SELECT sum(a * n) FROM r")), "45\n");
     }
+}
+
+#[test]
+fn each_file_is_asked_for_what_its_own_folders_do_not_tell() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write(dir.path(), "a.csv", "k,n\nown,1\n");
+    std::fs::create_dir(dir.path().join("k=z")).expect("a folder");
+    write(&dir.path().join("k=z"), "b.csv", "n\n2\n");
+    let shown = dir.path().display();
+    for (path, found) in [("", "own,1\nz,2\n"), ("/*=*/*.csv", "z,2\n"), ("/k*/*", "z,2\n")] {
+        for splits in ["file", "ordered"] {
+            let declared = format!(
+                "CREATE SOURCE t (n INT, k STRING) WITH (connector = 'file', path = '{shown}{path}', format = 'csv',
+                 splits = '{splits}');"
+            );
+            assert_eq!(rows(&format!("{declared} SELECT k, n FROM t")), found, "{path}");
+            assert_eq!(
+                rows(&format!("{declared} SELECT n FROM t WHERE k = 'z'")),
+                "2\n",
+                "{path}"
+            );
+        }
+    }
+    assert_eq!(rows(&format!("SELECT n, k FROM '{shown}/*=*/*.csv'")), "2,z\n");
 }
 
 #[test]
@@ -449,6 +502,164 @@ fn a_folder_that_fits_no_column_is_a_bad_record_for_each_file() {
         assert_eq!(kept, "2\n2,\"`day`: \"\"x\"\" of its folder is no INT\"\n");
         let (_, said, code) = waterwheel(&format!("{} SELECT day FROM t", table("fail")));
         assert_eq!(code, Some(3), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_bad_record() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    let made = "CREATE SOURCE g (n BIGINT) WITH (connector = 'datagen', rows = 40000, fields.n.kind = 'sequence', fields.n.start = 1);";
+    let write_as = |name: &str| {
+        let path = format!("{shown}/{name}");
+        rows(&format!(
+            "{made} CREATE SINK s WITH (connector = 'file', path = '{path}', overwrite = true); INSERT INTO s SELECT n FROM g"
+        ));
+        std::fs::read(&path).expect("it is there")
+    };
+    for (suffix, why) in [
+        ("csv.gz", "the packed data ends too early: the file is cut"),
+        ("parquet", "is not a readable Parquet file"),
+        ("arrow", "is not a readable Arrow file"),
+    ] {
+        let whole = write_as(&format!("c.{suffix}"));
+        write(dir.path(), &format!("a.{suffix}"), &whole);
+        let cut = &whole[..whole.len() / 2];
+        write(dir.path(), &format!("b.{suffix}"), cut);
+        for splits in ["file", "ordered"] {
+            let table = |on_error: &str| {
+                format!(
+                    "CREATE SOURCE t (n BIGINT) WITH (connector = 'file', path = '{shown}/*.{suffix}',
+                     splits = '{splits}', on_error = '{on_error}');"
+                )
+            };
+            let count = "SELECT count(*) >= 80000, max(n) FROM t;";
+            let letters = "SELECT count(*), min(message) FROM dead_letters('t')";
+            let found = rows(&format!("{} {count} {letters}", table("dead_letter")));
+            assert_eq!(found, format!("true,40000\n1,{why}\n"), "{suffix}");
+            let (_, said, code) = waterwheel(&format!("{} {count}", table("fail")));
+            assert_eq!(code, Some(3), "{said}");
+            assert!(said.contains(&format!("b.{suffix}")), "{said}");
+        }
+    }
+}
+
+#[test]
+fn nested_times_are_read_in_the_form_in_which_they_are_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = format!("{}/a.jsonl", dir.path().display());
+    let options = format!(
+        "connector = 'file', path = '{path}', timestamp_format = '%d/%m/%Y %H:%M:%S', date_format = '%d.%m.%Y'"
+    );
+    rows(&format!(
+        "CREATE TABLE w (t TIMESTAMP(3), d DATE); INSERT INTO w VALUES ('2024-02-01 03:04:05', '2024-02-03'), (NULL, NULL);
+         CREATE SINK s WITH ({options}); INSERT INTO s SELECT {{t: t, d: d}} AS s, [t] AS l, t, d FROM w"
+    ));
+    let written = std::fs::read_to_string(&path).expect("it is there");
+    assert!(written.contains("\"l\":[\"01/02/2024 03:04:05\"]"), "{written}");
+    let declared = format!(
+        "CREATE SOURCE r (s STRUCT<t TIMESTAMP(3), d DATE>, l TIMESTAMP(3)[], t TIMESTAMP(3), d DATE) WITH ({options});"
+    );
+    assert_eq!(
+        rows(&format!("{declared} SELECT (s).t, (s).d, l[1], t, d FROM r")),
+        "2024-02-01T03:04:05,2024-02-03,2024-02-01T03:04:05,2024-02-01T03:04:05,2024-02-03\n,,,,\n"
+    );
+}
+
+#[test]
+fn what_names_do_not_tell_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    // The first file is empty.
+    write(dir.path(), "a.csv", "");
+    write(dir.path(), "b.csv", "n\n1\n");
+    assert_eq!(rows(&format!("SELECT n FROM '{shown}/*.csv'")), "1\n");
+    write(dir.path(), "twice.csv", "a,a\n1,2\n");
+    let twice = format!("CREATE SOURCE t WITH (connector = 'file', path = '{shown}/twice.csv'); SELECT 1 FROM t");
+    let (_, said, _) = waterwheel(&twice);
+    assert!(said.contains(":1:50: error[cannot_infer]"), "{said}");
+    assert!(said.contains("its header has two columns called `a`"), "{said}");
+    write(dir.path(), "b.arrow.gz", gzip("anything"));
+    let (_, said, _) = waterwheel(&format!("SELECT * FROM '{shown}/b.arrow.gz'"));
+    assert!(said.contains("such files pack themselves"), "{said}");
+    let sink =
+        format!("CREATE SINK s WITH (connector = 'file', path = '{shown}/c.parquet.gz'); INSERT INTO s SELECT 1 AS n");
+    let (_, said, _) = waterwheel(&sink);
+    assert!(said.contains("format 'parquet' packs its columns itself"), "{said}");
+    // Seconds before 1970.
+    write(dir.path(), "s.jsonl", "{\"t\":\"-5\"}\n{\"t\":\"5\"}\n");
+    let seconds = format!(
+        "CREATE SOURCE t (t TIMESTAMP(0)) WITH (connector = 'file', path = '{shown}/s.jsonl', timestamp_format = '%s');"
+    );
+    assert_eq!(
+        rows(&format!("{seconds} SELECT t FROM t")),
+        "1969-12-31T23:59:55\n1970-01-01T00:00:05\n"
+    );
+}
+
+#[test]
+fn whole_seconds_are_times_in_parquet() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = format!("{}/a.parquet", dir.path().display());
+    rows(&format!(
+        "CREATE TABLE w (t TIMESTAMP(0), n INT); INSERT INTO w VALUES ('2024-01-01 00:00:01', 1), (NULL, 2);
+         CREATE SINK s WITH (connector = 'file', path = '{path}');
+         INSERT INTO s SELECT t, [t] AS l, arrow_cast('00:00:01', 'Time32(Second)') AS o,
+                       arrow_cast(CAST(t AS DATE), 'Date64') AS d, n FROM w"
+    ));
+    // As others read them: by the types of Parquet, which are those of the columns that nobody declared.
+    let types = rows(&format!(
+        "CREATE SOURCE t WITH (connector = 'file', path = '{path}'); DESCRIBE t"
+    ));
+    let types: Vec<&str> = types.lines().filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!(types, ["TIMESTAMP(3)", "TIMESTAMP(3)[]", "TIME", "DATE", "INT"]);
+    let declared = format!("CREATE SOURCE t (t TIMESTAMP(0), n INT) WITH (connector = 'file', path = '{path}');");
+    assert_eq!(
+        rows(&format!("{declared} SELECT t, n FROM t")),
+        "2024-01-01T00:00:01,1\n,2\n"
+    );
+    assert_eq!(
+        rows(&format!("SELECT o, d FROM '{path}' LIMIT 1")),
+        "00:00:01,2024-01-01\n"
+    );
+}
+
+#[test]
+fn values_of_typed_files_that_do_not_fit_are_bad_records() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    for (suffix, place) in [
+        ("parquet", "row 1 of row group 0"),
+        ("arrow", "row 1 of record batch 0"),
+    ] {
+        for (name, values) in [("a", "(1, 'x')"), ("b", "(2, '2'), (300, '3'), (4, 'z')")] {
+            rows(&format!(
+                "CREATE TABLE w (n BIGINT, s STRING); INSERT INTO w VALUES {values};
+                 CREATE SINK s WITH (connector = 'file', path = '{shown}/{name}.{suffix}'); INSERT INTO s SELECT * FROM w"
+            ));
+        }
+        let table = |columns: &str, on_error: &str| {
+            format!(
+                "CREATE SOURCE t ({columns}) WITH (connector = 'file', path = '{shown}/*.{suffix}', on_error = '{on_error}');"
+            )
+        };
+        let letters = "SELECT n FROM t; SELECT message FROM dead_letters('t')";
+        let found = rows(&format!("{} {letters}", table("n TINYINT", "dead_letter")));
+        assert_eq!(found, format!("1\n2\n4\n{place}: column `n`: 300 is no TINYINT\n"));
+        let both = rows(&format!("{} SELECT n, s FROM t", table("n TINYINT, s INT", "skip")));
+        assert_eq!(both, "2,2\n");
+        let (given, said, code) = waterwheel(&format!("{} SELECT n FROM t", table("n TINYINT", "fail")));
+        assert_eq!((given.as_str(), code), ("1\n2\n", Some(3)), "{said}");
+        assert!(
+            said.contains(&format!("b.{suffix}: {place}: column `n`: 300 is no TINYINT")),
+            "{said}"
+        );
+        // Of a type of which no value fits, each file is one.
+        let none = table("n STRUCT<a INT>", "dead_letter");
+        let none = format!("{none} SELECT count(n) FROM t; SELECT message FROM dead_letters('t')");
+        let (given, said, _) = waterwheel(&none);
+        let why = "column `n`: BIGINT, as the file has it, is no STRUCT<a INT>";
+        assert!(given.contains(why) || said.contains(why), "{given}{said}");
     }
 }
 

@@ -36,3 +36,62 @@ fn late_rows_of_sources_that_differ_are_refused() {
     let wanted = "<command>:5:35: error[late_columns]: the windows of `q1` read sources with different columns";
     assert!(stderr(&out).starts_with(wanted), "{}", stderr(&out));
 }
+
+#[test]
+fn a_select_waits_for_the_late_rows_of_a_copy() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let source = "CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, page STRING, ms INT, \
+         WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');";
+    let counts = "SELECT window_start, count(*) AS n FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) \
+         GROUP BY window_start, window_end";
+    let path = folder.path().join("out.csv");
+    let copy = format!("COPY ({counts} LATE ROWS INTO missed) TO '{}'", path.display());
+    let create = format!("CREATE TABLE kept AS {counts} LATE ROWS INTO missed");
+    for statement in [copy, create] {
+        let out = waterwheel(&["-c", &format!("{source} {statement}; SELECT usr FROM missed")], "");
+        assert_eq!(stdout(&out), "{\"usr\":\"cat\"}\n", "{statement}: {}", stderr(&out));
+    }
+}
+
+/// A delay of a century is no advice.
+#[test]
+fn a_time_far_in_the_future_is_told_of_and_not_the_rows_that_it_made_late() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("a.jsonl");
+    let row = |time: &str| format!("{{\"ts\":\"{time}\"}}\n");
+    let rows = row("2024-01-01T00:00:00") + &row("2124-01-01T00:00:00") + &row("2024-01-01T00:00:01").repeat(120);
+    fs::write(&file, rows).expect("a file");
+    let sql = format!(
+        "CREATE TABLE d (ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH (connector = 'file', path = '{}'); \
+         SELECT count(*) AS n FROM TUMBLE(d, ts, INTERVAL '1' SECOND) GROUP BY window_start, window_end;",
+        file.display()
+    );
+    let out = waterwheel(&["-c", &sql], "");
+    let told = stderr(&out);
+    assert!(told.contains("late=120"), "{told}");
+    assert!(told.contains("days ahead of the clock"), "{told}");
+    assert!(!told.contains("would have taken them in"), "{told}");
+}
+
+#[test]
+fn explain_tells_how_long_a_query_waits_for_what_is_quiet() {
+    let source = "CREATE TABLE clicks (ts TIMESTAMP(3), usr STRING, WATERMARK FOR ts AS ts)
+         WITH (connector = 'file', path = 'tests/cases/clicks.jsonl');";
+    let counts = "SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end";
+    let note = |settings: &str, clause: &str| {
+        let out = waterwheel(&["-c", &format!("{source} {settings} EXPLAIN {counts} {clause}")], "");
+        let noted = stdout(&out)
+            .lines()
+            .find_map(|line| line.split_once("note: ").map(|(_, note)| note.to_string()));
+        noted.unwrap_or_default().trim_end_matches("\"}").to_string()
+    };
+    assert_eq!(note("", ""), "");
+    let waits = "does not wait for what has been quiet for 30 s";
+    assert_eq!(note("", "IDLE TIMEOUT INTERVAL '30' SECOND"), waits);
+    assert_eq!(note("SET idle_timeout = '30s';", ""), waits);
+    let for_ever = "waits for quiet sources for ever";
+    assert_eq!(
+        note("SET idle_timeout = '30s';", "IDLE TIMEOUT INTERVAL '0' SECOND"),
+        for_ever
+    );
+}

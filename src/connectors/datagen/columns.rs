@@ -1,7 +1,7 @@
 //! The values of one column: a function of the row's number.
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringBuilder, make_array,
+    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringBuilder, UInt64Array, make_array,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::cast;
@@ -29,8 +29,8 @@ pub struct Column {
 /// How values are made. Whole numbers stand for what the type counts: units of time, days, the last digit of a decimal.
 pub enum Values {
     Random {
-        min: i64,
-        max: i64,
+        min: i128,
+        max: i128,
     },
     RandomFloat {
         min: f64,
@@ -43,8 +43,14 @@ pub enum Values {
     },
     /// `start`, `start + step` …, so many, and from the start again.
     Sequence {
-        start: i64,
-        step: i64,
+        start: i128,
+        step: i128,
+        count: u64,
+    },
+    /// The same of numbers with fractions.
+    FloatSequence {
+        start: f64,
+        step: f64,
         count: u64,
     },
 }
@@ -55,14 +61,19 @@ impl Column {
         let values: ArrayRef = match self.values {
             Values::Random { min, max } => self.whole(rows.clone().map(|row| self.between(row, min, max)))?,
             Values::Sequence { start, step, count } => {
-                let value = |row: u64| i128::from(start) + i128::from(step) * i128::from(row % count);
                 // `count` is such that the last value is one of the type.
-                self.whole(rows.clone().map(|row| value(row) as i64))?
+                self.whole(rows.clone().map(|row| start + step * i128::from(row % count)))?
             }
             Values::RandomFloat { min, max } => {
-                let value = |row| (min + self.unit(row) * (max - min)).clamp(min, max);
-                let floats = Float64Array::from_iter_values(rows.clone().map(value));
-                cast(&floats, &self.data_type)?
+                // The width of all numbers is none itself.
+                let value = |unit: f64| match (max - min).is_finite() {
+                    true => min + unit * (max - min),
+                    false => min * (1.0 - unit) + max * unit,
+                };
+                self.floats(rows.clone().map(|row| value(self.unit(row)).clamp(min, max)))?
+            }
+            Values::FloatSequence { start, step, count } => {
+                self.floats(rows.clone().map(|row| start + step * (row % count) as f64))?
             }
             Values::RandomBool => Arc::new(
                 rows.clone()
@@ -80,18 +91,25 @@ impl Column {
     }
 
     /// Whole numbers as values of the type.
-    fn whole(&self, values: impl Iterator<Item = i64>) -> Result<ArrayRef, ArrowError> {
+    fn whole(&self, values: impl Iterator<Item = i128>) -> Result<ArrayRef, ArrowError> {
         match &self.data_type {
             DataType::Decimal128(precision, scale) => {
-                let decimals = Decimal128Array::from_iter_values(values.map(i128::from));
+                let decimals = Decimal128Array::from_iter_values(values);
                 Ok(Arc::new(decimals.with_precision_and_scale(*precision, *scale)?))
             }
+            DataType::UInt64 => Ok(Arc::new(UInt64Array::from_iter_values(
+                values.map(|value| value as u64),
+            ))),
             DataType::Date32 => {
-                let days = cast(&Int64Array::from_iter_values(values), &DataType::Int32)?;
+                let days = cast(&whole_numbers(values), &DataType::Int32)?;
                 cast(&days, &DataType::Date32)
             }
-            other => cast(&Int64Array::from_iter_values(values), other),
+            other => cast(&whole_numbers(values), other),
         }
+    }
+
+    fn floats(&self, values: impl Iterator<Item = f64>) -> Result<ArrayRef, ArrowError> {
+        cast(&Float64Array::from_iter_values(values), &self.data_type)
     }
 
     fn text(&self, rows: Range<u64>, length: usize) -> ArrayRef {
@@ -116,10 +134,16 @@ impl Column {
         Arc::new(texts.finish())
     }
 
-    fn between(&self, row: u64, min: i64, max: i64) -> i64 {
-        let width = (i128::from(max) - i128::from(min)) as u128 + 1;
-        let above = (u128::from(self.number(row)) * width) >> 64;
-        (i128::from(min) + above as i128) as i64
+    fn between(&self, row: u64, min: i128, max: i128) -> i128 {
+        // As wide as the type may be, which is more than it holds itself.
+        let width = max.wrapping_sub(min) as u128 + 1;
+        let number = u128::from(self.number(row));
+        let above = match width <= 1 << 64 {
+            true => (number * width) >> 64,
+            // The first numbers are more likely than the last by one part in ten or less.
+            false => (number << 64 | u128::from(mix(self.number(row).wrapping_add(STEP)))) % width,
+        };
+        min.wrapping_add(above as i128)
     }
 
     /// From 0 up to 1, without 1.
@@ -130,6 +154,10 @@ impl Column {
     fn number(&self, row: u64) -> u64 {
         mix(self.salt.wrapping_add(row.wrapping_mul(STEP)))
     }
+}
+
+fn whole_numbers(values: impl Iterator<Item = i128>) -> Int64Array {
+    Int64Array::from_iter_values(values.map(|value| value as i64))
 }
 
 /// What makes the numbers of a column its own.

@@ -7,7 +7,7 @@ use crate::dstream::table::{TableSpec, unit_ns};
 use crate::error::Diagnostic;
 use crate::formats::type_name;
 use datafusion::arrow::compute::kernels::cast_utils::{parse_decimal, string_to_timestamp_nanos};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, TimeUnit};
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
@@ -156,6 +156,7 @@ impl<'a> Options<'a> {
         let sequence = self.get("kind") == Some("sequence");
         self.refuse_strangers(sequence);
         match (sequence, data_type) {
+            (true, DataType::Float32 | DataType::Float64) => self.float_sequence(),
             (true, DataType::Boolean) => {
                 self.wrong("kind", "a BOOLEAN has no sequence: its kind is random");
                 None
@@ -208,17 +209,24 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn random(&mut self, range: (i64, i64)) -> Option<(Values, Option<u64>)> {
+    fn random(&mut self, range: (i128, i128)) -> Option<(Values, Option<u64>)> {
         let (low, high) = match self.field.data_type() {
-            DataType::Timestamp(unit, _) => (YEAR_BEGIN_NS / unit_ns(*unit), YEAR_END_NS / unit_ns(*unit)),
-            DataType::Date32 => (YEAR_BEGIN_NS / DAY_NS, YEAR_END_NS / DAY_NS),
+            DataType::Timestamp(unit, _) => (year(YEAR_BEGIN_NS, unit_ns(*unit)), year(YEAR_END_NS, unit_ns(*unit))),
+            DataType::Date32 => (year(YEAR_BEGIN_NS, DAY_NS), year(YEAR_END_NS, DAY_NS)),
             _ => (0, range.1),
         };
         let min = self.value("min", range)?;
         let max = self.value("max", range)?;
-        // One bound alone moves the other out of its way.
-        let min = min.unwrap_or(low.min(max.unwrap_or(low)));
-        let max = max.unwrap_or(high.max(min));
+        // One bound alone that lies beyond the other takes that one with it.
+        let width = high - low;
+        let min = min.unwrap_or(match max {
+            Some(max) if max < low => max.saturating_sub(width).max(range.0),
+            _ => low,
+        });
+        let max = max.unwrap_or(match min > high {
+            true => min.saturating_add(width).min(range.1),
+            false => high,
+        });
         if min > max {
             self.wrong(
                 "max",
@@ -230,20 +238,7 @@ impl<'a> Options<'a> {
     }
 
     fn floats(&mut self) -> Option<(Values, Option<u64>)> {
-        let mut bound = |part: &str, default: f64| match self.get(part) {
-            None => Some(default),
-            Some(text) => {
-                let number = text.parse::<f64>().ok().filter(|n| n.is_finite());
-                if number.is_none() {
-                    self.wrong(
-                        part,
-                        format!("the option `{}` takes a number, not `{text}`", self.key(part)),
-                    );
-                }
-                number
-            }
-        };
-        let (min, max) = (bound("min", 0.0)?, bound("max", 1.0)?);
+        let (min, max) = (self.float("min")?.unwrap_or(0.0), self.float("max")?.unwrap_or(1.0));
         if min > max {
             self.wrong(
                 "max",
@@ -254,23 +249,69 @@ impl<'a> Options<'a> {
         Some((Values::RandomFloat { min, max }, None))
     }
 
-    fn sequence(&mut self, range: (i64, i64)) -> Option<(Values, Option<u64>)> {
+    /// A number with a fraction; `Some(None)` when it is not given, `None` when it is wrong.
+    #[allow(clippy::option_option, reason = "absent and wrong are different")]
+    fn float(&mut self, part: &str) -> Option<Option<f64>> {
+        let Some(text) = self.get(part) else {
+            return Some(None);
+        };
+        let most = match self.field.data_type() {
+            DataType::Float32 => f64::from(f32::MAX),
+            _ => f64::MAX,
+        };
+        let number = text.replace('_', "").parse::<f64>().ok().filter(|n| n.abs() <= most);
+        if number.is_none() {
+            let message = format!("the option `{}` takes a number, not `{text}`", self.key(part));
+            self.wrong(part, message);
+        }
+        number.map(Some)
+    }
+
+    fn float_sequence(&mut self) -> Option<(Values, Option<u64>)> {
+        let start = self.float("start")?.unwrap_or(0.0);
+        let end = self.float("end")?;
+        let step = self.float("step")?.unwrap_or(1.0);
+        if step == 0.0 {
+            let message = format!("the option `{}` takes a number other than 0", self.key("step"));
+            self.wrong("step", message);
+            return None;
+        }
+        let steps = end.map(|end| (end - start) / step);
+        if steps.is_some_and(|steps| steps < 0.0) {
+            self.never_ends();
+            return None;
+        }
+        // A little more, as 0.1 is no number of these: 0, 0.1 … 0.3 are four.
+        let count = steps.map(|steps| ((steps + 1e-9) as u64).saturating_add(1));
+        let values = Values::FloatSequence {
+            start,
+            step,
+            count: count.unwrap_or(u64::MAX),
+        };
+        Some((values, count))
+    }
+
+    fn never_ends(&mut self) {
+        self.wrong(
+            "end",
+            format!("the sequence of column `{}` never gets to its end", self.field.name()),
+        );
+    }
+
+    fn sequence(&mut self, range: (i128, i128)) -> Option<(Values, Option<u64>)> {
         let first = match self.field.data_type() {
-            DataType::Timestamp(unit, _) => YEAR_BEGIN_NS / unit_ns(*unit),
-            DataType::Date32 => YEAR_BEGIN_NS / DAY_NS,
+            DataType::Timestamp(unit, _) => year(YEAR_BEGIN_NS, unit_ns(*unit)),
+            DataType::Date32 => year(YEAR_BEGIN_NS, DAY_NS),
             _ => 0,
         };
         let start = self.value("start", range)?.unwrap_or(first);
         let end = self.value("end", range)?;
         let step = self.step()?;
         let last = end.unwrap_or(if step > 0 { range.1 } else { range.0 });
-        let steps = (i128::from(last) - i128::from(start)) / i128::from(step);
+        let steps = last.saturating_sub(start) / step;
         let backwards = (last < start && step > 0) || (last > start && step < 0);
         if backwards {
-            self.wrong(
-                "end",
-                format!("the sequence of column `{}` never gets to its end", self.field.name()),
-            );
+            self.never_ends();
             return None;
         }
         let count = u64::try_from(steps + 1).unwrap_or(u64::MAX);
@@ -278,22 +319,33 @@ impl<'a> Options<'a> {
     }
 
     /// From one value of a sequence to the next.
-    fn step(&mut self) -> Option<i64> {
-        let (unit, default, wants) = match self.field.data_type() {
+    fn step(&mut self) -> Option<i128> {
+        let data_type = self.field.data_type();
+        let (unit, default, wants) = match data_type {
+            DataType::Timestamp(TimeUnit::Second, _) => (1_000_000_000, 1, "whole seconds, as in '5 seconds'"),
             DataType::Timestamp(unit, _) => (
                 unit_ns(*unit),
                 1_000_000_000 / unit_ns(*unit),
                 "a duration such as 100ms",
             ),
             DataType::Date32 => (DAY_NS, 1, "whole days, as in '7 days'"),
+            DataType::Decimal128(_, scale) => (
+                0,
+                10i64.checked_pow(u32::from(scale.unsigned_abs())).unwrap_or(1),
+                "a number other than 0 that the column can hold",
+            ),
             _ => (0, 1, "a whole number other than 0"),
         };
         let Some(text) = self.get("step") else {
-            return Some(default);
+            return Some(default.into());
         };
-        let step = match unit {
-            0 => text.parse::<i64>().ok(),
-            unit => parse_duration_ns(text).filter(|ns| ns % unit == 0).map(|ns| ns / unit),
+        let step = match (unit, data_type) {
+            (0, DataType::Decimal128(precision, scale)) => decimal(text, *precision, *scale),
+            (0, _) => text.replace('_', "").parse::<i64>().ok().map(i128::from),
+            _ => {
+                let ns = parse_duration_ns(text).filter(|ns| ns % unit == 0);
+                ns.map(|ns| i128::from(ns / unit))
+            }
         };
         let step = step.filter(|step| *step != 0);
         if step.is_none() {
@@ -307,7 +359,7 @@ impl<'a> Options<'a> {
 
     /// A value of the column in what its type counts; `Some(None)` when it is not given, `None` when it is wrong.
     #[allow(clippy::option_option, reason = "absent and wrong are different")]
-    fn value(&mut self, part: &str, range: (i64, i64)) -> Option<Option<i64>> {
+    fn value(&mut self, part: &str, range: (i128, i128)) -> Option<Option<i128>> {
         let Some(text) = self.get(part) else {
             return Some(None);
         };
@@ -316,20 +368,16 @@ impl<'a> Options<'a> {
             DataType::Timestamp(unit, _) => {
                 let ns = string_to_timestamp_nanos(text).ok();
                 (
-                    ns.map(|ns| ns.div_euclid(unit_ns(*unit))),
+                    ns.map(|ns| ns.div_euclid(unit_ns(*unit)).into()),
                     "a time such as 2024-01-01T00:00:00Z",
                 )
             }
             DataType::Date32 => {
                 let ns = string_to_timestamp_nanos(text).ok();
-                (ns.map(|ns| ns.div_euclid(DAY_NS)), "a date such as 2024-01-01")
+                (ns.map(|ns| ns.div_euclid(DAY_NS).into()), "a date such as 2024-01-01")
             }
             DataType::Decimal128(precision, scale) => {
-                let decimal = parse_decimal::<Decimal128Type>(text, *precision, *scale).ok();
-                (
-                    decimal.and_then(|d| i64::try_from(d).ok()),
-                    "a number that the column can hold",
-                )
+                (decimal(text, *precision, *scale), "a number that the column can hold")
             }
             _ => (
                 text.replace('_', "").parse().ok(),
@@ -346,7 +394,7 @@ impl<'a> Options<'a> {
 }
 
 /// The values of a type as whole numbers, as far as they are made here; `None` for types that are not.
-fn range_of(data_type: &DataType) -> Option<(i64, i64)> {
+fn range_of(data_type: &DataType) -> Option<(i128, i128)> {
     Some(match data_type {
         DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
         DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
@@ -354,16 +402,25 @@ fn range_of(data_type: &DataType) -> Option<(i64, i64)> {
         DataType::UInt8 => (0, u8::MAX.into()),
         DataType::UInt16 => (0, u16::MAX.into()),
         DataType::UInt32 => (0, u32::MAX.into()),
-        DataType::UInt64 => (0, i64::MAX),
+        DataType::UInt64 => (0, u64::MAX.into()),
         // A negative scale has no digits to be random.
         DataType::Decimal128(precision, 0..) => {
-            let most = 10i64.pow(u32::from(*precision).min(18)) - 1;
+            let most = 10i128.pow(u32::from(*precision)) - 1;
             (-most, most)
         }
-        DataType::Int64 | DataType::Timestamp(_, _) | DataType::Utf8 | DataType::Boolean => (i64::MIN, i64::MAX),
-        // Up to here every whole number is one of the type.
-        DataType::Float32 => (-(1 << 24), 1 << 24),
-        DataType::Float64 => (-(1 << 53), 1 << 53),
+        DataType::Int64 | DataType::Timestamp(_, _) | DataType::Utf8 => (i64::MIN.into(), i64::MAX.into()),
+        // They are not made of whole numbers.
+        DataType::Boolean | DataType::Float32 | DataType::Float64 => (0, 0),
         _ => return None,
     })
+}
+
+/// A bound of the year of times, in units of so many nanoseconds.
+fn year(bound_ns: i64, unit_ns: i64) -> i128 {
+    (bound_ns / unit_ns).into()
+}
+
+/// A number in what the last digit of a DECIMAL counts.
+fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    parse_decimal::<Decimal128Type>(&text.replace('_', ""), precision, scale).ok()
 }

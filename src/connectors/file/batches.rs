@@ -38,6 +38,7 @@ impl Lanes for ArrowLanes {
             index,
             file: file.clone(),
             reader: None,
+            ended: false,
         }))
     }
 }
@@ -48,12 +49,27 @@ pub struct ArrowLane {
     index: usize,
     file: KnownFile,
     reader: Option<ArrowReader>,
+    /// It cannot be read on.
+    ended: bool,
 }
 
 impl Lane for ArrowLane {
     type Item = Piece;
 
     fn step(&mut self) -> Result<Option<Piece>> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.rows().or_else(|error| {
+            self.ended = true;
+            let at = place(self.index, self.reader.as_ref().map_or(0, ArrowReader::index));
+            self.reading.passed_over(&self.file, at, error).map(Some)
+        })
+    }
+}
+
+impl ArrowLane {
+    fn rows(&mut self) -> Result<Option<Piece>> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => none.insert(open_file(&self.reading, &self.file)?),
@@ -73,7 +89,7 @@ impl Lane for ArrowLane {
 
 pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<ArrowReader> {
     let open = || Box::new(file.read_from(0)) as Box<dyn Input>;
-    ArrowReader::open(&open, &reading.wanted, reading.on_error, &file.name)
+    ArrowReader::open(&open, &reading.wanted_of(file), reading.on_error, &file.name)
 }
 
 /// The rows from `from` (of the file `file`) on, at most `rows` of them.

@@ -9,6 +9,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 use tokio_util::bytes::Bytes;
 
 /// How much of a packed file is read at once, in bytes.
@@ -53,6 +54,13 @@ impl KnownFile {
     /// In bytes.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// When it was written last, if the system tells.
+    pub fn modified(&self) -> Option<SystemTime> {
+        std::fs::metadata(&self.path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
     }
 
     /// Whether both are the same file, though perhaps under another name or of another length.

@@ -1,110 +1,103 @@
 //! Folders called `a=1`, as `partition_by` makes them: what their names say are columns of the files below them.
 //!
-//! Owns: which columns of a table are told by folders, and putting them between those of the files. Guarantees: a file
-//! is asked only for what is its own; a file whose folders tell no values of their columns is one bad record. Does **not** guarantee: that folders which appear later tell more columns than
-//! those that were there at the start. Start reading at [`Folders`].
+//! Owns: which columns of a table the folders of a file tell. Guarantees: each file is asked for what its own folders do
+//! not tell, and for nothing else, whatever the folders of others tell.
+//! Start reading at [`Folders`].
 
 use super::locate::path_of;
 use super::partition::NULL_FOLDER;
-use super::paths::files_now;
-use super::source::file_of;
-use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits};
+use super::paths::is_glob;
 use crate::dstream::table::TableSpec;
-use crate::error::{Error, Result};
-use crate::formats::{BadRecord, OnError, type_name};
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions, StringArray};
+use crate::error::Result;
+use crate::formats::{OnError, Wanted, type_name};
+use datafusion::arrow::array::StringArray;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The columns of a table that are told by the names of folders.
-#[derive(Clone)]
+/// How the names of folders tell columns of a table.
+#[derive(Debug, Clone)]
 pub struct Folders {
     root: PathBuf,
-    names: Vec<String>,
     /// Of the whole table.
-    schema: SchemaRef,
+    pub schema: SchemaRef,
     /// Columns of the table in which no NULL may stand.
     required: Vec<usize>,
-    on_error: OnError,
+    pub on_error: OnError,
 }
 
 impl Folders {
-    /// `None`: the path has no such folders, or the table does not declare what they tell.
-    ///
-    /// Errors: the directory cannot be read; the option `on_error` has a value that it cannot have.
-    pub fn of(spec: &TableSpec) -> Result<Option<Folders>> {
-        let root = Path::new(path_of(spec)?);
-        let schema = spec.physical_schema();
-        let mut names: Vec<String> = Vec::new();
-        if root.is_dir() {
-            for file in files_now(path_of(spec)?)? {
-                for (name, _) in pairs(root, &file.path) {
-                    if schema.index_of(&name).is_ok() && !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
-            }
-        }
-        let on_error = OnError::of(spec)?;
-        Ok((!names.is_empty()).then(|| Folders {
-            root: root.to_path_buf(),
-            names,
-            schema,
+    /// Errors: the option `on_error` has a value that it cannot have.
+    pub fn of(spec: &TableSpec) -> Result<Folders> {
+        Ok(Folders {
+            root: root(path_of(spec)?),
+            schema: spec.physical_schema(),
             required: spec.required(),
-            on_error,
-        }))
+            on_error: OnError::of(spec)?,
+        })
     }
 
-    fn tells(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+    /// Whether the folders of a file tell a column of the table.
+    pub fn tell_of(&self, file: &Path) -> bool {
+        let mut pairs = pairs(&self.root, file).into_iter();
+        pairs.any(|(name, _)| self.schema.index_of(&name).is_ok())
     }
 
-    /// The table as its files have it.
-    pub fn of_files(&self, spec: &TableSpec) -> TableSpec {
-        let stays = |at: &usize| {
-            let column = &spec.columns[*at];
-            column.computed.is_some() || !self.tells(&column.name)
-        };
-        let kept: Vec<usize> = (0..spec.columns.len()).filter(stays).collect();
-        let key = spec.primary_key.iter();
-        TableSpec {
-            columns: kept.iter().map(|at| spec.columns[*at].clone()).collect(),
-            primary_key: key.filter_map(|key| kept.iter().position(|at| at == key)).collect(),
-            watermark: None,
-            ..spec.clone()
+    /// What is wanted of a file itself: all that its folders do not tell.
+    pub fn own(&self, wanted: &Wanted, file: &Path) -> Wanted {
+        if !self.tell_of(file) {
+            return wanted.clone();
+        }
+        let pairs = pairs(&self.root, file);
+        let is_told = |at: &usize| pairs.iter().any(|(name, _)| name == wanted.schema.field(*at).name());
+        let kept: Vec<usize> = (0..wanted.schema.fields().len()).filter(|at| !is_told(at)).collect();
+        let places = |all: &[usize]| all.iter().filter_map(|at| kept.iter().position(|k| k == at)).collect();
+        let fields = kept.iter().map(|at| wanted.schema.fields()[*at].clone());
+        Wanted {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            columns: places(&wanted.columns),
+            key: places(&wanted.key),
+            text: wanted.text,
         }
     }
 
     /// The values that the folders of a file tell, for some columns of the table; `None`: the file has the column.
     ///
     /// Errors: a name is no value of its column.
-    fn values(&self, columns: &[usize], file: &Path) -> Told {
+    pub fn values(&self, columns: &[usize], file: &Path) -> Told {
         let pairs = pairs(&self.root, file);
         let value = |at: &usize| {
             let field = self.schema.field(*at);
-            if !self.tells(field.name()) {
+            let Some((_, text)) = pairs.iter().rev().find(|(name, _)| name == field.name()) else {
                 return Ok(None);
-            }
-            let found = pairs.iter().rev().find(|(name, _)| name == field.name());
-            let text = found.and_then(|(_, value)| value.clone());
+            };
             if text.is_none() && self.required.contains(at) {
                 return Err(format!("its folder tells no `{}`, which may not be NULL", field.name()));
             }
-            typed(text, field).map(Some)
+            typed(text.clone(), field).map(Some)
         };
         columns.iter().map(value).collect()
     }
 }
 
+/// The part of a path below which folders tell columns: that before the first folder with a wildcard.
+fn root(path: &str) -> PathBuf {
+    let parts = Path::new(path).components();
+    let fixed = |part: &std::path::Component| !is_glob(&part.as_os_str().to_string_lossy());
+    match is_glob(path) && !Path::new(path).exists() {
+        true => parts.take_while(fixed).collect(),
+        false => parts.collect(),
+    }
+}
+
 /// What the folders of a file tell, or what is wrong with that.
-type Told = std::result::Result<Vec<Option<ScalarValue>>, String>;
+pub type Told = std::result::Result<Vec<Option<ScalarValue>>, String>;
 
 /// The columns of inferred files, and behind them those that the folders of one of them tell, as text.
 pub fn inferred(spec: &TableSpec, file: &Path, of_file: &SchemaRef) -> Result<SchemaRef> {
-    let told = pairs(Path::new(path_of(spec)?), file).into_iter();
+    let told = pairs(&root(path_of(spec)?), file).into_iter();
     let new = told.filter(|(name, _)| of_file.index_of(name).is_err());
     let new = new.map(|(name, _)| Arc::new(Field::new(name, DataType::Utf8, true)));
     Ok(Arc::new(Schema::new(
@@ -114,7 +107,10 @@ pub fn inferred(spec: &TableSpec, file: &Path, of_file: &SchemaRef) -> Result<Sc
 
 /// The names and values of the folders between a directory and a file of it; `None`: NULL.
 fn pairs(root: &Path, file: &Path) -> Vec<(String, Option<String>)> {
-    let below = file.strip_prefix(root).ok().and_then(Path::parent);
+    // What a glob finds lacks the `./` with which it may begin.
+    let bare = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_path_buf();
+    let file = bare(file);
+    let below = file.strip_prefix(bare(root)).ok().and_then(Path::parent);
     let folders = below.into_iter().flat_map(Path::components);
     let pair = |folder: std::path::Component| {
         let folder = folder.as_os_str().to_str()?;
@@ -156,189 +152,4 @@ fn typed(text: Option<String>, field: &Field) -> std::result::Result<ScalarValue
             type_name(field.data_type())
         )
     })
-}
-
-/// The files of a table, with what their folders tell.
-pub struct FolderSource {
-    pub folders: Folders,
-    pub files: Arc<dyn Source>,
-    /// The files by the numbers of their splits, or, in one ordered split, by their own; `None`: the name of a split is
-    /// that of its file.
-    pub known: Option<Vec<PathBuf>>,
-}
-
-impl FolderSource {
-    /// Which columns of the files are read for some of the table.
-    fn of_files(&self, columns: &[usize]) -> Vec<usize> {
-        let of_files = self.files.schema();
-        let place = |at: &usize| {
-            let name = self.folders.schema.field(*at).name();
-            if self.folders.tells(name) {
-                None
-            } else {
-                of_files.index_of(name).ok()
-            }
-        };
-        columns.iter().filter_map(place).collect()
-    }
-
-    fn widening(&self, split: &Split, columns: &[usize]) -> Result<Widening> {
-        Ok(Widening {
-            schema: Arc::new(self.folders.schema.project(columns).map_err(broken)?),
-            folders: self.folders.clone(),
-            columns: columns.to_vec(),
-            split: split.clone(),
-            known: self.known.clone(),
-            last: None,
-        })
-    }
-}
-
-impl Source for FolderSource {
-    fn schema(&self) -> SchemaRef {
-        self.folders.schema.clone()
-    }
-
-    fn bounded(&self) -> bool {
-        self.files.bounded()
-    }
-
-    fn replayable(&self) -> bool {
-        self.files.replayable()
-    }
-
-    fn splits(&self) -> Result<Splits> {
-        self.files.splits()
-    }
-
-    fn is_ordered(&self) -> bool {
-        self.files.is_ordered()
-    }
-
-    fn idle_timeout_ns(&self) -> Option<i64> {
-        self.files.idle_timeout_ns()
-    }
-
-    fn watch(&self, bell: Bell) {
-        self.files.watch(bell);
-    }
-
-    fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        Ok(Box::new(FolderReader {
-            files: self.files.open(split, &self.of_files(columns), bell)?,
-            widening: self.widening(split, columns)?,
-        }))
-    }
-
-    fn reread(
-        &self,
-        split: &Split,
-        from: Offset,
-        to: Offset,
-        rows: usize,
-        columns: &[usize],
-    ) -> Result<Vec<RecordBatch>> {
-        let mut widening = self.widening(split, columns)?;
-        // A range is of one block, and so of one file.
-        let batches = self.files.reread(split, from, to, rows, &self.of_files(columns))?;
-        widening.look(from)?;
-        batches.into_iter().map(|batch| widening.widened(batch)).collect()
-    }
-}
-
-struct FolderReader {
-    files: Box<dyn SplitReader>,
-    widening: Widening,
-}
-
-impl SplitReader for FolderReader {
-    fn next(&mut self) -> Result<Next> {
-        Ok(match self.files.next()? {
-            Next::Chunk(mut chunk) => {
-                let wrong = self.widening.look(chunk.from)?;
-                chunk.bad.splice(0..0, wrong);
-                Next::Chunk(Chunk {
-                    batch: self.widening.widened(chunk.batch)?,
-                    ..chunk
-                })
-            }
-            other => other,
-        })
-    }
-
-    fn committed(&mut self, to: Offset) {
-        self.files.committed(to);
-    }
-
-    fn failed(&mut self, why: &Error) {
-        self.files.failed(why);
-    }
-}
-
-/// Puts what the folders of a file tell between the columns that it has.
-struct Widening {
-    folders: Folders,
-    columns: Vec<usize>,
-    schema: SchemaRef,
-    split: Split,
-    known: Option<Vec<PathBuf>>,
-    /// The file that was looked at last, and what its folders tell.
-    last: Option<(usize, Told)>,
-}
-
-impl Widening {
-    /// Rows of the file that was looked at; none when its folders tell no values of their columns.
-    fn widened(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let Some((_, Ok(told))) = &self.last else {
-            return Ok(RecordBatch::new_empty(self.schema.clone()));
-        };
-        let rows = batch.num_rows();
-        let mut own = batch.columns().iter();
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for value in told {
-            let column = match value {
-                Some(value) => value.to_array_of_size(rows).map_err(broken)?,
-                None => own
-                    .next()
-                    .cloned()
-                    .ok_or_else(|| Error::internal("a file lacks a column"))?,
-            };
-            columns.push(column);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(broken)
-    }
-
-    /// Looks at the folders of the file in which a place is, when it is another than before. Gives the file as a bad
-    /// record if they tell no values of their columns.
-    ///
-    /// Errors: they do not, and that is the end.
-    fn look(&mut self, place: Offset) -> Result<Option<BadRecord>> {
-        let file = file_of(place);
-        if self.last.as_ref().is_some_and(|(known, _)| *known == file) {
-            return Ok(None);
-        }
-        let path = match &self.known {
-            Some(files) => files.get(self.split.id as usize + file).map(PathBuf::as_path),
-            None => Some(Path::new(&self.split.name)),
-        };
-        let path = path.ok_or_else(|| Error::internal(format!("{} has lost a file", self.split.name)))?;
-        let told = self.folders.values(&self.columns, path);
-        let wrong = told.as_ref().err().map(|message| BadRecord {
-            split: path.display().to_string().into(),
-            byte_offset: 0,
-            line: 0,
-            message: message.clone(),
-            bytes: path.as_os_str().as_encoded_bytes().to_vec(),
-        });
-        self.last = Some((file, told));
-        match (wrong, self.folders.on_error) {
-            (Some(wrong), OnError::Fail) => Err(Error::data(format!("{}: {}", wrong.split, wrong.message))),
-            (wrong, _) => Ok(wrong),
-        }
-    }
-}
-
-fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("the columns of folders do not fit").because(error)
 }

@@ -1,19 +1,20 @@
 //! `follow = true`: files that grow, and directories and globs that gain files.
 //!
 //! Owns: which file is a split, and the thread that looks for news. Guarantees: only whole lines are given; a file that
-//! was cut, or has another in its place, begins anew as a split of its own, after what is left of the old one.
+//! was cut, or has another in its place, begins anew as a split of its own, beside what is still written to the old one.
 //! Does **not** guarantee: that rows can be read again, so the engine keeps them; that a file is noticed which was cut
 //! and has grown beyond its old length between two looks.
 //! Depends on `tail` for lines, on `source` for files that are read as a whole. Start reading at [`FollowSource`].
 
 use super::bytes::KnownFile;
 use super::locate::agree;
-use super::paths::find_files;
-use super::source::FileSource;
+use super::paths::{find_files, is_glob};
+use super::source::{FileSource, passed_over};
 use super::tail::{Tail, TailReader};
-use crate::connectors::{Bell, Next, Source, Split, SplitReader, Splits, Workers};
+use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Result};
+use crate::formats::Decoded;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -39,6 +40,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     files: Vec<Followed>,
+    /// Packed files whose rows have been read before they were packed.
+    packed: Vec<KnownFile>,
     tails: Vec<(u32, Tail)>,
     bells: Vec<Bell>,
     watcher: Option<Thread>,
@@ -67,14 +70,9 @@ pub enum Fate {
 const QUIET_FILE_NS: i64 = 10_000_000_000;
 
 impl FollowSource {
-    /// Errors: those of [`FileSource::open`]; `splits = 'ordered'`, for which the last file would have to be known.
+    /// Errors: those of [`FileSource::open`].
     pub fn open(spec: &TableSpec, workers: &Workers) -> Result<Self> {
         let base = FileSource::open(spec, workers)?;
-        if spec.options.get("splits").is_some_and(|splits| splits == "ordered") {
-            return Err(Error::refused(
-                "splits = 'ordered' needs files that are all there: it does not go with follow = true",
-            ));
-        }
         let mut state = State::default();
         for file in base.files() {
             state.add(file.clone());
@@ -108,7 +106,8 @@ impl Source for FollowSource {
 
     /// Files of a directory come and go: one that is quiet is not to hold back the others for ever.
     fn idle_timeout_ns(&self) -> Option<i64> {
-        (!Path::new(&self.shared.path).is_file()).then_some(QUIET_FILE_NS)
+        let path = &self.shared.path;
+        (Path::new(path).is_dir() || is_glob(path)).then_some(QUIET_FILE_NS)
     }
 
     fn splits(&self) -> Result<Splits> {
@@ -135,15 +134,24 @@ impl Source for FollowSource {
             return Err(Error::internal(format!("{} is not followed", split.name)));
         };
         // A file that has come since the start may be of another kind.
-        agree(&self.spec, &[&state.files[0].name, &followed.name])?;
+        if let Err(error) = agree(&self.spec, &[&state.files[0].name, &followed.name]) {
+            let error = Error::connector(format!("{}: {}", followed.name, error.message));
+            let reading = self.base.reading(columns);
+            let schema = reading.wanted_of(&followed.file).projected();
+            let wrong = passed_over(reading.on_error, schema, &followed.name, error)?;
+            return Ok(Box::new(Unread(Some(wrong))));
+        }
         if !self.base.is_plain_text(&followed.name) {
             return Ok(self.base.whole(followed.file.clone(), columns, bell));
         }
         let Some(handle) = followed.file.handle()? else {
             // Replaced before it was opened: nobody can read it any more.
-            return Ok(Box::new(Nothing));
+            return Ok(Box::new(Unread(None)));
         };
-        let (tail, queue) = Tail::new(handle, &split.name, self.base.reading(columns), bell);
+        let mut reading = self.base.reading(columns);
+        // By the name that it had first, as whoever adds what its folders tell.
+        reading.wanted = reading.folders.own(&reading.wanted, Path::new(&split.name));
+        let (tail, queue) = Tail::new(handle, &split.name, reading, bell);
         state.tails.push((split.id, tail));
         let watcher = state.watcher.clone();
         Ok(Box::new(TailReader::new(queue, watcher)))
@@ -207,10 +215,15 @@ impl State {
                 None => followed.fate = Fate::Over,
             }
         }
+        self.packed.retain(|packed| found.iter().any(|f| f.is_same(packed)));
         for file in found {
             let is_known = |f: &Followed| f.fate == Fate::Growing && f.file.is_same(&file);
-            if !self.files.iter().any(is_known) {
-                self.add(file);
+            if self.files.iter().any(is_known) || self.packed.iter().any(|packed| packed.is_same(&file)) {
+                continue;
+            }
+            match self.has_read_unpacked(&file) {
+                true => self.packed.push(file),
+                false => self.add(file),
             }
         }
         let news = self.files.len() > before;
@@ -218,6 +231,19 @@ impl State {
             self.bells.iter().for_each(Bell::ring);
         }
         news
+    }
+
+    /// Whether a file holds, packed, what was followed under its name without the suffix. Where that name was too short
+    /// lived to be seen, the time tells: who packs a file keeps it.
+    fn has_read_unpacked(&self, file: &KnownFile) -> bool {
+        let Some(plain) = [".gz", ".zst"].iter().find_map(|packed| file.name.strip_suffix(packed)) else {
+            return false;
+        };
+        let is_over = |split: u32| self.files.iter().any(|f| f.split == split && f.fate == Fate::Over);
+        let mut over = self.tails.iter().filter(|(split, _)| is_over(*split));
+        let modified = file.modified();
+        self.files.iter().any(|f| f.file.name == plain)
+            || modified.is_some() && over.any(|(_, tail)| tail.modified() == modified)
     }
 
     /// Reads on in every file. True when one had something.
@@ -233,11 +259,13 @@ impl State {
     }
 }
 
-/// A split that nobody can read any more.
-struct Nothing;
+/// A split that nobody can read, and what is to be said of that.
+struct Unread(Option<Decoded>);
 
-impl SplitReader for Nothing {
+impl SplitReader for Unread {
     fn next(&mut self) -> Result<Next> {
-        Ok(Next::Ended)
+        let (from, to) = (Offset::default(), Offset::default());
+        let chunk = |decoded| Next::Chunk(Chunk::of(decoded, from, to));
+        Ok(self.0.take().map_or(Next::Ended, chunk))
     }
 }

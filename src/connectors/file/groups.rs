@@ -48,14 +48,23 @@ impl Lanes for GroupLanes {
                 let Some(file) = self.files.get(self.next) else {
                     return Ok(None);
                 };
-                self.open = Some(open_file(&self.reading, file)?);
+                let at = place(self.next, 0);
                 self.next += 1;
+                match open_file(&self.reading, file) {
+                    Ok(open) => self.open = Some(open),
+                    Err(error) => {
+                        let piece = self.reading.passed_over(file, at, error)?;
+                        return Ok(Some(GroupLane::Given(piece)));
+                    }
+                }
                 continue;
             };
             let group = open.group;
             open.group += 1;
-            let lane = GroupLane {
+            let lane = Group {
                 file: self.next - 1,
+                known: self.files[self.next - 1].clone(),
+                reading: self.reading.clone(),
                 group,
                 bytes: open.bytes.clone(),
                 plan: open.plan.clone(),
@@ -71,15 +80,43 @@ impl Lanes for GroupLanes {
                 self.open = None;
             }
             if group < lane.plan.groups() {
-                return Ok(Some(lane));
+                return Ok(Some(GroupLane::Rows(Box::new(lane))));
             }
         }
     }
 }
 
 /// One row group.
-pub struct GroupLane {
+pub enum GroupLane {
+    Rows(Box<Group>),
+    Given(Piece),
+    Done,
+}
+
+impl Lane for GroupLane {
+    type Item = Piece;
+
+    fn step(&mut self) -> Result<Option<Piece>> {
+        let wrong = match self {
+            GroupLane::Rows(group) => match group.step() {
+                Err(error) => group.reading.passed_over(&group.known, group.from, error)?,
+                rows => return rows,
+            },
+            _ => match std::mem::replace(self, GroupLane::Done) {
+                GroupLane::Given(piece) => piece,
+                _ => return Ok(None),
+            },
+        };
+        *self = GroupLane::Done;
+        Ok(Some(wrong))
+    }
+}
+
+/// One that is read.
+pub struct Group {
     file: usize,
+    known: KnownFile,
+    reading: Arc<Reading>,
     group: usize,
     bytes: ParquetBytes,
     plan: Arc<ParquetPlan>,
@@ -92,9 +129,7 @@ pub struct GroupLane {
     read: usize,
 }
 
-impl Lane for GroupLane {
-    type Item = Piece;
-
+impl Group {
     fn step(&mut self) -> Result<Option<Piece>> {
         if let Some(passed) = self.left_out {
             // What it held is told once, if there is something to tell.
@@ -134,10 +169,11 @@ impl Lane for GroupLane {
 pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<OpenFile> {
     let bytes = ParquetBytes::open(file).map_err(|e| Error::connector(format!("{}: {e}", file.name)).because(e))?;
     let footer = read_footer(&bytes, &file.name)?;
-    let plan = ParquetPlan::new(footer, &reading.wanted, reading.on_error, &file.name)?;
+    let wanted = reading.wanted_of(file);
+    let plan = ParquetPlan::new(footer, &wanted, reading.on_error, &file.name)?;
     let pruning = reading.pruning.as_ref();
     Ok(OpenFile {
-        fates: pruning.map_or(Vec::new(), |pruning| plan.fates(pruning, &reading.wanted)),
+        fates: pruning.map_or(Vec::new(), |pruning| plan.fates(pruning, &wanted)),
         bytes,
         plan: Arc::new(plan),
         group: 0,

@@ -23,6 +23,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod text;
+mod widen;
 
 use super::{Connector, Fault, Sink, Source, Subject, Workers, format_faults};
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
@@ -32,10 +33,13 @@ use crate::formats::{BlockReader, Format, OnError, Packing, Wanted, arrow, bool_
 use alone::{Alone, Held};
 use bytes::{KnownFile, ParquetBytes};
 use datafusion::arrow::datatypes::SchemaRef;
-use folders::{FolderSource, Folders};
+use folders::Folders;
+use paths::is_glob;
 pub use place::{Output, Place};
 use source::Reading;
+use std::path::Path;
 use std::sync::Arc;
+use widen::FolderSource;
 
 pub static SPEC: ConnectorSpec = ConnectorSpec {
     name: "file",
@@ -78,9 +82,9 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
         .reading(),
         OptionSpec::new(
             "partition_by",
-            OptionKind::Text,
+            OptionKind::Texts,
             None,
-            "Writing: columns whose values make folders, as in 'year, city'; they leave the files",
+            "Writing: columns whose values make folders, as in 'year, city' or ['year', 'city']; they leave the files",
         ),
         OptionSpec::new(
             "max_rows_per_file",
@@ -125,28 +129,23 @@ pub const CONNECTOR: Connector = Connector {
 
 fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
     let folders = Folders::of(spec)?;
-    let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
-    let spec = of_files.as_ref().unwrap_or(spec);
-    let (files, known): (Arc<dyn Source>, _) = match bool_option(spec, "follow", false)? {
-        true => (Arc::new(follow::FollowSource::open(spec, workers)?), None),
-        false => {
-            let source = source::FileSource::open(spec, workers)?;
-            let known = source.files().iter().map(|file| file.path.clone()).collect();
-            (Arc::new(source), Some(known))
-        }
-    };
-    Ok(match folders {
-        None => files,
-        Some(folders) => Arc::new(FolderSource { folders, files, known }),
-    })
+    if bool_option(spec, "follow", false)? {
+        let files = Arc::new(follow::FollowSource::open(spec, workers)?);
+        // Folders may appear later.
+        let known = None;
+        return Ok(Arc::new(FolderSource { folders, files, known }));
+    }
+    let files = Arc::new(source::FileSource::open(spec, workers)?);
+    if !files.files().iter().any(|file| folders.tell_of(&file.path)) {
+        return Ok(files);
+    }
+    let known = Some(files.files().iter().map(|file| file.path.clone()).collect());
+    Ok(Arc::new(FolderSource { folders, files, known }))
 }
 
 /// What reading the first file would refuse before its first row: a declared column that it lacks, or that it is not what
 /// its name says. A file that is followed may not have been written so far.
 fn check_source(spec: &TableSpec) -> Result<()> {
-    let folders = Folders::of(spec)?;
-    let of_files = folders.as_ref().map(|folders| folders.of_files(spec));
-    let spec = of_files.as_ref().unwrap_or(spec);
     let (files, format, packing) = locate::locate(spec)?;
     let Some(file) = files.first().filter(|_| !spec.is_on("follow")) else {
         return Ok(());
@@ -161,6 +160,7 @@ fn check_source(spec: &TableSpec) -> Result<()> {
             text: false,
         },
         pruning: None,
+        folders: Folders::of(spec)?,
         format,
     };
     match reading.format {
@@ -171,18 +171,29 @@ fn check_source(spec: &TableSpec) -> Result<()> {
 }
 
 fn check(table: &TableSpec) -> Vec<Fault> {
-    // A directory that cannot be read is told of when it is.
-    let of_files = Folders::of(table).ok().flatten().map(|folders| folders.of_files(table));
-    let mut faults = format_faults(of_files.as_ref().unwrap_or(table));
-    if !(table.is_on("follow") && table.is_static) {
-        return faults;
+    let path = table.path();
+    let is_one = !Path::new(path).is_dir() && !is_glob(path);
+    // Of the columns of several text files all but one may be told by folders.
+    let mut faults = match is_one || format_of(&table.options) != Some("text") {
+        true => format_faults(table),
+        false => Vec::new(),
+    };
+    let mut wrong = |option: &str, diagnostic| {
+        let subject = Subject::Value(option.to_string());
+        faults.push(Fault { subject, diagnostic });
+    };
+    if table.is_on("follow") && table.is_static {
+        let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";
+        let diagnostic = Diagnostic::error("option_value", message);
+        wrong(
+            "follow",
+            diagnostic.help("write CREATE SOURCE to read files as a stream"),
+        );
     }
-    let message = "an EXTERNAL TABLE is read once and never changes: it cannot follow files";
-    let diagnostic = Diagnostic::error("option_value", message).help("write CREATE SOURCE to read files as a stream");
-    faults.push(Fault {
-        subject: Subject::Value("follow".to_string()),
-        diagnostic,
-    });
+    if table.is_on("follow") && table.options.get("splits").is_some_and(|splits| splits == "ordered") {
+        let message = "splits = 'ordered' needs files that are all there: it does not go with follow = true";
+        wrong("splits", Diagnostic::error("option_value", message));
+    }
     faults
 }
 
@@ -195,7 +206,9 @@ fn open_sink(spec: &TableSpec, schema: SchemaRef, bounded: bool) -> Result<Box<d
 /// The columns of the first file, and those that its folders tell.
 fn infer(spec: &TableSpec) -> Result<SchemaRef> {
     let (files, format, packing) = locate::locate(spec)?;
-    let Some(file) = files.first() else {
+    // An empty file tells nothing.
+    let told = files.iter().find(|file| file.len() > 0);
+    let Some(file) = told.or(files.first()) else {
         let message = format!(
             "`{}` has no files yet that could tell its columns: declare them",
             spec.name

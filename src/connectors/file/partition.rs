@@ -1,5 +1,6 @@
 //! `partition_by`: rows dealt out to folders by the values of some columns.
 
+use crate::dstream::table::{is_text_list, text_list};
 use crate::error::{Error, Result, nearest};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
@@ -22,13 +23,23 @@ pub struct Partitioning {
 }
 
 impl Partitioning {
-    /// `columns` as in `'a, b'`; empty: no folders.
+    /// `columns` as in `'a, b'` or `['a', 'b']`; absent: no folders.
     ///
-    /// Errors: a column is not there; no column is left for the files.
-    pub fn new(columns: &str, schema: &SchemaRef) -> Result<Self> {
+    /// Errors: a column is not there, or has no name; no column is left for the files.
+    pub fn new(columns: Option<&str>, schema: &SchemaRef) -> Result<Self> {
         let known: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let listed = match columns {
+            None => Vec::new(),
+            Some(list) if is_text_list(list) => text_list(list),
+            Some(text) => text.split(',').map(|name| name.trim().to_string()).collect(),
+        };
         let mut by = Vec::new();
-        for name in columns.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        for name in listed.iter().map(String::as_str) {
+            if name.is_empty() {
+                return Err(Error::refused(
+                    "partition_by: a name is missing: it takes the names of columns, as in 'year, city'",
+                ));
+            }
             let Some(place) = known.iter().position(|k| *k == name) else {
                 let mut message = format!(
                     "partition_by: column `{name}` is not in the rows, which have: {}",

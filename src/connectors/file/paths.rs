@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 /// Errors: there is none; the message names the nearest file.
 pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
     let found = files_now(path)?;
+    let as_path = Path::new(path);
+    if found.is_empty() && !is_glob(path) && !as_path.is_dir() {
+        return Err(no_such_file(as_path));
+    }
     if found.is_empty() {
         let message = match Path::new(path).is_dir() {
             false if path.ends_with('/') => {
@@ -28,22 +32,29 @@ pub fn find_files(path: &str) -> Result<Vec<KnownFile>> {
     Ok(found)
 }
 
-/// The same for a path that may gain files: a directory or glob may have none yet.
+/// The same for a path that may gain files: a directory or glob may have none yet, and a file of that name may come.
 ///
-/// Errors: there is no such file or directory.
+/// Errors: there is no such directory.
 pub fn files_now(path: &str) -> Result<Vec<KnownFile>> {
     let as_path = Path::new(path);
     let mut found = if as_path.is_dir() {
         files_of(as_path)?
     } else if as_path.exists() {
         vec![as_path.to_path_buf()]
-    } else if path.contains(['*', '?', '[']) {
+    } else if is_glob(path) {
         matching(path)?
+    } else if directory_of(as_path).is_dir() && !path.ends_with('/') {
+        Vec::new()
     } else {
         return Err(no_such_file(as_path));
     };
     found.sort();
     found.iter().map(|path| KnownFile::find(path)).collect()
+}
+
+/// Whether a path that is no file matches some.
+pub fn is_glob(path: &str) -> bool {
+    path.contains(['*', '?', '['])
 }
 
 fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
@@ -85,12 +96,14 @@ fn is_hidden(path: &Path) -> bool {
         .is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']))
 }
 
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 fn no_such_file(path: &Path) -> Error {
     let shown = path.display();
-    let directory = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     if !directory.is_dir() {
         return Error::connector(format!(
             "{shown} does not exist: there is no directory {}",

@@ -136,7 +136,8 @@ impl RollingSink {
         Ok(())
     }
 
-    /// A part is called after the interval of its first row; further ones of that interval are counted.
+    /// A part is called after the interval of its first row, and counted among those of that interval: names are in the
+    /// order of rows.
     fn begin(&mut self, interval: u64, folder: &str) -> Result<()> {
         if self.open.len() >= OPEN_PARTS_MAX
             && let Some(oldest) = self.open.iter().min_by_key(|(_, part)| part.since_ns)
@@ -145,10 +146,7 @@ impl RollingSink {
             self.close(&oldest)?;
         }
         let begun = self.begun.entry(folder.to_string()).or_default();
-        let name = match *begun {
-            0 => format!("{interval:012}"),
-            number => format!("{interval:012}-{number}"),
-        };
+        let name = format!("{interval:012}-{begun:06}");
         *begun += 1;
         let file = self.parts.begin(folder, &name)?;
         let part = OpenPart {

@@ -40,7 +40,7 @@ impl Layout<'_> {
         let target = Path::new(path);
         let is_file = is_file(path);
         check_there(target, is_file)?;
-        let columns = spec.options.get("partition_by").map_or("", String::as_str);
+        let columns = spec.options.get("partition_by").map(String::as_str);
         let partitioning = Partitioning::new(columns, schema)?;
         let writing = Writing {
             format: resolve_format(spec)?,
@@ -48,6 +48,13 @@ impl Layout<'_> {
             schema: partitioning.schema.clone(),
         };
         check_writable(&writing.format, &writing.schema)?;
+        if writing.format.is_binary() && writing.compression != Compression::None {
+            let message = format!(
+                "{path}: format '{}' packs its columns itself, and not the file: write it without .gz, .zst and compression",
+                writing.format.name()
+            );
+            return Err(Error::refused(message));
+        }
         let layout = Layout {
             target,
             is_file,
@@ -57,7 +64,7 @@ impl Layout<'_> {
             overwrite: bool_option(spec, "overwrite", false)?,
         };
         if layout.is_file {
-            layout.check_file(path, !columns.trim().is_empty(), bounded)?;
+            layout.check_file(path, columns.is_some(), bounded)?;
         }
         Ok(layout)
     }
@@ -172,7 +179,6 @@ pub struct Writing {
 impl Writing {
     pub fn suffix(&self) -> String {
         let packed = match self.compression {
-            _ if self.format.is_binary() => "",
             Compression::None => "",
             Compression::Gzip => ".gz",
             Compression::Zstd => ".zst",
@@ -195,7 +201,6 @@ impl Writing {
         };
         let file = BufWriter::new(counted);
         let packed = match self.compression {
-            _ if self.format.is_binary() => Packed::Plain(file),
             Compression::None => Packed::Plain(file),
             Compression::Gzip => Packed::Gzip(GzEncoder::new(file, flate2::Compression::default())),
             Compression::Zstd => {

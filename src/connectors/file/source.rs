@@ -2,14 +2,15 @@
 
 use super::batches::{self, ArrowLanes};
 use super::bytes::KnownFile;
+use super::folders::Folders;
 use super::groups::{self, GroupLanes};
 use super::locate::{locate, path_of};
 use super::text::{self, TextLanes};
 use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
-use crate::error::{Error, Result};
-use crate::formats::{Compression, Decoded, Format, OnError, Packing, Pruning, Wanted};
+use crate::error::{Error, Kind, Result};
+use crate::formats::{BadRecord, Compression, Decoded, Format, OnError, Packing, Pruning, Wanted};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use std::sync::Arc;
@@ -50,6 +51,25 @@ pub struct Reading {
     pub on_error: OnError,
     pub wanted: Wanted,
     pub pruning: Option<Pruning>,
+    pub folders: Folders,
+}
+
+impl Reading {
+    /// As [`passed_over`], at a place.
+    pub fn passed_over(&self, file: &KnownFile, at: Offset, error: Error) -> Result<Piece> {
+        let schema = self.wanted_of(file).projected();
+        Ok(Piece {
+            from: at,
+            to: at,
+            decoded: passed_over(self.on_error, schema, &file.name, error)?,
+            passed: None,
+        })
+    }
+
+    /// What is wanted of a file itself.
+    pub fn wanted_of(&self, file: &KnownFile) -> Wanted {
+        self.folders.own(&self.wanted, &file.path)
+    }
 }
 
 /// Decoded rows and where they stand.
@@ -61,6 +81,29 @@ pub struct Piece {
     pub decoded: Decoded,
     /// As [`Chunk::passed`].
     pub passed: Option<i64>,
+}
+
+/// What is given for a file that cannot be read, or read on: one bad record.
+///
+/// Errors: such a file is the end.
+pub fn passed_over(on_error: OnError, schema: SchemaRef, name: &str, error: Error) -> Result<Decoded> {
+    if on_error == OnError::Fail || !matches!(error.kind, Kind::Connector | Kind::Data) {
+        return Err(error);
+    }
+    let message = error
+        .message
+        .strip_prefix(name)
+        .map(|rest| rest.trim_start_matches([':', ' ']));
+    Ok(Decoded {
+        bad: vec![BadRecord {
+            split: name.into(),
+            byte_offset: 0,
+            line: 0,
+            message: message.unwrap_or(&error.message).to_string(),
+            bytes: name.as_bytes().to_vec(),
+        }],
+        ..Decoded::from(RecordBatch::new_empty(schema))
+    })
 }
 
 /// One file, the files of a directory, or those that a glob matches, as they were when the table was opened.
@@ -77,6 +120,7 @@ pub struct FileSource {
     key: Vec<usize>,
     keeps_text: bool,
     pruning: Option<Pruning>,
+    folders: Folders,
     workers: Workers,
     allowance: Allowance,
 }
@@ -104,6 +148,7 @@ impl FileSource {
             key: spec.physical_key(),
             keeps_text: spec.asks_for_text(),
             pruning: None,
+            folders: Folders::of(spec)?,
             workers: workers.clone(),
             allowance: Allowance::new(workers),
         })
@@ -135,6 +180,7 @@ impl FileSource {
                 text: self.keeps_text,
             },
             pruning: self.pruning.clone(),
+            folders: self.folders.clone(),
         }
     }
 
@@ -275,23 +321,17 @@ where
             Front::Pending => return Ok(Next::Pending),
             Front::Ended => return Ok(Next::Ended),
         };
-        let passed = piece.passed;
-        let Decoded { batch, bad, stop, text } = piece.decoded;
-        self.stop = stop;
-        if batch.num_rows() == 0
-            && bad.is_empty()
+        let mut decoded = piece.decoded;
+        self.stop = decoded.stop.take();
+        if decoded.batch.num_rows() == 0
+            && decoded.bad.is_empty()
             && let Some(error) = self.stop.take()
         {
             return Err(error);
         }
         Ok(Next::Chunk(Chunk {
-            from: piece.from,
-            to: piece.to,
-            batch,
-            bad,
-            watermark_ns: None,
-            passed,
-            text,
+            passed: piece.passed,
+            ..Chunk::of(decoded, piece.from, piece.to)
         }))
     }
 }

@@ -1,21 +1,25 @@
 //! The whole lines of a file that grows.
 
 use super::follow::Fate;
-use super::source::Reading;
+use super::source::{Reading, passed_over};
 use crate::connectors::{Bell, Chunk, Next, Offset, SplitReader};
 use crate::error::{Error, Result};
-use crate::formats::{Decoded, MAX_RECORD_BYTES, Pending, RowDecoder, Rule, Scan, is_blank, last_end};
+use crate::formats::{MAX_RECORD_BYTES, Pending, RowDecoder, Rule, Scan, is_blank, last_end};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
+use std::time::{Duration, Instant, SystemTime};
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 1 << 20;
 
 /// How many blocks wait for the reader at most.
 const BLOCKS_WAITING: usize = 8;
+
+/// How long a file is read that has lost its name, after its last bytes: whoever writes it may not have heard so far.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// The end of a file at which lines are read. Works on the thread that looks for news.
 pub struct Tail {
@@ -28,6 +32,8 @@ pub struct Tail {
     to_skip: u64,
     /// Less than a record, or the header.
     pending: Pending,
+    /// The file has lost its name, and there was nothing to read since.
+    quiet_since: Option<Instant>,
     queue: Arc<Mutex<Queue>>,
     bell: Bell,
 }
@@ -56,6 +62,7 @@ impl Tail {
             reading,
             decoder: None,
             pending: Pending::at(0),
+            quiet_since: None,
             queue: queue.clone(),
             bell,
         };
@@ -66,6 +73,11 @@ impl Tail {
     pub fn has_ended(&self) -> bool {
         let queue = lock(&self.queue);
         queue.ended || queue.closed
+    }
+
+    /// When the file was written last, if the system tells.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.handle.metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
     /// Reads what has come. When no more will, the last line counts without its end. True when there was something.
@@ -85,14 +97,19 @@ impl Tail {
         let step = match read {
             Ok(read) => {
                 got = read;
-                self.give(fate == Fate::Over && read == 0)
+                let last = self.is_last(fate, read);
+                self.give(last)
             }
             Err(e) => Err(Error::connector(format!("{}: {e}", self.name)).because(e)),
         };
         let ended = match step {
             Ok(ended) => ended,
             Err(error) => {
-                lock(&self.queue).items.push_back(Err(error));
+                let Reading { wanted, on_error, .. } = &self.reading;
+                let at = place(self.pending.offset);
+                let wrong = passed_over(*on_error, wanted.projected(), &self.name, error);
+                let item = wrong.map(|wrong| Chunk::of(wrong, at, at));
+                lock(&self.queue).items.push_back(item);
                 true
             }
         };
@@ -102,6 +119,15 @@ impl Tail {
             self.bell.ring();
         }
         news
+    }
+
+    /// Whether no more will come, when the last look at the file has read so many bytes.
+    fn is_last(&mut self, fate: Fate, read: usize) -> bool {
+        if fate != Fate::Over || read > 0 {
+            self.quiet_since = None;
+            return false;
+        }
+        self.quiet_since.get_or_insert_with(Instant::now).elapsed() >= LINGER
     }
 
     /// Hands the whole records over; `last`: all there is. True at the end.
@@ -127,16 +153,9 @@ impl Tail {
         let Some(decoder) = &self.decoder else {
             return Ok(last);
         };
-        let Decoded { batch, bad, stop, text } = decoder.decode_block(&block);
-        let chunk = Chunk {
-            from: place(block.offset),
-            to: place(block.end()),
-            batch,
-            bad,
-            watermark_ns: None,
-            passed: None,
-            text,
-        };
+        let mut decoded = decoder.decode_block(&block);
+        let stop = decoded.stop.take();
+        let chunk = Chunk::of(decoded, place(block.offset), place(block.end()));
         lock(&self.queue).items.push_back(Ok(chunk));
         stop.map_or(Ok(last), Err)
     }

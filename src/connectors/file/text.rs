@@ -35,49 +35,65 @@ impl Lanes for TextLanes {
 
     fn open(&mut self) -> Result<Option<BlockLane>> {
         loop {
-            let Some((blocks, decoder)) = &mut self.open else {
-                let Some(file) = self.files.get(self.next) else {
-                    return Ok(None);
-                };
-                self.open = Some(open_file(&self.reading, file)?);
+            if self.open.is_none() && self.next < self.files.len() {
                 self.next += 1;
-                continue;
-            };
-            let index = self.next - 1;
-            match blocks.next_block().map_err(|e| unreadable(&self.files[index], e))? {
-                Some(block) => {
-                    return Ok(Some(BlockLane {
-                        file: index,
-                        decoder: decoder.clone(),
-                        block: Some(block),
-                    }));
+                if let Err(error) = self.open_next() {
+                    return self.passed_over(0, error).map(Some);
                 }
-                None => self.open = None,
+            }
+            let Some((blocks, decoder)) = &mut self.open else {
+                return Ok(None);
+            };
+            let file = self.next - 1;
+            match blocks.next_block().map_err(|e| unreadable(&self.files[file], e)) {
+                Ok(Some(block)) => return Ok(Some(BlockLane::Rows(file, decoder.clone(), block))),
+                Ok(None) => self.open = None,
+                Err(error) => {
+                    let at = blocks.offset();
+                    self.open = None;
+                    return self.passed_over(at, error).map(Some);
+                }
             }
         }
     }
 }
 
-/// One block to be decoded.
-pub struct BlockLane {
-    file: usize,
-    decoder: Arc<RowDecoder>,
-    block: Option<Block>,
+impl TextLanes {
+    fn open_next(&mut self) -> Result<()> {
+        self.open = Some(open_file(&self.reading, &self.files[self.next - 1])?);
+        Ok(())
+    }
+
+    /// The news that a file cannot be read from a place on.
+    fn passed_over(&self, at: u64, error: Error) -> Result<BlockLane> {
+        let file = self.next - 1;
+        let piece = self.reading.passed_over(&self.files[file], place(file, at), error)?;
+        Ok(BlockLane::Given(piece))
+    }
+}
+
+/// One block of a file.
+pub enum BlockLane {
+    /// To be decoded.
+    Rows(usize, Arc<RowDecoder>, Block),
+    Given(Piece),
+    Done,
 }
 
 impl Lane for BlockLane {
     type Item = Piece;
 
     fn step(&mut self) -> Result<Option<Piece>> {
-        let Some(block) = self.block.take() else {
-            return Ok(None);
-        };
-        Ok(Some(Piece {
-            from: place(self.file, block.offset),
-            to: place(self.file, block.end()),
-            decoded: self.decoder.decode_block(&block),
-            passed: None,
-        }))
+        Ok(match std::mem::replace(self, BlockLane::Done) {
+            BlockLane::Rows(file, decoder, block) => Some(Piece {
+                from: place(file, block.offset),
+                to: place(file, block.end()),
+                decoded: decoder.decode_block(&block),
+                passed: None,
+            }),
+            BlockLane::Given(piece) => Some(piece),
+            BlockLane::Done => None,
+        })
     }
 }
 
@@ -96,7 +112,7 @@ pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<(BlockReader, Ar
     }
     let decoder = RowDecoder::new(
         &reading.format,
-        &reading.wanted,
+        &reading.wanted_of(file),
         header.as_deref(),
         reading.on_error,
         file.name.as_str(),

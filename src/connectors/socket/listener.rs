@@ -1,6 +1,6 @@
 //! A socket that others connect to: each connection is a split.
 
-use super::{Connection, shown};
+use super::{Connection, ConnectionReader, shown};
 use crate::connectors::stdin::Arriving;
 use crate::connectors::{Bell, Next, Source, Split, SplitReader, Splits};
 use crate::error::{Error, Result};
@@ -112,8 +112,9 @@ impl Source for Listening {
         let Some(stream) = found.and_then(|(_, stream)| stream.take()) else {
             return Err(Error::internal(format!("{} has a reader already", split.name)));
         };
-        let connect = Box::new(move || Ok(stream));
-        Ok(Connection::reader(connect, &self.arriving, split, columns, bell))
+        let (connection, closed) = Connection::new(Box::new(move || Ok(stream)));
+        let lines = self.arriving.reader(connection, true, &split.name, columns, bell);
+        Ok(Box::new(ConnectionReader { lines, closed }))
     }
 }
 

@@ -11,6 +11,10 @@ pub struct Arrivals {
     /// Pending bytes known to hold no record end.
     scanned: usize,
     rule: Rule,
+    /// A stream that breaks off has ended: it is one of many.
+    is_one_of_many: bool,
+    /// What was read of a record when the stream broke off, and why it did.
+    broken_off: Option<(Block, io::Error)>,
 }
 
 impl Arrivals {
@@ -25,7 +29,22 @@ impl Arrivals {
             pending,
             scanned: 0,
             rule: format.rule(),
+            is_one_of_many: false,
+            broken_off: None,
         }
+    }
+
+    /// A stream of which others do not depend: it ends with the last whole record when it breaks off.
+    pub fn one_of_many(self) -> Self {
+        Arrivals {
+            is_one_of_many: true,
+            ..self
+        }
+    }
+
+    /// What was read of a record when the stream broke off, and why it did.
+    pub fn take_broken_off(&mut self) -> Option<(Block, io::Error)> {
+        self.broken_off.take()
     }
 
     /// Passes over so many lines.
@@ -91,7 +110,15 @@ impl Arrivals {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        self.input.ended = !read_some(&mut self.input.read, &mut self.pending.bytes)?;
+        match read_some(&mut self.input.read, &mut self.pending.bytes) {
+            Ok(more) => self.input.ended = !more,
+            Err(error) if self.is_one_of_many => {
+                self.input.ended = true;
+                let end = self.pending.bytes.len();
+                self.broken_off = Some((self.cut(end), error));
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

@@ -17,8 +17,9 @@ use super::{
 use crate::dstream::table::{ConnectorSpec, OptionKind, OptionSpec, TableSpec};
 use crate::error::{Diagnostic, Error, Result};
 use crate::formats::table::{READING, format_of};
-use crate::formats::{Decoded, Format, OnError, RowDecoder, Wanted, resolve_format};
+use crate::formats::{BadRecord, Decoded, Format, OnError, RowDecoder, Wanted, resolve_format};
 use arrivals::Arrivals;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use input::Input;
 use std::io;
@@ -177,7 +178,8 @@ impl Source for StdinSource {
     }
 
     fn open(&self, split: &Split, columns: &[usize], bell: Bell) -> Result<Box<dyn SplitReader>> {
-        Ok(self.arriving.start((self.take)()?, &split.name, columns, bell))
+        let arrivals = Arrivals::new((self.take)()?, &self.arriving.format);
+        Ok(self.arriving.start(arrivals, &split.name, columns, bell))
     }
 }
 
@@ -206,18 +208,25 @@ impl Arriving {
         self.schema.clone()
     }
 
-    /// Reads a stream on a thread of its own. `name` is for messages.
+    /// Reads a stream on a thread of its own. `name` is for messages. One of many ends when it breaks off, and fails nobody.
     pub fn reader(
         &self,
         read: Box<dyn io::Read + Send>,
+        is_one_of_many: bool,
         name: &str,
         columns: &[usize],
         bell: Bell,
     ) -> Box<dyn SplitReader> {
-        self.start(Input::new(read), name, columns, bell)
+        let arrivals = Arrivals::new(Input::new(read), &self.format);
+        let arrivals = if is_one_of_many {
+            arrivals.one_of_many()
+        } else {
+            arrivals
+        };
+        self.start(arrivals, name, columns, bell)
     }
 
-    fn start(&self, input: Input, name: &str, columns: &[usize], bell: Bell) -> Box<dyn SplitReader> {
+    fn start(&self, arrivals: Arrivals, name: &str, columns: &[usize], bell: Bell) -> Box<dyn SplitReader> {
         let wanted = Wanted {
             schema: self.schema.clone(),
             columns: columns.to_vec(),
@@ -226,7 +235,7 @@ impl Arriving {
         };
         let stream = Stream {
             name: name.to_string(),
-            arrivals: Arrivals::new(input, &self.format),
+            arrivals,
             format: self.format.clone(),
             wanted,
             on_error: self.on_error,
@@ -275,22 +284,10 @@ impl Stream {
             name.as_str(),
         )?;
         while let Some(block) = self.arrivals.next_block().map_err(unreadable)? {
-            let Decoded { batch, bad, stop, text } = decoder.decode_block(&block);
-            let chunk = Chunk {
-                from: Offset {
-                    block: block.offset,
-                    row: 0,
-                },
-                to: Offset {
-                    block: block.end(),
-                    row: 0,
-                },
-                batch,
-                bad,
-                watermark_ns: None,
-                passed: None,
-                text,
-            };
+            let mut decoded = decoder.decode_block(&block);
+            let stop = decoded.stop.take();
+            let place = |block| Offset { block, row: 0 };
+            let chunk = Chunk::of(decoded, place(block.offset), place(block.end()));
             if out.send(Ok(chunk)).is_err() {
                 return Ok(());
             }
@@ -299,7 +296,33 @@ impl Stream {
                 return Err(error);
             }
         }
+        if let Some(chunk) = self.broken_off(decoder.schema()) {
+            // Nobody has use for it any more.
+            out.send(Ok(chunk)).ok();
+        }
         Ok(())
+    }
+
+    /// The record within which the stream broke off, as a bad one. Where a bad record is the end, it is left out: the
+    /// others are not to end with this stream.
+    fn broken_off(&mut self, schema: &SchemaRef) -> Option<Chunk> {
+        let (block, error) = self.arrivals.take_broken_off()?;
+        if block.bytes.is_empty() || self.on_error == OnError::Fail {
+            return None;
+        }
+        let bad = BadRecord {
+            split: self.name.as_str().into(),
+            byte_offset: block.offset,
+            line: block.line,
+            message: format!("the stream broke off within the record: {error}"),
+            bytes: block.bytes.clone(),
+        };
+        let place = |block| Offset { block, row: 0 };
+        let decoded = Decoded {
+            bad: vec![bad],
+            ..Decoded::from(RecordBatch::new_empty(schema.clone()))
+        };
+        Some(Chunk::of(decoded, place(block.offset), place(block.end())))
     }
 }
 

@@ -5,6 +5,7 @@ use super::input::Input;
 use super::{StdinReader, Stream};
 use crate::connectors::{Bell, Next, SplitReader};
 use crate::formats::{CsvFormat, Format, OnError, Wanted, type_name};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use std::io::{self, Read};
 use std::sync::{Arc, mpsc};
 
@@ -90,4 +91,55 @@ fn rows_appear_as_their_lines_arrive() {
     drop(send);
     assert_eq!(next(), Some((22, 1, 0)));
     assert_eq!(next(), None);
+}
+
+/// Gives some bytes and then breaks.
+struct Breaking(&'static [u8]);
+
+impl Read for Breaking {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => Err(io::ErrorKind::ConnectionReset.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+#[test]
+fn one_of_many_streams_ends_where_it_breaks_off() {
+    for (bytes, is_one_of_many, on_error, rows, bad, fails) in [
+        (&b"1\n2\n"[..], true, OnError::Fail, 2, 0, false),
+        (b"1\n2", true, OnError::Fail, 1, 0, false),
+        (b"1\n2", true, OnError::Skip, 1, 1, false),
+        (b"1\n2\n", false, OnError::Skip, 2, 0, true),
+    ] {
+        let arrivals = Arrivals::new(Input::new(Box::new(Breaking(bytes))), &Format::Text);
+        let stream = Stream {
+            name: "socket".to_string(),
+            arrivals: if is_one_of_many {
+                arrivals.one_of_many()
+            } else {
+                arrivals
+            },
+            format: Format::Text,
+            wanted: Wanted {
+                schema: Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8, true)])),
+                columns: vec![0],
+                key: vec![],
+                text: false,
+            },
+            on_error,
+        };
+        let (out, chunks) = mpsc::sync_channel(8);
+        stream.run(&out, &Bell(Arc::new(|| {})));
+        drop(out);
+        let (mut found, mut failed) = ((0, 0), false);
+        for chunk in chunks {
+            match chunk {
+                Ok(chunk) => found = (found.0 + chunk.batch.num_rows(), found.1 + chunk.bad.len()),
+                Err(_) => failed = true,
+            }
+        }
+        assert_eq!((found, failed), ((rows, bad), fails), "{bytes:?}");
+    }
 }

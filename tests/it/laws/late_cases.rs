@@ -6,14 +6,23 @@ use super::{answer::Answer, drive, runs};
 use datafusion::arrow::datatypes::TimeUnit;
 use waterwheel::error::Result;
 
-const COUNT: &str =
-    "SELECT window_end, count(*) FROM TUMBLE(t, ts, INTERVAL '5 seconds') GROUP BY window_start, window_end";
+/// Queries of which the same rows are late: that rows come several times, or that keys are left out above the windows,
+/// changes nothing of it.
+const COUNTS: [&str; 4] = [
+    "SELECT window_end, count(*) FROM TUMBLE(t, ts, INTERVAL '5 seconds') GROUP BY window_start, window_end",
+    "SELECT window_end, x, count(*) FROM TUMBLE((SELECT t.*, n.x FROM t CROSS JOIN UNNEST([v, 1, 2]) AS n(x)), ts, \
+     INTERVAL '5 seconds') GROUP BY window_start, window_end, x",
+    "SELECT w.window_end, d.label, count(*) FROM TUMBLE(t, ts, INTERVAL '5 seconds') AS w LEFT JOIN dim AS d ON w.k = d.k \
+     GROUP BY window_start, window_end, d.label",
+    "SELECT window_end, k, count(*) FROM TUMBLE(t, ts, INTERVAL '5 seconds') GROUP BY window_start, window_end, k \
+     HAVING k = 1",
+];
 
-/// What the clause has put into its table, and what `late_rows` shows of a query without it.
-async fn late(tables: &[data::Table], run: Run, folder: &std::path::Path) -> Result<(Answer, Answer)> {
+/// What the clause has put into its table, and what `late_rows` shows of the query.
+async fn late(sql: &str, tables: &[data::Table], run: Run, folder: &std::path::Path) -> Result<(Answer, Answer)> {
     let engine = feed::engine(run, folder).await?;
     feed::declare_files(&engine, tables, folder).await?;
-    let query = engine.query(&format!("{COUNT} LATE ROWS INTO missed")).await?;
+    let query = engine.query(&format!("{sql} LATE ROWS INTO missed")).await?;
     drive(&engine, &query, run.faults).await?;
     let shown = engine.query("SELECT * FROM late_rows('q1')").await?;
     let shown = drive(&engine, &shown, None).await?;
@@ -43,12 +52,21 @@ fn every_late_row_goes_into_the_table_once() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let nothing = Answer::of(&[], false);
-    for run in runs(9) {
-        let found = runtime.block_on(late(&tables, run, folder.path()));
-        let (kept, shown) = found.unwrap_or_else(|e| panic!("{run:?}: {e}"));
-        assert!(shown.difference(&nothing, 0.0).is_some(), "{run:?}: some rows are late");
-        if let Some(difference) = kept.difference(&shown, 0.0) {
-            panic!("{run:?}: {difference}");
+    let mut first = None;
+    for sql in COUNTS {
+        for run in runs(9) {
+            let found = runtime.block_on(late(sql, &tables, run, folder.path()));
+            let (kept, shown) = found.unwrap_or_else(|e| panic!("{run:?}: {e}\n{sql}"));
+            assert!(
+                shown.difference(&nothing, 0.0).is_some(),
+                "{run:?}: some rows are late\n{sql}"
+            );
+            let wanted = first.get_or_insert(shown.clone());
+            for given in [&kept, &shown] {
+                if let Some(difference) = given.difference(wanted, 0.0) {
+                    panic!("{run:?}: {difference}\n{sql}");
+                }
+            }
         }
     }
 }

@@ -67,27 +67,58 @@ fn sessions_of_one_key_grouped_by_another() {
     ));
 }
 
-/// Windows of 30 s over what windows of 10 s gave.
-#[test]
-fn tumble_over_tumble() {
+/// Windows of 30 s over what windows of 10 s gave: `from` as a stream, and in plain SQL.
+fn over_windows(from: &str, by_hand: &str) -> Case {
     let inner = "SELECT window_start, window_end, k, sum(v) AS total";
     let rest = "GROUP BY window_start, window_end, k";
     let sql = format!(
         "SELECT window_start, window_end, max(total), count(*) FROM TUMBLE((SELECT window_time, k, total FROM \
-         ({inner}, window_time FROM TUMBLE(t, ts, INTERVAL '10 seconds') {rest}, window_time)), window_time, \
+         ({inner}, window_time FROM TUMBLE({from}, ts, INTERVAL '10 seconds') {rest}, window_time)), window_time, \
          INTERVAL '30 seconds') GROUP BY window_start, window_end"
     );
     let start = "arrow_cast(date_bin(INTERVAL '30 seconds', window_start, TIMESTAMP '1970-01-01T00:00:00'), '@T@')";
     let outer = format!(
         "SELECT {start} AS window_start, arrow_cast({start} + INTERVAL '30 seconds', '@T@') AS window_end, total FROM \
          ({inner} FROM {} {rest})",
-        tumble("t", 10, 0)
+        tumble(by_hand, 10, 0)
     );
     let oracle = format!(
         "SELECT window_start, window_end, max(total), count(*) FROM ({outer}) WHERE @SHOWN@ \
          GROUP BY window_start, window_end"
     );
-    law(Case::new(sql, oracle));
+    Case::new(sql, oracle)
+}
+
+#[test]
+fn tumble_over_tumble() {
+    law(over_windows("t", "t"));
+}
+
+/// A key of both streams is one row of a window, and counts once above it.
+#[test]
+fn tumble_over_tumble_of_two_streams() {
+    let both = |columns: &str| format!("(SELECT {columns} FROM t UNION ALL SELECT {columns} FROM u)");
+    law(over_windows(&both("k, v, ts"), &both("k, v, ts, wm")).over_two());
+}
+
+/// Rows that nobody has aggregated come as their window closes.
+#[test]
+fn tumble_over_rows_of_tumble() {
+    let columns = "window_start, window_end, k, count(*), sum(v)";
+    let rest = "GROUP BY window_start, window_end, k";
+    let sql = format!(
+        "SELECT {columns} FROM TUMBLE((SELECT window_time AS t, k, v FROM TUMBLE(t, ts, INTERVAL '10 seconds')), t, \
+         INTERVAL '30 seconds') {rest}"
+    );
+    let start = "arrow_cast(date_bin(INTERVAL '30 seconds', window_start, TIMESTAMP '1970-01-01T00:00:00'), '@T@')";
+    let outer = format!(
+        "SELECT {start} AS window_start, arrow_cast({start} + INTERVAL '30 seconds', '@T@') AS window_end, k, v FROM {}",
+        tumble("t", 10, 0)
+    );
+    law(Case::new(
+        sql,
+        format!("SELECT {columns} FROM ({outer}) WHERE @SHOWN@ {rest}"),
+    ));
 }
 
 /// Sessions of the windows in which a key was seen: windows that follow each other make one.
@@ -113,6 +144,34 @@ fn session_over_hop() {
         session(&rows, 3, "k")
     );
     law(Case::new(sql, oracle).at_end());
+}
+
+/// What runs as a batch gives its rows at the end of the input, none of them late.
+#[test]
+fn session_over_a_batch() {
+    let columns = "window_start, window_end, k, count(*)";
+    let rest = "GROUP BY window_start, window_end, k";
+    let never_late = "SELECT ts, k, CAST(NULL AS BIGINT) AS id, arrow_cast(NULL, '@T@') AS wm FROM";
+    let from = "(SELECT DISTINCT ts, k FROM t)";
+    law(Case::new(
+        format!("SELECT {columns} FROM SESSION({from} PARTITION BY k, ts, INTERVAL '3 seconds') {rest}"),
+        format!(
+            "SELECT {columns} FROM {} {rest}",
+            session(&format!("({never_late} {from})"), 3, "k")
+        ),
+    )
+    .at_end());
+    let columns = "window_start, window_end, ts, k";
+    let from = "(SELECT ts, k FROM t UNION SELECT ts, k FROM u)";
+    law(Case::new(
+        format!("SELECT {columns} FROM SESSION({from}, ts, INTERVAL '1 second')"),
+        format!(
+            "SELECT {columns} FROM {}",
+            session(&format!("({never_late} {from})"), 1, "")
+        ),
+    )
+    .over_two()
+    .at_end());
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! HAVING, and WHERE over a query that groups by windows: they choose among windows that have closed, so they stay above
+//! the windows, also where they read keys alone. Below, they would hide which rows came late.
+
+use crate::plan::branch::find_window;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchemaRef, Result, internal_err};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+/// Optimises a plan without moving conditions below what aggregates or ranks windows.
+pub fn kept_above(plan: LogicalPlan, optimise: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>) -> Result<LogicalPlan> {
+    let marked = plan.transform_up_with_subqueries(|node| {
+        let over = match &node {
+            LogicalPlan::Aggregate(aggregate) => &aggregate.input,
+            LogicalPlan::Distinct(distinct) => distinct.input(),
+            LogicalPlan::Window(window) => &window.input,
+            _ => return Ok(Transformed::no(node)),
+        };
+        if find_window(over).is_none() {
+            return Ok(Transformed::no(node));
+        }
+        let node = Arc::new(Windowed { input: node });
+        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+    })?;
+    let plain = optimise(marked.data)?.transform_up_with_subqueries(|node| match &node {
+        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<Windowed>() {
+            Some(windowed) => Ok(Transformed::yes(windowed.input.clone())),
+            None => Ok(Transformed::no(node)),
+        },
+        _ => Ok(Transformed::no(node)),
+    })?;
+    Ok(plain.data)
+}
+
+/// Stands above what aggregates or ranks windows while a plan is optimised. As for every node of this kind, no condition that
+/// reads a column goes below it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Windowed {
+    input: LogicalPlan,
+}
+
+impl PartialOrd for Windowed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.input.partial_cmp(&other.input)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Windowed {
+    fn name(&self) -> &str {
+        "Windowed"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("Windowed")
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match (inputs.pop(), inputs.pop()) {
+            (Some(input), None) => Ok(Windowed { input }),
+            _ => internal_err!("an operator over windows is one input"),
+        }
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        Some(vec![output_columns.to_vec()])
+    }
+}

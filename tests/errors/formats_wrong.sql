@@ -1,0 +1,16 @@
+CREATE SOURCE a (n INT, m INT) WITH (connector = 'stdin', format = 'text');
+CREATE SOURCE b (n INT) WITH (connector = 'socket', port = 99, format = 'text');
+CREATE SOURCE c (line STRING) WITH (connector = 'file', path = 'tests', format = 'text', follow = true, splits = 'ordered');
+CREATE SOURCE d (l INT[], s STRUCT<x INT>, n INT) WITH (connector = 'stdin', format = 'csv');
+CREATE SOURCE e (i INTERVAL) WITH (connector = 'file', path = 'target/none.csv');
+CREATE TABLE t (n INT, s STRING, at TIMESTAMP(3));
+CREATE SINK lines WITH (connector = 'socket', port = 99, format = 'text');
+INSERT INTO lines SELECT n FROM t;
+CREATE SINK escaped WITH (connector = 'file', path = 'target/escaped.csv', escape = '\', null_value = '\N');
+INSERT INTO escaped SELECT n FROM t;
+CREATE SINK zoned WITH (connector = 'socket', port = 99, format = 'csv', timestamp_format = '%F %T %z');
+INSERT INTO zoned SELECT at FROM t;
+CREATE SINK out WITH (connector = 'stdout', format = 'csv');
+INSERT INTO out SELECT [n] AS l FROM t;
+CREATE SOURCE g (at TIMESTAMP(3), d DATE) WITH (connector = 'stdin', format = 'json', timestamp_format = '%H:%M', date_format = '%d.%m.');
+CREATE SOURCE f WITH (connector = 'socket', port = 99, format = 'json');
