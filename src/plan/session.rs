@@ -19,6 +19,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast;
 use std::borrow::Cow;
@@ -27,6 +28,10 @@ use std::sync::Arc;
 /// Rules that do not fit a stream: a DISTINCT aggregate keeps its own state, LIMIT stays where it was written, and
 /// several queries over one table share its scan.
 const RULES_LEFT_OUT: [&str; 2] = ["single_distinct_aggregation_to_group_by", "push_down_limit"];
+
+/// Rules for plans that run which tell columns by their names, of which two tables may have the same: a condition above a
+/// join had been moved to the other side. Conditions are where they belong before.
+const PHYSICAL_RULES_LEFT_OUT: [&str; 2] = ["FilterPushdown", "FilterPushdown(Post)"];
 
 /// Functions and options. One partition (the engine does the exchange), and nothing that remembers between runs.
 pub fn new_session() -> SessionState {
@@ -50,6 +55,11 @@ pub fn new_session() -> SessionState {
         .into_iter()
         .filter(|r| !RULES_LEFT_OUT.contains(&r.name()))
         .collect();
+    let physical_rules = PhysicalOptimizer::new().rules;
+    let physical_rules = physical_rules
+        .into_iter()
+        .filter(|r| !PHYSICAL_RULES_LEFT_OUT.contains(&r.name()))
+        .collect();
     // The planners that are asked first are ours: with_default_features adds to them.
     let builder = SessionStateBuilder::new()
         .with_config(config)
@@ -61,6 +71,7 @@ pub fn new_session() -> SessionState {
         .with_default_features();
     let mut state = builder
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules)
         .with_relation_planners(vec![Arc::new(WindowTables), Arc::new(Unnests)])
         .with_analyzer_rules(analyzer_rules())
         .build();
