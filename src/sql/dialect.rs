@@ -75,7 +75,18 @@ impl Dialect for WaterwheelDialect {
     }
 
     /// `bid PARTITION BY k` and `bid PARTITION BY (k, l)`: a call of `PARTITION BY` with the table and the keys.
-    fn parse_infix(&self, parser: &mut Parser, table: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+    ///
+    /// `x IS DISTINCT FROM y OR z`: sqlparser takes all that follows for what x is compared with.
+    fn parse_infix(&self, parser: &mut Parser, table: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let same = parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]);
+        if same || parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            let (left, right) = (Box::new(table.clone()), parser.parse_subexpr(precedence));
+            return Some(right.map(Box::new).map(|right| match same {
+                true => Expr::IsNotDistinctFrom(left, right),
+                false => Expr::IsDistinctFrom(left, right),
+            }));
+        }
         if !parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
             return None;
         }
