@@ -24,12 +24,12 @@ use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::window_tables::WindowOptions;
-use crate::plan::{unnest, unseen_order};
+use crate::plan::{subqueries, unnest, unseen_order};
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
 use crate::sql::{
-    Lines, digits, fetch, fields, from_first, group_window, lateral, parse_script, quantified, unnamed, using,
-    wildcards,
+    Lines, digits, fetch, fields, from_first, group_window, lateral, parse_script, patterns, quantified, unnamed,
+    using, wildcards,
 };
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
@@ -490,6 +490,7 @@ impl<'a> Planning<'a> {
         fetch::as_limit(&mut ast_query);
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
+        patterns::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         unnamed::as_written(&mut ast_query);
         using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         digits::keep(&mut ast_query);
@@ -507,6 +508,7 @@ impl<'a> Planning<'a> {
         let incomputable = self.incomputable(&rewritten);
         let planned = self.named_apart(rewritten);
         let planned = planned.and_then(|plan| refuse_misused(&plan).map(|()| plan));
+        let planned = planned.and_then(subqueries::mended);
         let planned = planned.and_then(unseen_order::left_out);
         let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
         let plan = planned.map_err(|e| self.all_diagnosed(&e, span))?;

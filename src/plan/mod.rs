@@ -5,7 +5,8 @@
 //! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what
 //! is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`],
 //! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
-//! ([`having`]), functions that are misused ([`misused`]), the LIMIT that ends a query ([`limit`]), clocks and chance
+//! ([`having`]), functions that are misused ([`misused`]), subqueries as
+//! values ([`subqueries`]), the LIMIT that ends a query ([`limit`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
 //! words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
@@ -35,6 +36,7 @@ mod reword_calls;
 pub mod risks;
 pub mod rules;
 pub mod session;
+pub mod subqueries;
 pub mod ties;
 pub mod unnest;
 pub mod unseen_order;

@@ -24,6 +24,7 @@ pub mod lateral;
 mod misused;
 mod options;
 mod parser;
+pub mod patterns;
 pub mod quantified;
 mod query;
 mod refuse;

@@ -1,0 +1,143 @@
+//! Patterns that DataFusion does not read as SQL does: an ESCAPE of LIKE becomes backslashes, and what stands behind
+//! SIMILAR TO a regular expression of the whole text.
+
+use super::tokens::Lines;
+use crate::error::Diagnostic;
+use datafusion::sql::sqlparser::ast::{Expr, Query, Spanned, Value, ValueWithSpan, VisitMut, VisitorMut};
+use std::ops::ControlFlow;
+
+/// What is read as it is only behind a backslash, in a regular expression.
+const SIGNS: &str = "\\.+*?()|[]{}^$#&-~";
+
+/// Errors: patterns that are not written out, with their place in the text that `lines` counts.
+pub fn rewrite(query: &mut Query, lines: &Lines) -> Result<(), Diagnostic> {
+    match query.visit(&mut Patterns { lines }) {
+        ControlFlow::Break(diagnostic) => Err(*diagnostic),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Patterns<'a> {
+    lines: &'a Lines<'a>,
+}
+
+impl Patterns<'_> {
+    fn refuse(&self, node: &impl Spanned, message: &str, help: &str) -> ControlFlow<Box<Diagnostic>> {
+        let refused = Diagnostic::error("not_yet", message).help(help);
+        ControlFlow::Break(Box::new(refused.maybe_at(self.lines.span(node.span()))))
+    }
+}
+
+impl VisitorMut for Patterns<'_> {
+    type Break = Box<Diagnostic>;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        let (pattern, escape, similar) = match expr {
+            Expr::Like {
+                pattern, escape_char, ..
+            }
+            | Expr::ILike {
+                pattern, escape_char, ..
+            } if escape_char.is_some() => (pattern, escape_char, false),
+            Expr::SimilarTo {
+                pattern, escape_char, ..
+            } => (pattern, escape_char, true),
+            _ => return ControlFlow::Continue(()),
+        };
+        let sign = match escape.as_ref().map(one_character) {
+            None => Some('\\'),
+            Some(Some(sign)) => sign,
+            Some(None) => return self.refuse(expr, "ESCAPE takes one character", "write: ESCAPE '!'"),
+        };
+        let written = match pattern.as_mut() {
+            Expr::Value(value) => value.value.clone().into_string(),
+            _ => None,
+        };
+        let Some(written) = written else {
+            let message = match similar {
+                true => "SIMILAR TO takes a pattern that is written out",
+                false => "ESCAPE takes a pattern that is written out before it",
+            };
+            let help = match similar {
+                true => "write: x SIMILAR TO 'a(b|c)%', or a regular expression: x ~ pattern",
+                false => "write the pattern with backslashes: x LIKE '100\\%'",
+            };
+            return self.refuse(expr, message, help);
+        };
+        let rewritten = match similar {
+            true => regular(&written, sign),
+            false => with_backslashes(&written, sign),
+        };
+        let span = pattern.span();
+        **pattern = Expr::Value(Value::SingleQuotedString(rewritten).with_span(span));
+        *escape = None;
+        ControlFlow::Continue(())
+    }
+}
+
+/// `ESCAPE ''` is no character: then every one of the pattern is read as it is.
+fn one_character(escape: &ValueWithSpan) -> Option<Option<char>> {
+    let text = escape.value.clone().into_string()?;
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (first, None) => Some(first),
+        _ => None,
+    }
+}
+
+/// A pattern of LIKE in which `sign` stands before what is read as it is.
+fn with_backslashes(pattern: &str, sign: Option<char>) -> String {
+    let mut made = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(next) = rest.next() {
+        let escaped = Some(next) == sign;
+        let next = if escaped { rest.next().unwrap_or(next) } else { next };
+        if next == '\\' || (escaped && ['%', '_'].contains(&next)) {
+            made.push('\\');
+        }
+        made.push(next);
+    }
+    made
+}
+
+/// A pattern of SIMILAR TO as a regular expression that the whole text has to match.
+fn regular(pattern: &str, sign: Option<char>) -> String {
+    let mut made = String::from("^(?s:");
+    let mut in_class = false;
+    let mut rest = pattern.chars().peekable();
+    while let Some(next) = rest.next() {
+        if Some(next) == sign {
+            as_it_is(rest.next().unwrap_or(next), &mut made);
+        } else if in_class {
+            in_class = next != ']';
+            match next {
+                ']' | '^' | '-' => made.push(next),
+                // The name of a class: [[:alpha:]].
+                '[' if rest.peek() == Some(&':') => {
+                    made.push('[');
+                    made.extend(rest.by_ref().take_while(|c| *c != ']'));
+                    made.push(']');
+                }
+                _ => as_it_is(next, &mut made),
+            }
+        } else {
+            in_class = next == '[';
+            match next {
+                '%' => made.push_str(".*"),
+                '_' => made.push('.'),
+                '(' => made.push_str("(?:"),
+                '|' | '*' | '+' | '?' | '{' | '}' | ')' | '[' => made.push(next),
+                _ => as_it_is(next, &mut made),
+            }
+        }
+    }
+    made.push_str(")$");
+    made
+}
+
+fn as_it_is(character: char, made: &mut String) {
+    if SIGNS.contains(character) {
+        made.push('\\');
+    }
+    made.push(character);
+}
