@@ -27,6 +27,7 @@ use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::joins::utils::build_join_schema;
 use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
@@ -59,6 +60,10 @@ impl LookupTables {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tables = known.get(logical).cloned().unwrap_or_default();
         let mut found = 0;
+        if plan.exists(|node| Ok(node.downcast_ref::<ScalarSubqueryExec>().is_some()))? {
+            // A table may depend on a subquery that has no value before the plan runs.
+            return Ok(plan);
+        }
         let plan = plan.transform_up(|node| {
             let Some(join) = node.downcast_ref::<HashJoinExec>() else {
                 return Ok(Transformed::no(node));

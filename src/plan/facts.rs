@@ -6,6 +6,7 @@ use crate::plan::chance::is_arrival;
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::JoinType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::GroupingSet;
 use datafusion::logical_expr::utils::{enumerate_grouping_sets, grouping_set_to_exprlist};
 use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan};
@@ -131,7 +132,7 @@ pub fn facts(plan: &LogicalPlan) -> Facts {
             tags: facts(&limit.input).tags,
             ..plain(batch_over(plan, "LIMIT inside a query"))
         },
-        LogicalPlan::Subquery(_) => plain(Class::Batch("a subquery as a value".into())),
+        LogicalPlan::Subquery(_) => plain(Class::Batch(SUBQUERY.into())),
         LogicalPlan::RecursiveQuery(_) => plain(Class::Batch("WITH RECURSIVE".into())),
         _ => plain(Class::Batch("this statement".into())),
     }
@@ -264,6 +265,8 @@ fn join_facts(join: &Join, width: usize) -> Facts {
     let class = match (left.class.clone(), right.class.clone()) {
         (Class::Static, Class::Static) => Class::Static,
         (Class::Batch(reason), _) | (_, Class::Batch(reason)) => Class::Batch(reason),
+        (Class::Static, _) if reads_query(&join.left) => Class::Batch(SUBQUERY.into()),
+        (_, Class::Static) if reads_query(&join.right) => Class::Batch(SUBQUERY.into()),
         (stream, Class::Static) if keeps_left(join.join_type) => stream,
         (Class::Static, stream) if keeps_right(join.join_type) => stream,
         (Class::Static, _) | (_, Class::Static) => Class::Batch("an outer join that keeps the static table".into()),
@@ -339,9 +342,26 @@ fn union_facts(inputs: &[Facts], width: usize) -> Facts {
     }
 }
 
+const SUBQUERY: &str = "a subquery as a value";
+
+/// Whether some expression of a plan holds a query.
+fn reads_query(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| Ok(holds_query(node))).unwrap_or(true)
+}
+
 /// A query inside an expression has no streaming form.
 fn with_subqueries(plan: &LogicalPlan, facts: Facts) -> Facts {
-    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    match holds_query(plan) {
+        true if facts.class != Class::Static => Facts {
+            class: Class::Batch(SUBQUERY.into()),
+            ..facts
+        },
+        _ => facts,
+    }
+}
+
+/// Whether an expression of this node holds a query.
+fn holds_query(plan: &LogicalPlan) -> bool {
     let mut found = false;
     let mut look = |expr: &Expr| {
         let inner = |e: &Expr| {
@@ -354,13 +374,7 @@ fn with_subqueries(plan: &LogicalPlan, facts: Facts) -> Facts {
         expr.apply(inner)
     };
     let walked = plan.apply_expressions(&mut look);
-    match found || walked.is_err() {
-        true if facts.class != Class::Static => Facts {
-            class: Class::Batch("a subquery as a value".into()),
-            ..facts
-        },
-        _ => facts,
-    }
+    found || walked.is_err()
 }
 
 fn batch_over(plan: &LogicalPlan, what: &str) -> Class {
