@@ -490,7 +490,10 @@ impl<'a> Planning<'a> {
         fetch::as_limit(&mut ast_query);
         fields::by_name(&mut ast_query);
         quantified::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
-        patterns::rewrite(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
+        patterns::rewrite(&mut ast_query).map_err(|unwritten| {
+            let refused = Diagnostic::error("not_yet", unwritten.message).help(unwritten.help);
+            vec![refused.maybe_at(self.lines.span(unwritten.span))]
+        })?;
         unnamed::as_written(&mut ast_query);
         using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         digits::keep(&mut ast_query);

@@ -10,7 +10,7 @@ use crate::plan::diagnose::{Context, diagnose};
 use crate::plan::session::Names;
 use crate::plan::widths::interval_ns;
 use crate::sql::statement::{ColumnKind, CreateSink, CreateTable, Name, OptionDef, WatermarkDef};
-use crate::sql::{digits, fields, plan_type};
+use crate::sql::{digits, fields, patterns, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Result, internal_err};
@@ -283,6 +283,10 @@ impl Creation<'_> {
         let planner = SqlToRel::new(self.names);
         let mut expr = expr.clone();
         fields::by_name(&mut expr);
+        patterns::rewrite(&mut expr).map_err(|unwritten| {
+            let refusal = Refusal::new("not_yet", unwritten.message).at(unwritten.span);
+            refusal.help(unwritten.help)
+        })?;
         digits::keep(&mut expr);
         let planned = planner.sql_to_expr(expr, &schema, &mut PlannerContext::new())?;
         refuse_calls(&planned)?;

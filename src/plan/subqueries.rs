@@ -109,6 +109,12 @@ fn memberships(expr: &Expr, schema: &DFSchema, conjunct: bool) -> Result<()> {
             other => without_membership(other, schema),
         },
         Expr::InSubquery(tested) => membership(tested, tested.negated, schema, conjunct),
+        Expr::IsTrue(inner) => memberships(inner, schema, false),
+        Expr::Case(case) if case.expr.is_none() => {
+            let cases = case.when_then_expr.iter();
+            let parts = cases.flat_map(|(when, then)| [when, then]).chain(&case.else_expr);
+            parts.into_iter().try_for_each(|part| memberships(part, schema, false))
+        }
         other => without_membership(other, schema),
     }
 }

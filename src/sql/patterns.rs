@@ -1,35 +1,37 @@
 //! Patterns that DataFusion does not read as SQL does: an ESCAPE of LIKE becomes backslashes, and what stands behind
 //! SIMILAR TO a regular expression of the whole text.
 
-use super::tokens::Lines;
-use crate::error::Diagnostic;
-use datafusion::sql::sqlparser::ast::{Expr, Query, Spanned, Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Spanned, Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
 
 /// What is read as it is only behind a backslash, in a regular expression.
 const SIGNS: &str = "\\.+*?()|[]{}^$#&-~";
 
-/// Errors: patterns that are not written out, with their place in the text that `lines` counts.
-pub fn rewrite(query: &mut Query, lines: &Lines) -> Result<(), Diagnostic> {
-    match query.visit(&mut Patterns { lines }) {
-        ControlFlow::Break(diagnostic) => Err(*diagnostic),
+/// A pattern that cannot be rewritten.
+pub struct Unwritten {
+    pub span: Span,
+    pub message: &'static str,
+    pub help: &'static str,
+}
+
+/// Errors: patterns that are not written out.
+pub fn rewrite(node: &mut impl VisitMut) -> Result<(), Unwritten> {
+    match node.visit(&mut Patterns) {
+        ControlFlow::Break(unwritten) => Err(unwritten),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-struct Patterns<'a> {
-    lines: &'a Lines<'a>,
+struct Patterns;
+
+fn refuse(node: &Expr, message: &'static str, help: &'static str) -> ControlFlow<Unwritten> {
+    let span = node.span();
+    ControlFlow::Break(Unwritten { span, message, help })
 }
 
-impl Patterns<'_> {
-    fn refuse(&self, node: &impl Spanned, message: &str, help: &str) -> ControlFlow<Box<Diagnostic>> {
-        let refused = Diagnostic::error("not_yet", message).help(help);
-        ControlFlow::Break(Box::new(refused.maybe_at(self.lines.span(node.span()))))
-    }
-}
-
-impl VisitorMut for Patterns<'_> {
-    type Break = Box<Diagnostic>;
+impl VisitorMut for Patterns {
+    type Break = Unwritten;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         let (pattern, escape, similar) = match expr {
@@ -47,7 +49,7 @@ impl VisitorMut for Patterns<'_> {
         let sign = match escape.as_ref().map(one_character) {
             None => Some('\\'),
             Some(Some(sign)) => sign,
-            Some(None) => return self.refuse(expr, "ESCAPE takes one character", "write: ESCAPE '!'"),
+            Some(None) => return refuse(expr, "ESCAPE takes one character", "write: ESCAPE '!'"),
         };
         let written = match pattern.as_mut() {
             Expr::Value(value) => value.value.clone().into_string(),
@@ -62,7 +64,7 @@ impl VisitorMut for Patterns<'_> {
                 true => "write: x SIMILAR TO 'a(b|c)%', or a regular expression: x ~ pattern",
                 false => "write the pattern with backslashes: x LIKE '100\\%'",
             };
-            return self.refuse(expr, message, help);
+            return refuse(expr, message, help);
         };
         let rewritten = match similar {
             true => regular(&written, sign),
