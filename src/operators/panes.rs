@@ -204,6 +204,9 @@ impl Partial {
     }
 
     fn run(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Ok(Vec::new());
+        }
         if let Some(sessions) = &self.sessions {
             let (batches, partials) = sessions.assign(batches)?;
             let states = self.by_pane_and_key.run(vec![batches])?;
