@@ -2,9 +2,12 @@
 
 use super::late::LateInto;
 use super::planning::{Planned, Planning};
+use crate::catalog::Relation;
 use crate::dstream::graph::Graph;
 use crate::error::Diagnostic;
 use crate::plan::compile::QueryPlan;
+use crate::plan::diagnose::word_in;
+use crate::plan::risks::{Risk, risks};
 use crate::plan::widths::{human, interval_ns};
 use crate::sql::statement::{Clause, ClauseKind, StreamQuery};
 use datafusion::common::DFSchema;
@@ -30,7 +33,7 @@ pub fn refuse_in_view(query: &StreamQuery) -> Planned<()> {
 }
 
 impl Planning<'_> {
-    /// Puts the clauses of a query into its plan; gives where its late rows go.
+    /// Puts the clauses of a query into its plan, and what of its text may fail; gives where its late rows go.
     pub(super) fn clauses(
         &mut self,
         query: &StreamQuery,
@@ -42,7 +45,21 @@ impl Planning<'_> {
                 plan.idle_timeout_ns = Some(self.duration(timeout, clause)?);
             }
         }
+        plan.risks = self.risks(query, span);
         self.late_into(query, plan, span)
+    }
+
+    /// Its divisions and casts. A view that the statement names has others: then nothing is known.
+    fn risks(&self, query: &StreamQuery, span: &Range<usize>) -> Vec<Risk> {
+        let mut views = self
+            .state
+            .catalog
+            .relations()
+            .filter(|r| matches!(r, Relation::View(_)));
+        match views.any(|view| word_in(view.name(), self.text, span).is_some()) {
+            true => Vec::new(),
+            false => risks(&query.query, &self.lines, self.text),
+        }
     }
 
     /// Notes for how long the windows of each query wait for what is quiet, where somebody has said it.

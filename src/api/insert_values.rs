@@ -14,10 +14,8 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DFSchema, DataFusionError, ScalarValue};
-use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, Parens, SetExpr, Spanned, Value, Values};
 use std::ops::Range;
@@ -145,27 +143,8 @@ impl Planning<'_> {
         let value = cast(planned, to.clone());
         match self.computed(&value) {
             Ok(()) => Ok(value),
-            Err(e) => Err(wrong(format!(
-                "column `{name}`: {}",
-                self.diagnosed(&e, statement).message
-            ))),
+            Err(e) => Err(wrong(format!("column `{name}`: {}", e.message))),
         }
-    }
-
-    /// Errors: a cell of constants cannot be computed.
-    fn computed(&self, value: &Expr) -> Result<(), DataFusionError> {
-        let (session, options) = (&self.state.session, self.state.session.config_options());
-        let cell = LogicalPlanBuilder::empty(true).project([value.clone()])?.build()?;
-        let cell = session.analyzer().execute_and_check(cell, options, |_, _| {})?;
-        let context = SimplifyContext::builder()
-            .with_schema(Arc::new(DFSchema::empty()))
-            .with_config_options(Arc::clone(options))
-            .build();
-        let simplifier = ExprSimplifier::new(context);
-        for value in cell.expressions() {
-            simplifier.simplify(value)?;
-        }
-        Ok(())
     }
 }
 

@@ -83,6 +83,7 @@ pub async fn start(engine: &Engine, planned: Planned) -> Result<Vec<Query>> {
             bounded: output.bounded,
             limited: output.bounded && reads_endless(routed, &planned.state),
             running: Arc::clone(&running),
+            risks: Arc::from(routed.plan.risks.as_slice()),
             updates: Mutex::new(updates),
         });
         engine.lock().running.add(&output.name, &running, index);

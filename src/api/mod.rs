@@ -10,6 +10,7 @@ mod broken;
 mod circles;
 mod clauses;
 mod clock;
+mod constants;
 mod conversion;
 mod delivery;
 mod drive;

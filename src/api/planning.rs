@@ -17,7 +17,7 @@ use crate::error::{Diagnostic, Error, Kind, Result, Severity};
 use crate::plan::chance::recorded;
 use crate::plan::compile::QueryPlan;
 use crate::plan::create::Creation;
-use crate::plan::diagnose::{Context, diagnose, fields_of, named_twice, unknown_column, word_in};
+use crate::plan::diagnose::{Context, diagnose, diagnose_all, fields_of, named_twice, unknown_column, word_in};
 use crate::plan::facts::{Class, facts};
 use crate::plan::having::kept_above;
 use crate::plan::misused::refuse_misused;
@@ -473,10 +473,17 @@ impl<'a> Planning<'a> {
         }
         let mut ast_query = query.query.as_ref().clone();
         self.declare_files(&ast_query, span)?;
-        let has_time = |name: &str| match self.state.catalog.get(name) {
-            Some(Relation::Table(table)) => table.spec.watermark.is_some(),
-            Some(Relation::View(view)) => facts(&view.plan).tags.contains(&crate::plan::facts::Tag::EventTime),
-            _ => false,
+        let event_time = |name: &str| match self.state.catalog.get(name)? {
+            Relation::Table(table) => {
+                let watermark = table.spec.watermark.as_ref()?;
+                Some(table.spec.columns[watermark.column].name.clone())
+            }
+            Relation::View(view) => {
+                let tags = facts(&view.plan).tags;
+                let time = tags.iter().position(|tag| *tag == crate::plan::facts::Tag::EventTime)?;
+                Some(view.plan.schema().field(time).name().clone())
+            }
+            Relation::Sink(_) => None,
         };
         from_first::select_all(&mut ast_query);
         lateral::as_unnest(&mut ast_query);
@@ -486,7 +493,7 @@ impl<'a> Planning<'a> {
         unnamed::as_written(&mut ast_query);
         using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         digits::keep(&mut ast_query);
-        group_window::rewrite(&mut ast_query, &has_time, &self.lines).map_err(|d| vec![*d])?;
+        group_window::rewrite(&mut ast_query, &event_time, &self.lines).map_err(|d| vec![*d])?;
         Ok(ast_query)
     }
 
@@ -497,11 +504,17 @@ impl<'a> Planning<'a> {
         query: &StreamQuery,
         span: &Range<usize>,
     ) -> Planned<LogicalPlan> {
+        let incomputable = self.incomputable(&rewritten);
         let planned = self.named_apart(rewritten);
         let planned = planned.and_then(|plan| refuse_misused(&plan).map(|()| plan));
         let planned = planned.and_then(unseen_order::left_out);
         let planned = planned.and_then(|plan| self.repeatable(plan, Some(&query.query)));
-        planned.map_err(|e| vec![self.diagnosed(&e, span)])
+        let plan = planned.map_err(|e| self.all_diagnosed(&e, span))?;
+        if incomputable.is_empty() {
+            Ok(plan)
+        } else {
+            Err(incomputable)
+        }
     }
 
     /// DataFusion's plan of a query, in which what stands beside `*` under a name of its columns has another.
@@ -541,7 +554,7 @@ impl<'a> Planning<'a> {
         kept_above(plan, |plan| self.state.session.optimize(&plan))
             .and_then(|plan| self.with_ends(plan))
             .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
-            .map_err(|e| vec![self.diagnosed(&e, span)])
+            .map_err(|e| self.all_diagnosed(&e, span))
     }
 
     pub(super) fn names(&self) -> Names<'_> {
@@ -572,6 +585,11 @@ impl<'a> Planning<'a> {
     pub(super) fn diagnosed(&self, error: &DataFusionError, span: &Range<usize>) -> Diagnostic {
         let byte_of = |line, column| self.lines.byte_of(line, column);
         diagnose(error, &self.context(span, &byte_of))
+    }
+
+    fn all_diagnosed(&self, error: &DataFusionError, span: &Range<usize>) -> Vec<Diagnostic> {
+        let byte_of = |line, column| self.lines.byte_of(line, column);
+        diagnose_all(error, &self.context(span, &byte_of))
     }
 
     /// The columns of the tables that a statement names, with their types.

@@ -7,6 +7,7 @@ use crate::dstream::record::BatchId;
 use crate::error::{Error, Result};
 use crate::lineage::BatchStore;
 use crate::metrics::{LateRows, Metrics, Summary};
+use crate::plan::risks::{Risk, placed};
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -89,6 +90,8 @@ pub struct Query {
     /// Its input does not end: its LIMIT ends it.
     pub(super) limited: bool,
     pub(super) running: Arc<Running>,
+    /// What of its text may have failed when it does.
+    pub(super) risks: Arc<[Risk]>,
     pub(super) updates: Mutex<Option<Unread>>,
 }
 
@@ -123,6 +126,7 @@ impl Query {
             bounded: self.bounded,
             limited: self.limited,
             running: Arc::clone(&self.running),
+            risks: Arc::clone(&self.risks),
             updates: Mutex::new(None),
         }
     }
@@ -146,6 +150,7 @@ impl Query {
             control: Arc::clone(&self.running.control),
             output: self.output,
             name: self.name.clone(),
+            risks: Arc::clone(&self.risks),
         }
     }
 
@@ -178,7 +183,9 @@ impl Query {
             return Err(Error::internal("the engine has gone"));
         };
         match (fate.failed.get(&self.output), &fate.ended) {
-            (Some(error), _) | (None, Some(Ended::Failed(error))) => Err(error.again().of_query(&self.name)),
+            (Some(error), _) | (None, Some(Ended::Failed(error))) => {
+                Err(placed(error.again().of_query(&self.name), &self.risks))
+            }
             _ => Ok(self.summary()),
         }
     }
@@ -260,6 +267,7 @@ pub struct Updates {
     control: Arc<Control>,
     output: usize,
     name: String,
+    risks: Arc<[Risk]>,
 }
 
 impl Updates {
@@ -267,7 +275,11 @@ impl Updates {
     pub fn try_next(&mut self) -> Option<Result<Update>> {
         let update = self.updates.as_mut()?.updates.try_recv().ok()?;
         self.taken(&update);
-        Some(update.map_err(|error| error.of_query(&self.name)))
+        Some(update.map_err(|error| self.failed(error)))
+    }
+
+    fn failed(&self, error: Error) -> Error {
+        placed(error.of_query(&self.name), &self.risks)
     }
 
     fn taken(&self, update: &Result<Update>) {
@@ -289,7 +301,7 @@ impl Stream for Updates {
         if let Poll::Ready(Some(update)) = &next {
             self.taken(update);
         }
-        next.map_err(|error| error.of_query(&self.name))
+        next.map_err(|error| self.failed(error))
     }
 }
 

@@ -170,5 +170,11 @@ pub fn say(text: &str) {
 
 /// An error with the query that has failed.
 pub fn failed(query: &str, error: &Error) -> Error {
-    Error::new(error.kind, format!("`{query}` has failed: {}", error.message))
+    let named = |message: &str| format!("`{query}` has failed: {message}");
+    let mut told = Error::new(error.kind, named(&error.message));
+    told.diagnostics = error.diagnostics.clone();
+    for diagnostic in &mut told.diagnostics {
+        diagnostic.message = named(&diagnostic.message);
+    }
+    told
 }

@@ -47,9 +47,21 @@ pub fn sql_types(message: &str) -> String {
         ("Decimal128", "DECIMAL"),
         ("Decimal256", "DECIMAL"),
     ];
-    names
+    let named = names
         .iter()
-        .fold(message.to_string(), |text, (theirs, sql)| text.replace(theirs, sql))
+        .fold(message.to_string(), |text, (theirs, sql)| text.replace(theirs, sql));
+    lists(named)
+}
+
+/// `List(INT)` is `INT[]`.
+fn lists(mut message: String) -> String {
+    while let Some(start) = message.rfind("List(")
+        && let Some(length) = message[start..].find(')')
+    {
+        let item = message[start + "List(".len()..start + length].to_string();
+        message.replace_range(start..=start + length, &format!("{item}[]"));
+    }
+    message
 }
 
 /// What is wrong with a value, and the value, if that is what a message says.
@@ -74,12 +86,57 @@ pub fn value(message: &str) -> Option<(String, &str)> {
 
 /// A message about values in the words of SQL.
 pub fn plain(message: &str) -> String {
-    let message = bare(message);
+    if let Some(said) = word(message) {
+        return said;
+    }
+    let message = bare(message.lines().next().unwrap_or_default());
     match (value(message), message.strip_prefix("Overflow happened on: ")) {
         (Some((said, _)), _) => said,
         (None, Some(sum)) => format!("the result of {sum} does not fit into its type"),
         (None, None) => sql_types(message),
     }
+}
+
+/// Parts of a time that can be taken from it.
+const PARTS: &str = "year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond, dow, \
+                     isodow, doy, epoch";
+
+/// What is wrong with a word that a function reads.
+fn word(message: &str) -> Option<String> {
+    if message.contains("regex parse error") || message.contains("Regular expression did not compile") {
+        let reason = message
+            .rsplit("error: ")
+            .next()
+            .and_then(|reason| reason.lines().next());
+        return Some(format!("this is no regular expression: {}", reason.unwrap_or_default()));
+    }
+    if let Some((_, rest)) = message.split_once("Unsupported date_trunc granularity: ")
+        && let Some((given, known)) = rest.split_once(". Supported values are: ")
+    {
+        let known = known.lines().next().unwrap_or_default();
+        return Some(format!("a time is cut off at one of {known}, not at {given}"));
+    }
+    if let Some(given) = between(message, "Date part '", "' not supported") {
+        return Some(format!("the part of a time is one of {PARTS}, not '{given}'"));
+    }
+    if let Some(given) = between(message, "Error parsing timestamp from '", "'") {
+        return Some(format!("'{given}' is no time"));
+    }
+    if message.contains("Unable to cast to Date32") {
+        return Some("the text is no DATE".to_string());
+    }
+    if let Some(given) = between(message, "Invalid timezone \"", "\"") {
+        return Some(format!("there is no time zone '{given}'"));
+    }
+    None
+}
+
+/// The words of which a message says that one of them belongs there.
+pub fn choices(message: &str) -> impl Iterator<Item = &str> {
+    let starts = [" one of ", " encodings are: ", " algorithms are: "];
+    let list = starts.iter().find_map(|start| message.split_once(start));
+    let list = list.map_or("", |(_, list)| list.split(", not ").next().unwrap_or(list));
+    list.split(", ").filter(|word| !word.is_empty())
 }
 
 /// The part of a message behind `start` and before `end`.

@@ -127,7 +127,7 @@ pub fn failed(error: DataFusionError) -> Error {
         DataFusionError::ArrowError(inner, _) => arrow_words(inner),
         other => other.strip_backtrace(),
     };
-    Error::new(kind, plain(message.lines().next().unwrap_or_default())).because(error)
+    Error::new(kind, plain(&message)).because(error)
 }
 
 fn arrow_words(error: &datafusion::arrow::error::ArrowError) -> String {

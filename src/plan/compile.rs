@@ -16,6 +16,7 @@ use crate::plan::limit::{with_sorts_held, without_limit};
 use crate::plan::no_stream::refuse;
 use crate::plan::panes::{PaneForm, pane_form, rows_below};
 use crate::plan::prune::predicates;
+use crate::plan::risks::Risk;
 use crate::plan::rules::{operators_of, rules};
 use crate::plan::session::TableScanned;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
@@ -34,6 +35,8 @@ pub struct QueryPlan {
     pub titles: Vec<Option<String>>,
     /// `IDLE TIMEOUT`, in nanoseconds; `None` leaves it to the setting.
     pub idle_timeout_ns: Option<i64>,
+    /// What of its text may fail on some row.
+    pub risks: Vec<Risk>,
 }
 
 impl QueryPlan {
@@ -43,6 +46,7 @@ impl QueryPlan {
             plan,
             titles: Vec::new(),
             idle_timeout_ns: None,
+            risks: Vec::new(),
         }
     }
 

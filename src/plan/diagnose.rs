@@ -42,6 +42,31 @@ pub struct Context<'a> {
     pub functions: Vec<String>,
 }
 
+/// A planning error as diagnostics: all that it holds.
+pub fn diagnose_all(error: &DataFusionError, context: &Context) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for error in parts(error) {
+        let diagnostic = diagnose(error, context);
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+    found
+}
+
+/// The errors that one holds together.
+fn parts(error: &DataFusionError) -> Vec<&DataFusionError> {
+    match error {
+        DataFusionError::Collection(all) => all.iter().flat_map(parts).collect(),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner)
+            if matches!(inner.as_ref(), DataFusionError::Collection(_)) =>
+        {
+            parts(inner)
+        }
+        other => vec![other],
+    }
+}
+
 /// A planning error as a diagnostic.
 pub fn diagnose(error: &DataFusionError, context: &Context) -> Diagnostic {
     if let Some(refusal) = find_refusal(error) {
@@ -50,9 +75,8 @@ pub fn diagnose(error: &DataFusionError, context: &Context) -> Diagnostic {
     match error.find_root() {
         DataFusionError::SchemaError(schema, _) => schema_error(schema, error, context),
         root => {
-            let message = first_line(&root.strip_backtrace());
-            let message = message.trim_start_matches("Error during planning: ").to_string();
-            planned(&message, error, context)
+            let message = root.strip_backtrace();
+            planned(message.trim_start_matches("Error during planning: "), error, context)
         }
     }
 }
@@ -129,9 +153,12 @@ fn schema_error(schema: &SchemaError, error: &DataFusionError, context: &Context
         }
         SchemaError::AmbiguousReference { field } => {
             let message = format!("`{}` is in more than one table of FROM", field.name);
-            Diagnostic::error("ambiguous_column", message)
-                .help(format!("say which: t.{}", field.name))
-                .at(place(error, &field.name, context))
+            let at = place(error, &field.name, context);
+            let help = match find_word(&format!(".{}", field.name), context) {
+                None => format!("say which: t.{}", field.name),
+                Some(_) => format!("where SELECT gives the name too, write another: … AS {}2", field.name),
+            };
+            Diagnostic::error("ambiguous_column", message).help(help).at(at)
         }
         SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
             let message = format!("two columns are called `{name}`");
@@ -154,6 +181,9 @@ fn column_not_found(name: &str, names: &[String], at: Range<usize>, context: &Co
     if let Some(exact) = other_case {
         diagnostic.help = vec![format!("write it as it was declared: \"{exact}\"")];
     }
+    if name == "all" && diagnostic.help.is_empty() {
+        diagnostic = diagnostic.help("ORDER BY takes columns, or their places: ORDER BY 1, 2");
+    }
     let quoted = context.text.get(at.clone()).is_some_and(|text| text.starts_with('"'));
     let before = at
         .start
@@ -165,7 +195,9 @@ fn column_not_found(name: &str, names: &[String], at: Range<usize>, context: &Co
     diagnostic.at(at)
 }
 
-fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnostic {
+/// `whole`: the message, of which the first line says what is wrong.
+fn planned(whole: &str, error: &DataFusionError, context: &Context) -> Diagnostic {
+    let message = whole.lines().next().unwrap_or_default();
     if let Some(name) = quoted_after(message, "table function '") {
         return Diagnostic::error("unknown_function", format!("table function `{name}` not found"))
             .suggest(&name, TABLE_FUNCTIONS.iter().copied())
@@ -195,7 +227,7 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
             _ => unknown,
         };
     }
-    if let Some(known) = reword(message) {
+    if let Some(known) = reword(whole) {
         let word = known.word.and_then(|word| find_word(&word, context));
         let span = word
             .or_else(|| error_span(error, context))
@@ -208,7 +240,15 @@ fn planned(message: &str, error: &DataFusionError, context: &Context) -> Diagnos
         _ => "invalid",
     };
     let span = error_span(error, context).unwrap_or(context.statement.clone());
-    Diagnostic::error(code, sql_types(bare(message))).at(span)
+    // A tree of syntax is nothing to read.
+    let said = match ["Span(", " { ", "Location("]
+        .iter()
+        .any(|inside| message.contains(inside))
+    {
+        true => "this way to write it is not known here".to_string(),
+        false => sql_types(bare(message)),
+    };
+    Diagnostic::error(code, said).at(span)
 }
 
 fn unknown_function(name: &str, at: Range<usize>, context: &Context) -> Diagnostic {
@@ -260,9 +300,10 @@ pub fn word_in(name: &str, text: &str, part: &Range<usize>) -> Option<Range<usiz
         return None;
     }
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let (opens, closes) = (wanted.starts_with(is_part), wanted.ends_with(is_part));
     for (at, _) in lower.match_indices(&wanted) {
-        let before = lower[..at].chars().next_back().is_some_and(is_part);
-        let after = lower[at + wanted.len()..].chars().next().is_some_and(is_part);
+        let before = opens && lower[..at].chars().next_back().is_some_and(is_part);
+        let after = closes && lower[at + wanted.len()..].chars().next().is_some_and(is_part);
         if !before && !after {
             let start = part.start + at;
             return Some(start..start + wanted.len());
@@ -298,10 +339,6 @@ fn quoted_path(text: &str) -> Option<&str> {
 fn quoted_after(message: &str, start: &str) -> Option<String> {
     let rest = &message[message.find(start)? + start.len()..];
     rest.split('\'').next().map(str::to_string)
-}
-
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_string()
 }
 
 /// The nearest of some names, for messages made elsewhere.

@@ -2,20 +2,26 @@
 //!
 //! Owns: [`JsonAccess`], which plans the operators, and [`ReadValues`], which makes casts of them read the value.
 //! Guarantees: `->` is text wherever it stands, so that it compares, groups, joins and is written as it is shown. A cast
-//! to another type reads the value, as `->>` does: a string without its quotes, a JSON null as NULL.
+//! to another type reads the value, as `->>` does: a string without its quotes, a JSON null as NULL, a list of JSON as one.
 //! Does **not** guarantee: anything about `json_get`, which gives a union of types and is the caller's own choice.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::config::ConfigOptions;
+use datafusion::functions_nested::expr_fn::array_transform;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF, lit};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF, cast, lambda, lambda_var, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
-use datafusion_functions_json::udfs::{json_as_text_udf, json_get_json_udf};
+use datafusion_functions_json::udfs::{json_as_text_udf, json_get_array_udf, json_get_json_udf};
+use std::sync::Arc;
+
+/// Where a column tells that it holds JSON.
+const EXTENSION_TYPE_NAME_KEY: &str = "ARROW:extension:name";
 
 /// Plans `->`, `->>`, `#>` and `#>>`.
 #[derive(Debug)]
@@ -38,7 +44,7 @@ impl ExprPlanner for JsonAccess {
         let is_of_many = matches!(binary.op, BinaryOperator::HashArrow | BinaryOperator::HashLongArrow);
         let steps = steps(binary.right, is_of_many, schema)?;
         if !is_path(&steps) && args.len() > 1 {
-            args = vec![json(args)];
+            args = vec![call(json_get_json_udf(), args)];
         }
         args.extend(steps);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction {
@@ -59,10 +65,11 @@ impl AnalyzerRule for ReadValues {
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
+            let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let read = expr.transform_up(read_value)?;
+                let read = expr.transform_up(|part| read_value(part, &schema))?;
                 Ok(read.update_data(|expr| name.restore(expr)))
             })
         })
@@ -70,18 +77,53 @@ impl AnalyzerRule for ReadValues {
     }
 }
 
-fn read_value(mut expr: Expr) -> Result<Transformed<Expr>> {
+fn read_value(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let (input, to) = match &mut expr {
-        Expr::Cast(cast) => (cast.expr.as_mut(), cast.field.data_type()),
-        Expr::TryCast(cast) => (cast.expr.as_mut(), cast.field.data_type()),
+        Expr::Cast(cast) => (&mut cast.expr, cast.field.data_type()),
+        Expr::TryCast(cast) => (&mut cast.expr, cast.field.data_type()),
         _ => return Ok(Transformed::no(expr)),
     };
-    match input {
-        Expr::ScalarFunction(access) if is_json(&access.func) && !is_text(to) => {
-            access.func = json_as_text_udf();
-            Ok(Transformed::yes(expr))
+    if is_text(to) || !holds_json(input, schema) {
+        return Ok(Transformed::no(expr));
+    }
+    let value = value_of(std::mem::take(input), to, 0);
+    **input = value.resolve_lambda_variables(schema)?.data;
+    Ok(Transformed::yes(expr))
+}
+
+/// Whether a value is JSON: `->`, `->>`, or a column of a query that is one.
+pub fn holds_json(value: &Expr, schema: &DFSchema) -> bool {
+    match value {
+        Expr::ScalarFunction(access) => is_json(&access.func) || access.func == json_as_text_udf(),
+        Expr::Column(column) => schema.field_from_column(column).is_ok_and(|field| is_marked(field)),
+        Expr::OuterReferenceColumn(field, _) => is_marked(field),
+        _ => false,
+    }
+}
+
+fn is_marked(column: &FieldRef) -> bool {
+    let mark = column.metadata().get(EXTENSION_TYPE_NAME_KEY);
+    mark.is_some_and(|mark| mark == "arrow.json")
+}
+
+/// What JSON says, to be cast to a type: its text, or a list of the values in it.
+fn value_of(json: Expr, to: &DataType, depth: usize) -> Expr {
+    match (json, to) {
+        (json, DataType::List(item)) => {
+            let elements = call(
+                json_get_array_udf(),
+                match json {
+                    Expr::ScalarFunction(access) => access.args,
+                    text => vec![text],
+                },
+            );
+            let name = format!("element_{depth}");
+            let element = value_of(lambda_var(&name), item.data_type(), depth + 1);
+            let value = cast(element, item.data_type().clone());
+            array_transform(elements, lambda([name], value))
         }
-        _ => Ok(Transformed::no(expr)),
+        (Expr::ScalarFunction(access), _) => call(json_as_text_udf(), access.args),
+        (text, _) => call(json_as_text_udf(), vec![text]),
     }
 }
 
@@ -102,8 +144,7 @@ fn steps(right: Expr, is_of_many: bool, schema: &DFSchema) -> Result<Vec<Expr>> 
     }
 }
 
-fn json(args: Vec<Expr>) -> Expr {
-    let func = json_get_json_udf();
+fn call(func: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction { func, args })
 }
 

@@ -1,24 +1,34 @@
 //! Functions where they cannot be computed, or with what they cannot take. DataFusion would find out when it runs.
 
+use crate::error::wording::sql_types;
 use crate::plan::Refusal;
+use crate::plan::json_access::holds_json;
+use datafusion::arrow::compute::can_cast_types;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::nested_struct::requires_nested_struct_cast;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortExpr};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, ReversedUDAF};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, ReversedUDAF};
 
 /// Refuses what a query asks of functions in vain.
 pub fn refuse_misused(plan: &LogicalPlan) -> Result<()> {
+    plan.schema().fields().iter().try_for_each(|field| of_one_type(field))?;
     plan.apply_with_subqueries(|node| {
+        casts(node)?;
         match node {
             LogicalPlan::Sort(sort) => sort.expr.iter().try_for_each(|key| without_aggregates(&key.expr))?,
             LogicalPlan::Aggregate(aggregate) => {
                 aggregate.aggr_expr.iter().try_for_each(without_unnest)?;
                 aggregate.aggr_expr.iter().try_for_each(without_wildcard)?;
+                aggregate.aggr_expr.iter().try_for_each(percentiles)?;
                 one_order(aggregate)?;
             }
             LogicalPlan::Window(window) => {
                 window.window_expr.iter().try_for_each(without_wildcard)?;
                 window.window_expr.iter().try_for_each(tiles)?;
+                window.window_expr.iter().try_for_each(distances)?;
             }
             _ => {}
         }
@@ -150,6 +160,117 @@ fn tiles(expr: &Expr) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// `lag(x, n)` and its like look n rows away.
+fn distances(expr: &Expr) -> Result<()> {
+    let mut wrong = None;
+    expr.apply(|part| {
+        if let Expr::WindowFunction(function) = part
+            && let name @ ("lag" | "lead" | "nth_value") = function.fun.name()
+            && let Some(Expr::Literal(count, _)) = function.params.args.get(1)
+            && whole(count).is_none_or(|count| count == 0 && name == "nth_value")
+        {
+            wrong = Some((name.to_string(), count.to_string()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match wrong {
+        Some((name, count)) => {
+            let from = if name == "nth_value" { " from 1" } else { "" };
+            let message = format!("`{name}` takes a whole number{from} behind the value, not {count}");
+            let help = format!("write: {name}(value, 1) OVER (ORDER BY …)");
+            Err(Refusal::new("function_arguments", message).help(help).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// A percentile is a part of all rows.
+fn percentiles(aggregate: &Expr) -> Result<()> {
+    let Some(function) = function_of(aggregate) else {
+        return Ok(());
+    };
+    let name = function.func.name();
+    if !name.contains("percentile_cont") {
+        return Ok(());
+    }
+    let wrong = function.params.args.iter().find_map(|arg| match arg {
+        Expr::Literal(ScalarValue::Float64(Some(part)), _) if !(0.0..=1.0).contains(part) => Some(part.to_string()),
+        Expr::Literal(ScalarValue::Int64(Some(part)), _) if !(0..=1).contains(part) => Some(part.to_string()),
+        _ => None,
+    });
+    match wrong {
+        Some(part) => {
+            let message = format!("`{name}` takes a number from 0 to 1, not {part}");
+            Err(Refusal::new("function_arguments", message).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Arrow makes a list of anything, one with that in it, and finds out what it cannot cast when it runs.
+fn casts(node: &LogicalPlan) -> Result<()> {
+    let schema = merge_schema(&node.inputs());
+    node.apply_expressions(|expr| {
+        expr.apply(|part| {
+            let (value, to) = match part {
+                Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+                Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+                _ => return Ok(TreeNodeRecursion::Continue),
+            };
+            match value.get_type(&schema) {
+                Ok(from) if !is_castable(value, &from, to, &schema) => Err(uncastable(value, &from, to).into()),
+                _ => Ok(TreeNodeRecursion::Continue),
+            }
+        })
+    })
+    .map(|_| ())
+}
+
+fn is_castable(value: &Expr, from: &DataType, to: &DataType, schema: &DFSchema) -> bool {
+    match to {
+        _ if from.is_null() || from == to => true,
+        DataType::List(_) if !from.is_nested() => holds_json(value, schema),
+        _ if requires_nested_struct_cast(from, to) => true,
+        _ => can_cast_types(from, to),
+    }
+}
+
+fn uncastable(value: &Expr, from: &DataType, to: &DataType) -> Refusal {
+    let what = match value {
+        Expr::Column(column) => format!("`{}` is", column.name),
+        _ => "the value is".to_string(),
+    };
+    let wanted = match to {
+        DataType::Struct(_) => "STRUCT".to_string(),
+        DataType::Map(..) => "MAP".to_string(),
+        _ => sql_types(&to.to_string()),
+    };
+    let given = sql_types(&from.to_string());
+    let refusal = Refusal::new(
+        "type_mismatch",
+        format!("{what} {given}, and no {wanted} is made of it"),
+    );
+    match to {
+        DataType::List(_) if from.is_string() => {
+            refusal.help("a list in JSON is read with ->: CAST(column -> 'list' AS INT[])")
+        }
+        DataType::List(_) => refusal.help("write a list: [value]"),
+        _ => refusal,
+    }
+}
+
+/// What has one of several types is nothing that can be shown.
+fn of_one_type(column: &FieldRef) -> Result<()> {
+    if !matches!(column.data_type(), DataType::Union(..)) {
+        return Ok(());
+    }
+    let message = format!("column `{}` has another type in each row", column.name());
+    let refusal = Refusal::new("type_mismatch", message);
+    Err(refusal
+        .help("write column -> 'name' or ->> 'name', or say the type: json_get_int(…)")
+        .into())
 }
 
 fn whole(value: &ScalarValue) -> Option<i64> {

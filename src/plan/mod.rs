@@ -31,6 +31,8 @@ mod no_stream;
 pub mod panes;
 mod prune;
 mod reword;
+mod reword_calls;
+pub mod risks;
 pub mod rules;
 pub mod session;
 pub mod ties;

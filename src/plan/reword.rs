@@ -3,6 +3,7 @@
 //! Each rule knows one message by a piece of its text. A message that no rule knows is shown as it is, with SQL's
 //! names for types.
 
+use super::reword_calls::functions;
 use crate::error::wording::{bare, between, sql_types, value};
 
 /// A message in our words, and the word of the statement that it is about.
@@ -14,7 +15,7 @@ pub struct Reworded {
 }
 
 impl Reworded {
-    fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Reworded {
             code,
             message: message.into(),
@@ -23,26 +24,26 @@ impl Reworded {
         }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    fn about(mut self, word: impl Into<String>) -> Self {
+    pub(super) fn about(mut self, word: impl Into<String>) -> Self {
         self.word = Some(word.into());
         self
     }
 }
 
-/// The message in our words, if it is one that is known.
-pub fn reword(message: &str) -> Option<Reworded> {
-    let message = bare(message);
+/// The message in our words, if it is one that is known. Its first line tells what is wrong.
+pub fn reword(whole: &str) -> Option<Reworded> {
+    let message = bare(whole.lines().next().unwrap_or_default());
     if let Some((said, text)) = value(message) {
         return Some(Reworded::new("invalid_literal", said).about(text));
     }
     let message = sql_types(message);
-    let rules: [fn(&str) -> Option<Reworded>; 4] = [grouping, functions, types, literals];
-    rules.iter().find_map(|rule| rule(&message))
+    let rules: [fn(&str) -> Option<Reworded>; 5] = [grouping, clauses, types, operands, literals];
+    functions(&sql_types(bare(whole)), &message).or_else(|| rules.iter().find_map(|rule| rule(&message)))
 }
 
 fn grouping(message: &str) -> Option<Reworded> {
@@ -97,9 +98,9 @@ fn grouping(message: &str) -> Option<Reworded> {
         let help = "write: FROM t LEFT JOIN UNNEST(t.list) AS u(x) ON TRUE";
         return Some(Reworded::new("unsupported", said).help(help).about("UNNEST"));
     }
-    if message.starts_with("UNION queries have different number of columns") {
-        let said = "the SELECTs of a UNION have different numbers of columns";
-        return Some(Reworded::new("column_count", said).about("UNION"));
+    if let Some((word, _)) = message.split_once(" queries have different number of columns") {
+        let said = format!("the SELECTs of {word} have different numbers of columns");
+        return Some(Reworded::new("column_count", said).about(word));
     }
     if message.starts_with("Inconsistent data length across values list") {
         let said = "the rows of VALUES have different numbers of values";
@@ -117,45 +118,71 @@ fn grouping(message: &str) -> Option<Reworded> {
     None
 }
 
-fn functions(message: &str) -> Option<Reworded> {
-    if let Some(name) = between(message, "'", "' does not support zero arguments") {
-        let said = format!("function `{name}` takes arguments");
-        return Some(Reworded::new("function_arguments", said).about(name));
+fn clauses(message: &str) -> Option<Reworded> {
+    if message.starts_with("HAVING clause references") {
+        let said = "HAVING looks at groups: a column in it is a key of GROUP BY, or inside an aggregate function";
+        let help = "conditions on rows stand in WHERE";
+        return Some(Reworded::new("not_grouped", said).help(help).about("HAVING"));
     }
-    if let Some(name) = between(message, "to satisfy a call to '", "' function") {
-        return arguments_of(name, between(message, "coercion from ", " to the signature")?);
+    if message.starts_with("Order by column out of bounds") || message.starts_with("Order by index starts at 1") {
+        let said = "a number in ORDER BY is the place of a column of SELECT, from 1";
+        return Some(Reworded::new("invalid_literal", said).about("ORDER"));
     }
-    let name = between(message, "Function '", "'")?;
-    if let Some(counts) = between(message, &format!("Function '{name}' expects "), ".")
-        && let Some((takes, given)) = counts.split_once(" arguments but received ")
-    {
-        let given = given.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(given);
-        let arguments = if takes == "1" { "argument" } else { "arguments" };
-        let said = format!("function `{name}` takes {takes} {arguments}, not {given}");
-        return Some(Reworded::new("function_arguments", said).about(name));
+    if message.starts_with("Cannot find column with position") {
+        let said = "a number in GROUP BY is the place of a column of SELECT, from 1";
+        return Some(Reworded::new("invalid_literal", said).about("GROUP"));
     }
-    let said = match between(message, "(DataType: ", ")") {
-        Some(given) => format!("function `{name}` does not take {given}"),
-        None => format!("function `{name}` does not take these arguments"),
-    };
-    let help = "convert the argument: CAST(… AS …)";
-    Some(Reworded::new("function_arguments", said).help(help).about(name))
-}
-
-/// Arguments whose types do not fit the function.
-fn arguments_of(name: &str, given: &str) -> Option<Reworded> {
-    if name == "array_has" {
-        let (list, value) = given.rsplit_once(", ")?;
-        let said = format!("{value} is looked for in {list}: the types do not fit");
-        let help = "convert one of them: CAST(… AS …)";
-        return Some(Reworded::new("type_mismatch", said).help(help).about("ANY"));
+    if let Some(key) = between(
+        message,
+        "For SELECT DISTINCT, ORDER BY expressions ",
+        " must appear in select list",
+    ) {
+        let key = last_part(key);
+        let said =
+            format!("`{key}` is no column of SELECT, and behind DISTINCT or UNION rows are sorted by nothing else");
+        let help = "write the name that the first SELECT gives, or its place: ORDER BY 1";
+        return Some(Reworded::new("order_by", said).help(help).about("ORDER"));
     }
-    let said = format!("function `{name}` does not take ({given})");
-    let help = match name {
-        "string_agg" => "it takes a text and what stands between two of them: string_agg(name, ', ')",
-        _ => "convert the arguments: CAST(… AS …)",
-    };
-    Some(Reworded::new("function_arguments", said).help(help).about(name))
+    if message.starts_with("QUALIFY clause requires window functions") {
+        let said = "QUALIFY takes a condition on a function with OVER";
+        let help = "conditions on rows stand in WHERE";
+        return Some(Reworded::new("window_misplaced", said).help(help).about("QUALIFY"));
+    }
+    if let Some(window) = between(message, "The window ", " is not defined!") {
+        let said = format!("there is no window `{window}`");
+        let help = format!("write behind FROM and WHERE: WINDOW {window} AS (PARTITION BY … ORDER BY …)");
+        return Some(Reworded::new("unknown_window", said).help(help).about(window));
+    }
+    if message.starts_with("Aggregate ORDER BY is not implemented for window functions") {
+        let said = "an aggregate with OVER has no order of its own";
+        return Some(
+            Reworded::new("not_yet", said)
+                .help("write it into OVER (ORDER BY …)")
+                .about("OVER"),
+        );
+    }
+    if let Some(columns) = between(message, "Source table contains ", " columns but only ") {
+        let given = between(message, " columns but only ", " names")?;
+        let said = format!("{given} names for {columns} columns");
+        return Some(Reworded::new("column_count", said).help("name each column, or none"));
+    }
+    if let Some(table) = message.strip_prefix("Invalid qualifier ") {
+        let said = format!("there is no table `{table}` in FROM");
+        return Some(Reworded::new("unknown_table", said).about(table));
+    }
+    if message.starts_with("Recursive CTE is not implemented") {
+        let said = "a WITH that reads itself is not built yet";
+        let help = "numbers come of FROM generate_series(1, 10)";
+        return Some(Reworded::new("not_yet", said).help(help).about("RECURSIVE"));
+    }
+    if let Some(column) = between(message, "Argument ", " to grouping function is not in grouping columns") {
+        let said = format!(
+            "`grouping` takes a key of GROUP BY, and `{}` is none",
+            last_part(column)
+        );
+        return Some(Reworded::new("not_grouped", said).about("grouping"));
+    }
+    None
 }
 
 fn types(message: &str) -> Option<Reworded> {
@@ -206,6 +233,38 @@ fn types(message: &str) -> Option<Reworded> {
     None
 }
 
+/// Operators between values that they do not take.
+fn operands(message: &str) -> Option<Reworded> {
+    if let Some(given) = between(message, "There isn't a common type to coerce ", " in LIKE expression") {
+        let said = format!("LIKE compares text with a pattern, not {given}");
+        let help = "convert the value: CAST(… AS STRING)";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("LIKE"));
+    }
+    if let Some(sides) = message.strip_prefix("Cannot infer common argument type for logical boolean operation ") {
+        let word = if sides.contains(" OR ") { "OR" } else { "AND" };
+        let said = format!(
+            "{word} takes conditions, not {}",
+            sides.replace(&format!(" {word} "), " and ")
+        );
+        let help = "compare the values with something: a > 0";
+        return Some(Reworded::new("type_mismatch", said).help(help).about(word));
+    }
+    if let Some(sides) = message.strip_prefix("Cannot infer common string type for string concat operation ") {
+        let said = format!("{sides} cannot be put together: one of them must be text");
+        let help = "convert one side: CAST(… AS STRING)";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("||"));
+    }
+    if let Some(given) = message.strip_prefix("Unary operator 'NOT' requires a boolean expression, got ") {
+        let said = format!("NOT takes a condition, not {given}");
+        return Some(Reworded::new("type_mismatch", said).help("compare it with something: a > 0"));
+    }
+    if let Some(given) = between(message, "Cannot access field at argument 1: type ", " is not Struct") {
+        let said = format!("only structs, maps and lists have parts, and this value is {given}");
+        return Some(Reworded::new("type_mismatch", said).help("parts of JSON are read with ->> 'name'"));
+    }
+    None
+}
+
 fn literals(message: &str) -> Option<Reworded> {
     if let Some(text) = between(message, "Invalid input syntax for type interval: \"", "\"") {
         let said = format!("'{text}' is no interval");
@@ -224,6 +283,10 @@ fn literals(message: &str) -> Option<Reworded> {
         );
     }
     for word in ["LIMIT", "OFFSET"] {
+        if let Some(given) = message.strip_prefix(&format!("Expected {word} to be an integer or null, but got ")) {
+            let said = format!("{word} takes a whole number from 0, not {given}");
+            return Some(Reworded::new("invalid_literal", said).about(word));
+        }
         if message.starts_with(&format!("{word} must be >=")) {
             let given = between(message, ", '", "'")?;
             let said = format!("{word} takes a whole number from 0, not {given}");

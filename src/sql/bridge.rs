@@ -67,15 +67,19 @@ impl Cursor<'_> {
         Ok(())
     }
 
+    /// The parser goes no deeper.
+    pub fn too_deep(&self) -> Diagnostic {
+        Diagnostic::error("too_deep", format!("nested deeper than {NESTING_MAX} levels"))
+            .at(self.span())
+            .help("name the inner parts with WITH, or make views of them")
+    }
+
     /// sqlparser's error as a diagnostic. `stopped`: the token it stood at, for errors that do not name a place.
     fn translate(&self, error: ParserError, stopped: usize) -> Diagnostic {
         let text = match error {
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
             ParserError::RecursionLimitExceeded => {
-                let message = format!("nested deeper than {NESTING_MAX} levels");
-                return Diagnostic::error("too_deep", message)
-                    .at(self.until(self.end).span())
-                    .help("name the inner parts with WITH, or make views of them");
+                return self.until(self.end).too_deep();
             }
         };
         let (message, place) = take_place(&text);
@@ -85,12 +89,26 @@ impl Cursor<'_> {
             .and_then(|m| m.rsplit_once(", found: "));
         match expected {
             Some((what, "EOF")) => self.expected_at(&plain(what), self.end),
-            Some((what, _)) => self.expected_at(&plain(what), at.unwrap_or(stopped)),
+            Some((what, found)) => {
+                let at = at.unwrap_or(stopped);
+                let wrong = self.expected_at(&plain(what), at);
+                let before = Cursor {
+                    at: at.saturating_sub(1),
+                    ..self.clone()
+                };
+                match found == "<" && before.is_word(0, "MAP") {
+                    true => wrong.help("in a cast the type is written MAP(STRING, INT)"),
+                    false => wrong,
+                }
+            }
             None => {
                 let place = Cursor {
                     at: at.unwrap_or(stopped),
                     ..self.clone()
                 };
+                if message.contains("infix parser for token") {
+                    return no_operator(&place);
+                }
                 Diagnostic::error("syntax", plain(message)).at(place.span())
             }
         }
@@ -171,6 +189,19 @@ fn take_place(text: &str) -> (&str, Option<Location>) {
     match text.rsplit_once(" at Line: ") {
         Some((message, tail)) => (message, place(tail)),
         None => (text, None),
+    }
+}
+
+/// What stands between two values, and combines none.
+fn no_operator(place: &Cursor) -> Diagnostic {
+    let span = place.span();
+    let written = &place.script.text[span.clone()];
+    let wrong = Diagnostic::error("syntax", format!("`{written}` is no operator here")).at(span);
+    match written.to_ascii_uppercase().as_str() {
+        "DIV" => wrong.help("whole numbers are divided without a fraction: a / b"),
+        "MOD" => wrong.help("the rest of a division is a % b"),
+        "#" => wrong.help("the exclusive OR of bits is a ^ b"),
+        _ => wrong,
     }
 }
 

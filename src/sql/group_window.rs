@@ -21,19 +21,19 @@ use std::ops::ControlFlow;
 /// The name that stands for "the declared event time of this relation" in a rewritten query.
 pub const EVENT_TIME: &str = "__event_time";
 
-const FUNCTIONS: &[&str] = &["tumble", "hop", "cumulate", "session"];
+pub(super) const FUNCTIONS: &[&str] = &["tumble", "hop", "cumulate", "session"];
 
 type Step<T = ()> = Result<T, Box<Diagnostic>>;
 
 /// Rewrites all window calls in GROUP BY, in subqueries and CTEs as well.
 ///
-/// `has_event_time`: whether the table or view of that (normalised) name declares one. `lines`: of the text that
+/// `event_time`: the column with the event time of the table or view of that (normalised) name. `lines`: of the text that
 /// the spans of the query count in. The error says which relation is missing or ambiguous.
-pub fn rewrite(query: &mut Query, has_event_time: &dyn Fn(&str) -> bool, lines: &Lines) -> Step {
+pub fn rewrite(query: &mut Query, event_time: &dyn Fn(&str) -> Option<String>, lines: &Lines) -> Step {
     let mut names = CteNames::default();
     let _ = query.visit(&mut names);
     let mut rewriter = Rewriter {
-        has_event_time,
+        event_time,
         ctes: names.0,
         lines,
     };
@@ -75,7 +75,7 @@ impl VisitorMut for Calls {
 }
 
 struct Rewriter<'a> {
-    has_event_time: &'a dyn Fn(&str) -> bool,
+    event_time: &'a dyn Fn(&str) -> Option<String>,
     ctes: BTreeSet<String>,
     lines: &'a Lines<'a>,
 }
@@ -233,10 +233,13 @@ impl Rewriter<'_> {
                 .help("declare one: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, in the table's column list")
                 .help("a table made by CREATE TABLE … AS has none: create it with its columns, then INSERT INTO it SELECT …")
                 .into()),
-            (Some(_), _) => Err(self
-                .ambiguous(call, "several relations of FROM have an event time")
-                .help("write the window around the one that is meant: FROM TUMBLE(bid, ts, INTERVAL '10 seconds')")
-                .into()),
+            (Some(relation), _) => {
+                let around = self.around(timed.first().map_or(relation, |first| first), call);
+                Err(self
+                    .ambiguous(call, "several relations of FROM have an event time")
+                    .help(format!("write the window around the one that is meant: {around}"))
+                    .into())
+            }
         }
     }
 
@@ -272,12 +275,27 @@ impl Rewriter<'_> {
         Diagnostic::error("no_event_time", message).maybe_at(self.lines.span(call.span()))
     }
 
+    /// The window function around a relation, as it would be written.
+    fn around(&self, relation: &TableFactor, call: &Function) -> String {
+        let name = match relation {
+            TableFactor::Table { name, .. } => relation_name(name).unwrap_or_default(),
+            _ => "(…)".to_string(),
+        };
+        let time = (self.event_time)(&name).unwrap_or("ts".to_string());
+        let function = function_name(call).unwrap_or_default().to_uppercase();
+        let FunctionArguments::List(list) = &call.args else {
+            return format!("FROM {function}({name}, {time}, …)");
+        };
+        let sizes: Vec<String> = list.args.iter().map(ToString::to_string).collect();
+        format!("FROM {function}({name}, {time}, {})", sizes.join(", "))
+    }
+
     /// Subqueries and CTEs count only when they are all there is: whether they carry an event time is not known here.
     fn is_timed(&self, relation: &TableFactor, only: bool) -> bool {
         match relation {
             TableFactor::Table { name, args: None, .. } => match relation_name(name) {
                 Some(name) if self.ctes.contains(&name) => only,
-                Some(name) => (self.has_event_time)(&name),
+                Some(name) => (self.event_time)(&name).is_some(),
                 None => false,
             },
             TableFactor::Derived { .. } => only,

@@ -20,6 +20,9 @@ pub(super) fn functions(query: &Query, cursor: &Cursor) -> Parsed<()> {
     }
 }
 
+/// Those that people group by, by mistake.
+const AGGREGATES: [&str; 5] = ["count", "sum", "min", "max", "avg"];
+
 type Step = ControlFlow<Box<Diagnostic>>;
 
 struct Misused<'a> {
@@ -34,6 +37,7 @@ impl Visitor for Misused<'_> {
         self.clause("HAVING", &select.having)?;
         if let GroupByExpr::Expressions(keys, _) = &select.group_by {
             self.clause("GROUP BY", keys)?;
+            keys.iter().try_for_each(|key| self.key(key))?;
         }
         let joins = select.from.iter().flat_map(|table| &table.joins);
         for join in joins {
@@ -56,6 +60,13 @@ impl Visitor for Misused<'_> {
             .iter()
             .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Wildcard)));
         match name.as_str() {
+            "count" if list.args.is_empty() => {
+                self.refuse(call, "`count` takes a value, or `*` for rows".into(), "write: count(*)")
+            }
+            "count" if !distinct && list.args.len() > 1 => {
+                let help = "count rows in which each has a value: count(*) FILTER (WHERE a IS NOT NULL AND …)";
+                self.refuse(call, "`count` takes one value".into(), help)
+            }
             "count" if distinct && all => {
                 let message = "`count(DISTINCT *)` would count no rows of their own";
                 self.refuse(call, message.into(), "name the columns: count(DISTINCT (a, b))")
@@ -74,6 +85,22 @@ impl Misused<'_> {
     fn refuse(&self, call: &Function, message: String, help: &str) -> Step {
         let refused = Diagnostic::error("function_arguments", message).help(help);
         ControlFlow::Break(Box::new(refused.maybe_at(Lines::new(self.text).span(call.span()))))
+    }
+
+    /// Rows are grouped before they are counted.
+    fn key(&self, key: &Expr) -> Step {
+        match key {
+            Expr::Function(call) if AGGREGATES.contains(&name(call).as_str()) => {
+                let name = name(call);
+                let message = format!("GROUP BY makes the groups that `{name}` aggregates: it cannot stand there");
+                self.refuse(
+                    call,
+                    message,
+                    "aggregate in a subquery, and group by its column around it",
+                )
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     /// A clause has no windows over rows, and WHERE, HAVING and ON no unnesting.

@@ -35,6 +35,7 @@ mod type_syntax;
 mod types;
 pub mod unnamed;
 mod unparsed;
+mod unsupported;
 pub mod using;
 pub mod wildcards;
 

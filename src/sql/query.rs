@@ -9,6 +9,7 @@ use super::misused;
 use super::parser::not_yet;
 use super::refuse;
 use super::statement::{Clause, ClauseKind, StreamQuery};
+use super::unsupported;
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -47,6 +48,7 @@ pub(super) fn stream_query(cursor: &mut Cursor) -> Parsed<StreamQuery> {
     };
     refuse::syntax(&query, &body, before)?;
     refuse::numbers(&query, &body)?;
+    unsupported::syntax(&query, &body, before)?;
     misused::functions(&query, &body)?;
     cursor.at = body.at;
     let clauses = clauses(cursor)?;
@@ -61,6 +63,20 @@ fn leftover(body: &Cursor) -> Box<Diagnostic> {
     }
     if (body.is_word(0, "GROUP") || body.is_word(0, "ORDER")) && !body.is_word(1, "BY") {
         return Box::new(body.expected_at("`BY`", body.at + 1));
+    }
+    if body.is_word(0, "NOT") && before.is_word(0, "NOT") {
+        return Box::new(body.too_deep());
+    }
+    let first = Cursor {
+        at: body.first,
+        ..body.clone()
+    };
+    let clause = ["WHERE", "GROUP", "ORDER", "LIMIT", "HAVING"]
+        .iter()
+        .any(|word| body.is_word(0, word));
+    if clause && first.is_word(0, "FROM") {
+        let diagnostic = body.expected("`SELECT`, or the end of the query");
+        return Box::new(diagnostic.help("FROM t alone is SELECT * FROM t: with more clauses, write SELECT"));
     }
     match body.finish() {
         Err(diagnostic) => diagnostic,

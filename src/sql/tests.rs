@@ -448,7 +448,7 @@ fn rewritten(text: &str) -> String {
     let mut query = query.query.clone();
     match rewrite(
         &mut query,
-        &|name| name == "bid" || name == "auction",
+        &|name| (name == "bid" || name == "auction").then(|| "ts".to_string()),
         &Lines::new(text),
     ) {
         Ok(()) => query.to_string(),

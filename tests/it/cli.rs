@@ -511,8 +511,15 @@ fn a_query_that_fails_leaves_the_others_of_its_script_running() {
     let out = waterwheel(&["-c", &sql], "");
     let told = stderr(&out);
     assert_eq!(out.status.code(), Some(3), "{told}");
-    assert!(told.contains("error: `bad` has failed: division by zero"), "{told}");
-    assert!(told.contains("error: `worse` has failed: "), "{told}");
+    assert!(
+        told.contains("error[not_computable]: `bad` has failed: division by zero"),
+        "{told}"
+    );
+    assert!(told.contains("INSERT INTO bad SELECT 1000 / (ms - 120)"), "{told}");
+    assert!(
+        told.contains("error[not_computable]: `worse` has failed: 'ann' is no INT"),
+        "{told}"
+    );
     assert!(told.contains("done: intervals="), "{told}");
     let written = std::fs::read_to_string(folder.path().join("one.csv")).expect("a file");
     assert_eq!(written.lines().count(), 9, "a header and eight rows: {written}");

@@ -1,0 +1,101 @@
+//! Where a statement computes what may fail on some row: its divisions and casts. When one fails, the message is of a value,
+//! and these tell where it came from.
+
+use crate::error::wording::sql_types;
+use crate::error::{Diagnostic, Error, Place, place_of};
+use crate::sql::{Lines, plan_type};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Spanned, Visit, Visitor};
+use std::ops::{ControlFlow, Range};
+
+/// A part of a statement that may fail.
+#[derive(Debug, Clone)]
+pub struct Risk {
+    /// The type that it casts to; `None`: it divides.
+    to: Option<String>,
+    /// As it is written.
+    written: String,
+    span: Range<usize>,
+    place: Place,
+}
+
+/// The divisions and casts of a query that stands in `text`.
+pub fn risks(query: &Query, lines: &Lines, text: &str) -> Vec<Risk> {
+    let mut search = Search {
+        lines,
+        text,
+        found: Vec::new(),
+    };
+    let _: ControlFlow<()> = query.visit(&mut search);
+    search.found
+}
+
+/// The error with the place that it came from, if one is known.
+pub fn placed(mut error: Error, risks: &[Risk]) -> Error {
+    let may_be: Vec<&Risk> = risks.iter().filter(|risk| risk.explains(&error.message)).collect();
+    let [first, others @ ..] = &may_be[..] else {
+        return error;
+    };
+    if !error.diagnostics.is_empty() {
+        return error;
+    }
+    let mut told = Diagnostic::error("not_computable", error.message.clone()).at(first.span.clone());
+    told.place = Some(first.place);
+    if !others.is_empty() {
+        let places = may_be.iter().map(|risk| {
+            let Place { line, column } = risk.place;
+            format!("{} ({line}:{column})", risk.written)
+        });
+        told = told.note(format!("it was one of {}", places.collect::<Vec<_>>().join(", ")));
+    }
+    error.diagnostics = vec![told];
+    error
+}
+
+impl Risk {
+    fn explains(&self, message: &str) -> bool {
+        let Some(to) = &self.to else {
+            return message == "division by zero";
+        };
+        let is_time = to.starts_with("TIMESTAMP") && message.ends_with(" is no time");
+        let overflows = message.contains(" does not fit: ") && to.starts_with("DECIMAL");
+        is_time
+            || overflows
+            || [" is no ", " does not fit into "]
+                .iter()
+                .any(|link| message.rsplit_once(link).is_some_and(|(_, given)| given == to))
+    }
+}
+
+struct Search<'a> {
+    lines: &'a Lines<'a>,
+    text: &'a str,
+    found: Vec<Risk>,
+}
+
+impl Visitor for Search<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let to = match expr {
+            Expr::BinaryOp {
+                op: BinaryOperator::Divide | BinaryOperator::Modulo,
+                right,
+                ..
+            } if !matches!(right.as_ref(), Expr::Value(_)) => None,
+            Expr::Cast { data_type, .. } => match plan_type(data_type) {
+                Ok(to) => Some(sql_types(&to.to_string())),
+                Err(_) => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        if let Some(span) = self.lines.span(expr.span()) {
+            self.found.push(Risk {
+                to,
+                written: expr.to_string(),
+                place: place_of(self.text, span.start),
+                span,
+            });
+        }
+        ControlFlow::Continue(())
+    }
+}

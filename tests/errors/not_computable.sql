@@ -1,0 +1,13 @@
+CREATE TABLE t (a INT, b INT, ts TIMESTAMP, s STRING, d DATE);
+SELECT 1 / 0, a FROM t;
+SELECT a FROM t WHERE a > 10 % (5 - 5);
+SELECT date_trunc('centry', ts), EXTRACT(foo FROM ts), date_part('mont', ts) FROM t;
+SELECT a FROM t WHERE a > 1 AND regexp_like(s, '(') OR s ~ '[a' OR s SIMILAR TO '(';
+SELECT CASE WHEN a = 0 THEN regexp_replace(s, '*', '') ELSE s END, encode(s, 'base32'), ts AT TIME ZONE 'Mars' FROM t;
+SELECT lag(a, 'x') OVER (ORDER BY a), a FROM t;
+SELECT nth_value(a, 0) OVER (ORDER BY a) FROM t;
+SELECT percentile_cont(2) WITHIN GROUP (ORDER BY a) FROM t;
+SELECT to_timestamp('yesterday'), make_date(2024, 13, 1) FROM t;
+INSERT INTO t (a) VALUES (1 / 0);
+SELECT CASE WHEN b = 0 THEN 0 ELSE 1 / 0 END, coalesce(a, 1 / 0) FROM t;
+SELECT nowhere, nothing, unknown(a) FROM t;
