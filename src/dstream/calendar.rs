@@ -2,7 +2,8 @@
 //!
 //! A day is what lies between two midnights of the zone's clocks, 23 or 25 hours where they are put forward or back. A
 //! midnight that the clocks leave out is the moment at which they go on; of one that comes twice it is the first. A day
-//! that a zone left out altogether (Apia, 30 December 2011) is not counted: those behind it have a number less.
+//! that a zone left out altogether (Apia, 30 December 2011) is over as it begins. Where windows begin every day it is not
+//! counted, for two that end with it could not be told apart: the days behind it have a number less.
 
 use crate::dstream::table::unit_ns;
 use chrono::{DateTime, MappedLocalTime, Offset, TimeZone};
@@ -101,8 +102,11 @@ pub struct Calendar {
     pub unit: TimeUnit,
     /// How long after midnight, on the clocks of the zone, a period begins; in the unit, from 0 to a day.
     pub after_midnight: i64,
-    /// The day that the zone left out, by the number that it would have. There is one in a few zones of the Pacific.
+    /// The day that the zone left out and that is not counted, by the number that it would have. There is one in a few
+    /// zones of the Pacific.
     left_out: Option<i64>,
+    /// The same where it is counted, and empty.
+    empty: Option<i64>,
 }
 
 /// Within these days, counted from 1970 on, one that a zone left out is looked for.
@@ -121,11 +125,21 @@ impl Calendar {
             unit,
             after_midnight,
             left_out: None,
+            empty: None,
         };
         if period == Period::Day {
             calendar.left_out = calendar.find_left_out();
         }
         calendar
+    }
+
+    /// The same days with a number for the one that the zone left out.
+    pub fn with_empty_days(self) -> Calendar {
+        Calendar {
+            left_out: None,
+            empty: self.empty.or(self.left_out),
+            ..self
+        }
     }
 
     fn find_left_out(&self) -> Option<i64> {
@@ -153,6 +167,15 @@ impl Calendar {
         let at =
             i128::from(self.zone.first_s(local_s)) * i128::from(per) + i128::from(self.after_midnight.rem_euclid(per));
         at.clamp(i128::from(i64::MIN + 1), i128::from(i64::MAX - 1)) as i64
+    }
+
+    /// The numbers of the periods that begin at `at`, where one does: the first of them, and the last, which holds it.
+    pub fn begun(&self, at: i64) -> (i64, i64) {
+        let number = self.number(at);
+        match self.empty {
+            Some(empty) if number == empty + 1 && self.begin(empty) == at => (empty, number),
+            _ => (number, number),
+        }
     }
 
     /// The number of the period that holds `at`: the last one that begins at or before it.
@@ -295,6 +318,24 @@ mod tests {
         // A day that begins at noon is cut short there, and not left out.
         assert_eq!(days("Pacific/Apia", 12 * 3_600).left_out, None);
         assert_eq!(days("Europe/Berlin", 0).left_out, None);
+    }
+
+    #[test]
+    fn a_day_that_is_counted_and_empty_moves_no_other() {
+        for (zone, day) in [
+            ("Pacific/Apia", "2011-12-30T12:00:00Z"),
+            ("Pacific/Kwajalein", "1993-08-21T12:00:00Z"),
+        ] {
+            let calendar = days(zone, 0).with_empty_days();
+            let number = at(day).div_euclid(DAY_S);
+            let (begin, end) = (calendar.begin(number), calendar.begin(number + 1));
+            assert_eq!(begin, end, "{zone}");
+            assert_eq!(calendar.begun(begin), (number, number + 1));
+            assert_eq!(calendar.begun(begin + 1), (number + 1, number + 1));
+            assert_eq!(calendar.number(begin - 1), number - 1);
+            // Two weeks later it is that day of the week again.
+            assert_eq!(calendar.number(calendar.begin(number + 14)), number + 14);
+        }
     }
 
     #[test]

@@ -43,6 +43,38 @@ impl Periods {
             Periods::Cumulate { step, size, offset } => WindowSpec::Cumulate { step, size, offset },
         }
     }
+
+    /// Whether a window begins with every period.
+    fn begin_always(self) -> bool {
+        matches!(
+            self,
+            Periods::Tumble { size: 1, .. } | Periods::Hop { slide: 1, .. } | Periods::Cumulate { size: 1, .. }
+        )
+    }
+
+    /// The period with which a window, or a pane, begins at `at`. One that is over as it begins gives way to the next,
+    /// unless none begins with that.
+    fn begun(self, calendar: &Calendar, at: i64, width: i64) -> i64 {
+        let (first, last) = calendar.begun(at);
+        match (last - self.spec().offset()).rem_euclid(width) {
+            0 => last,
+            _ => first,
+        }
+    }
+
+    /// The period before which a window ends at `at`: the first that may be, for it has a day of its own.
+    fn ended(self, calendar: &Calendar, at: i64) -> i64 {
+        let (first, last) = calendar.begun(at);
+        let (step, shift) = match self {
+            Periods::Tumble { size, offset } => (size, offset),
+            Periods::Hop { slide, size, offset } => (slide, offset.saturating_add(size)),
+            Periods::Cumulate { step, offset, .. } => (step, offset),
+        };
+        match (first - shift).rem_euclid(step) {
+            0 => first,
+            _ => last,
+        }
+    }
 }
 
 impl WindowSpec {
@@ -53,6 +85,10 @@ impl WindowSpec {
             WindowSpec::Hop { slide, size, offset } => Periods::Hop { slide, size, offset },
             WindowSpec::Cumulate { step, size, offset } => Periods::Cumulate { step, size, offset },
             WindowSpec::Calendar { .. } | WindowSpec::Session { .. } | WindowSpec::Forever => return None,
+        };
+        let calendar = match windows.begin_always() {
+            true => calendar,
+            false => calendar.with_empty_days(),
         };
         Some(WindowSpec::Calendar { windows, calendar })
     }
@@ -85,7 +121,8 @@ impl WindowSpec {
     pub fn pane_end(&self, pane: i64) -> i64 {
         match self {
             WindowSpec::Calendar { windows, calendar } => {
-                calendar.begin(calendar.number(pane).saturating_add(windows.spec().pane()))
+                let width = windows.spec().pane();
+                calendar.begin(windows.begun(calendar, pane, width).saturating_add(width))
             }
             _ => pane.saturating_add(self.pane()),
         }
@@ -152,7 +189,9 @@ impl WindowSpec {
             WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } => end.saturating_sub(size),
             WindowSpec::Session { gap } => end.saturating_sub(gap),
             WindowSpec::Cumulate { size, offset, .. } => floor_to(end - 1, size, offset),
-            WindowSpec::Calendar { windows, calendar } => calendar.begin(windows.spec().start_of(calendar.number(end))),
+            WindowSpec::Calendar { windows, calendar } => {
+                calendar.begin(windows.spec().start_of(windows.ended(&calendar, end)))
+            }
             WindowSpec::Forever => i64::MIN,
         }
     }
@@ -162,7 +201,12 @@ impl WindowSpec {
         match *self {
             WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } => Some(start.saturating_add(size)),
             WindowSpec::Calendar { windows, calendar } => {
-                let end = windows.spec().end_of(calendar.number(start))?;
+                let width = match windows {
+                    Periods::Tumble { size, .. } => size,
+                    Periods::Hop { slide, .. } => slide,
+                    Periods::Cumulate { .. } => return None,
+                };
+                let end = windows.spec().end_of(windows.begun(&calendar, start, width))?;
                 Some(calendar.begin(end))
             }
             WindowSpec::Cumulate { .. } | WindowSpec::Session { .. } | WindowSpec::Forever => None,
@@ -229,7 +273,10 @@ impl Ends {
             _ => at,
         };
         let row = self.row.within(place(after), place(to));
-        row.map(move |end| self.calendar.map_or(end, |calendar| calendar.begin(end)))
+        let ends = row.map(move |end| self.calendar.map_or(end, |calendar| calendar.begin(end)));
+        // Windows that differ by a day that is empty are one.
+        let mut last = None;
+        ends.filter(move |end| last.replace(*end) != Some(*end))
     }
 }
 
@@ -335,6 +382,65 @@ mod tests {
                     }
                     let want = got.iter().map(|w| w.1).rfind(|end| *end <= bound);
                     assert_eq!(spec.last_end_up_to(ts, bound), want, "{spec:?} at {ts} up to {bound}");
+                }
+            }
+        }
+    }
+
+    /// Windows of several days begin on their days of the calendar, also behind one that their zone left out.
+    #[test]
+    fn a_day_that_a_zone_left_out_moves_no_window() {
+        use crate::dstream::calendar::{Period, Zone};
+        use datafusion::arrow::datatypes::TimeUnit;
+        // 2011-12-30, the day that is not there, by its number; the clocks are 10 hours behind before it, 14 ahead after.
+        const LEFT_OUT: i64 = 15_338;
+        let begin = |day: i64| day * 86_400 + if day > LEFT_OUT { -14 } else { 10 } * 3_600;
+        let zone = Zone::named("Pacific/Apia").expect("a zone");
+        let calendar = Calendar::new(zone, Period::Day, TimeUnit::Second, 0);
+        for offset in 0..7 {
+            for plain in [
+                WindowSpec::Tumble { size: 7, offset },
+                WindowSpec::Hop {
+                    slide: 7,
+                    size: 14,
+                    offset,
+                },
+                WindowSpec::Hop {
+                    slide: 2,
+                    size: 3,
+                    offset,
+                },
+                WindowSpec::Cumulate {
+                    step: 1,
+                    size: 7,
+                    offset,
+                },
+            ] {
+                let spec = plain.in_calendar(calendar).expect("a calendar");
+                for day in (LEFT_OUT - 20..LEFT_OUT + 20).filter(|day| *day != LEFT_OUT) {
+                    for ts in [begin(day), begin(day) + 40_000, begin(day) + 86_399] {
+                        let mut wanted: Vec<(i64, i64)> =
+                            plain.ends(day).iter().map(|e| (plain.start_of(e), e)).collect();
+                        // Windows that differ by the empty day are one.
+                        let grows = matches!(plain, WindowSpec::Cumulate { .. });
+                        wanted.retain(|(_, end)| *end != LEFT_OUT + 1 || !grows);
+                        let wanted: Vec<_> = wanted
+                            .into_iter()
+                            .map(|(start, end)| (begin(start), begin(end)))
+                            .collect();
+                        let got: Vec<_> = spec.ends(ts).iter().map(|end| (spec.start_of(end), end)).collect();
+                        assert_eq!(got, wanted, "{plain:?} on day {day}");
+                        let pane = spec.pane_start(ts);
+                        assert!(pane <= ts && ts < spec.pane_end(pane), "{plain:?} on day {day}");
+                        assert_eq!(
+                            spec.ends(pane),
+                            spec.ends(ts),
+                            "{plain:?}: one pane, one set of windows"
+                        );
+                        if let Some(end) = spec.end_of(got[0].0) {
+                            assert_eq!(end, got[0].1, "{plain:?} on day {day}");
+                        }
+                    }
                 }
             }
         }

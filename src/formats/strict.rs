@@ -1,8 +1,8 @@
 //! What the decoder of JSON lets pass and must not: texts that are no JSON, and such as nest too deep.
 //!
-//! Owns: commas before the end of an object or list, numbers that begin with a needless zero, and the depth of nesting,
-//! for which the decoder, when it shows a value, takes room on the stack. Does **not** guarantee: anything else about a
-//! text. Looks twice only at lines that may be wrong.
+//! Owns: commas that are too many or too few, numbers that begin with a needless zero, and the depth of nesting, for
+//! which the decoder, when it shows a value, takes room on the stack. Does **not** guarantee: that every such line is
+//! found, or anything else about a text. Reads only lines that may be wrong, told by a few bytes that stand together.
 
 use super::json_text::string_end;
 use super::records::line_length;
@@ -33,6 +33,9 @@ pub fn fault(line: &[u8]) -> Option<&'static str> {
     let (mut at, mut depth, mut last) = (0, 0usize, 0);
     while let Some(&byte) = line.get(at) {
         match byte {
+            b'"' if matches!(last, b'"' | b'}' | b']') || last.is_ascii_alphanumeric() => {
+                return Some("a comma is missing");
+            }
             b'"' => {
                 // One that does not end is for the decoder to tell.
                 at = string_end(line, at)?;
@@ -41,6 +44,7 @@ pub fn fault(line: &[u8]) -> Option<&'static str> {
             }
             b'{' | b'[' if depth == DEPTH_MAX => return Some("objects and lists lie in each other more than 128 deep"),
             b'{' | b'[' => depth += 1,
+            b',' if matches!(last, b',' | b'{' | b'[' | b':') => return Some("a comma stands where a value belongs"),
             b'}' | b']' if last == b',' => return Some("a comma stands before the end of an object or list"),
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'0' if matches!(last, b':' | b',' | b'[' | b'-') && line.get(at + 1).is_some_and(u8::is_ascii_digit) => {
@@ -66,7 +70,7 @@ fn may_be_deep(line: &[u8]) -> bool {
     line.len() > DEPTH_MAX && line.chunks(usize::from(u8::MAX)).map(count).sum::<usize>() > DEPTH_MAX
 }
 
-/// Whether a comma before an end, or a needless zero, may be among the bytes. Has no branches, so that many bytes are
+/// Whether a comma too many or too few, or a needless zero, may be among the bytes. Has no branches, so that many bytes are
 /// looked at at once.
 fn may_be_broken(bytes: &[u8]) -> bool {
     let Some(count) = bytes.len().checked_sub(3) else {
@@ -74,7 +78,8 @@ fn may_be_broken(bytes: &[u8]) -> bool {
     };
     let from = |at: usize| &bytes[at..at + count];
     let (first, second, third, fourth) = (from(0), from(1), from(2), from(3));
-    let mut found = false;
+    // Where three bytes hold a comma, none of them is a value.
+    let mut found = bytes[..3].contains(&b',');
     for at in 0..count {
         let (a, b, c, d) = (first[at], second[at], third[at], fourth[at]);
         let ends = (d == b'}') | (d == b']');
@@ -83,7 +88,11 @@ fn may_be_broken(bytes: &[u8]) -> bool {
         let apart = (a == b':') | (a == b',') | (a == b'[') | (a == b' ');
         // A colon within a text is that of a time, most often.
         let begins = (b == b',') | (b == b'[') | (b == b':') & (a == b'"') | ((b == b' ') | (b == b'-')) & apart;
-        found |= ends & comma | zero & begins;
+        let opens = |byte: u8| (byte == b',') | (byte == b'{') | (byte == b'[') | (byte == b':');
+        let early = (d == b',') & (opens(c) | (c == b' ') & opens(b));
+        // An empty text, and one that ends with a digit, look like a text behind another without the space.
+        let missing = (d == b'"') & (c == b' ') & (b.is_ascii_digit() | (b == b'"') | (b == b'}') | (b == b']'));
+        found |= ends & comma | zero & begins | early | missing;
     }
     found
 }
@@ -98,6 +107,10 @@ mod tests {
             r#"{"a":1,}"#,
             r#"{"a":1 , }"#,
             r#"{"a":[1,2,],"b":"x"}"#,
+            r#"{"a":[1,,2]}"#,
+            r#"{ ,"a":1}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":"x" "b":2}"#,
             r#"{"a":01}"#,
             r#"{"a": 01}"#,
             r#"{"a":-01}"#,
@@ -114,6 +127,7 @@ mod tests {
             r#"{"a":0,"b":-0,"c":0.5,"d":1e-05,"e":10,"f":[0,100]}"#,
             r#"{"t":"01:00:05 ,} ,05 [01] \",}","u":"2024-01-01 00:00:00"}"#,
             r#"{"t":[],"u":{}}"#,
+            r#"{ "t" : " " , "u" : ["", " 1 ", "a,,b"] , "v" : null }"#,
         ] {
             assert!(check(line.as_bytes()).is_ok(), "{line}");
         }

@@ -10,6 +10,7 @@ use super::tree::{PaneTree, internal};
 use crate::dstream::window::{NEVER, WindowSpec};
 use crate::error::Result;
 use datafusion::arrow::array::{Int64Array, RecordBatch};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,8 +50,11 @@ pub struct PaneStore {
 pub struct Pane {
     /// The first interval that it is made of.
     since: u64,
-    entries: Vec<Entry>,
+    entries: Entries,
 }
+
+/// Most often one, which takes no room of its own: there may be panes by the hundred thousand.
+type Entries = SmallVec<[Entry; 1]>;
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -134,7 +138,7 @@ impl PaneStore {
         }
         let pane = self.panes.entry(pane).or_insert(Pane {
             since: interval,
-            entries: Vec::with_capacity(1),
+            entries: SmallVec::new(),
         });
         pane.since = pane.since.min(interval);
         pane.push(refused, rows, merge)
@@ -242,7 +246,7 @@ impl PaneStore {
             let joins = |e: &Entry| e.refused != IN_TIME && e.refused <= limit;
             if pane.entries.iter().any(joins) {
                 tree.changed(*key);
-                let (mut joining, left): (Vec<Entry>, Vec<Entry>) =
+                let (mut joining, left): (Entries, Entries) =
                     std::mem::take(&mut pane.entries).into_iter().partition(joins);
                 pane.entries = left;
                 joining.sort_by_key(|e| e.refused);

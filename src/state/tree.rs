@@ -320,30 +320,27 @@ impl PaneTree {
 }
 
 /// The nodes that make up the nodes `from..to` of a level, in the order of time: at most two of each level.
-fn nodes_of(window: usize, level: usize, from: i64, to: i64, nodes: &mut Vec<Node>) {
-    let lowest = level;
-    let (mut from, mut to, mut level) = (from, to, level);
+fn nodes_of(window: usize, lowest: usize, from: i64, to: i64, nodes: &mut Vec<Node>) {
     let node = |level, number, right| Node {
         number,
         window: window as u32,
         level: level as u8,
         right,
     };
-    // Those at the right edge come behind, the largest first.
-    let mut behind = [None; LEVELS];
-    while from < to {
-        if from & 1 == 1 {
-            nodes.push(node(level, from, false));
-            from += 1;
+    let (mut left, mut up) = (from, 0);
+    while left < to >> up {
+        if left & 1 == 1 {
+            nodes.push(node(lowest + up, left, false));
+            left += 1;
         }
-        if to & 1 == 1 {
-            to -= 1;
-            behind[level] = Some(to);
-        }
-        (from, to, level) = (from >> 1, to >> 1, level + 1);
+        (left, up) = (left >> 1, up + 1);
     }
-    for level in (lowest..level).rev() {
-        nodes.extend(behind[level].map(|number| node(level, number, true)));
+    // Those at the right edge come behind, the largest first.
+    for up in (0..up).rev() {
+        let behind = to >> up;
+        if behind & 1 == 1 {
+            nodes.push(node(lowest + up, behind - 1, true));
+        }
     }
 }
 

@@ -54,7 +54,7 @@ impl Lanes for GroupLanes {
                     Ok(open) => self.open = Some(open),
                     Err(error) => {
                         let piece = self.reading.passed_over(file, at, error)?;
-                        return Ok(Some(GroupLane::Given(piece)));
+                        return Ok(Some(GroupLane::Given(Box::new(piece))));
                     }
                 }
                 continue;
@@ -89,7 +89,7 @@ impl Lanes for GroupLanes {
 /// One row group.
 pub enum GroupLane {
     Rows(Box<Group>),
-    Given(Piece),
+    Given(Box<Piece>),
     Done,
 }
 
@@ -103,7 +103,7 @@ impl Lane for GroupLane {
                 rows => return rows,
             },
             _ => match std::mem::replace(self, GroupLane::Done) {
-                GroupLane::Given(piece) => piece,
+                GroupLane::Given(piece) => *piece,
                 _ => return Ok(None),
             },
         };
