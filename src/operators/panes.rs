@@ -36,7 +36,7 @@ pub struct Panes {
 struct Partial {
     by_pane_and_key: Fragment,
     /// For rows of one pane: grouping by one column less is much cheaper, above all when one is left.
-    by_key: Fragment,
+    by_key: Option<Fragment>,
     /// Without keys.
     tally: Option<Tally>,
     keys: usize,
@@ -204,6 +204,9 @@ impl Partial {
     }
 
     fn run(&mut self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            return Ok(Vec::new());
+        }
         if let Some(sessions) = &self.sessions {
             let (batches, partials) = sessions.assign(batches)?;
             let states = self.by_pane_and_key.run(vec![batches])?;
@@ -211,8 +214,9 @@ impl Partial {
         }
         let schema = self.by_pane_and_key.schema();
         // Without keys and aggregates nothing is left beside the pane.
-        let runs = runs_of_one_pane(&batches).filter(|_| schema.fields().len() > 1);
-        let Some(runs) = runs else {
+        let by_key = self.by_key.as_mut().filter(|_| schema.fields().len() > 1);
+        let by_runs = by_key.and_then(|by_key| Some((by_key, runs_of_one_pane(&batches)?)));
+        let Some((by_key, runs)) = by_runs else {
             return match &mut self.tally {
                 Some(tally) => Ok(vec![tally.run(batches)?]),
                 None => self.by_pane_and_key.run(vec![batches]),
@@ -220,7 +224,7 @@ impl Partial {
         };
         let mut states = Vec::new();
         for (pane, rows) in runs {
-            for batch in self.by_key.run(vec![rows])? {
+            for batch in by_key.run(vec![rows])? {
                 let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_value(pane, batch.num_rows()))];
                 columns.extend_from_slice(batch.columns());
                 states.push(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|e| failed(e.into()))?);

@@ -18,6 +18,7 @@ use crate::state::rows::by_number;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use std::sync::Arc;
@@ -26,8 +27,8 @@ use std::sync::Arc;
 pub struct Aggregates {
     /// Rows to partial states.
     pub partial: Fragment,
-    /// The same without the pane, for rows of one pane.
-    pub partial_by_key: Fragment,
+    /// The same without the pane, for rows of one pane; if the states are the same then.
+    pub partial_by_key: Option<Fragment>,
     /// The same without keys, for rows of many panes.
     pub tally: Option<Tally>,
     /// How many state columns each aggregate has.
@@ -75,12 +76,11 @@ impl Aggregates {
             false => None,
         };
         let keys = PhysicalGroupBy::new_single(group.expr().iter().skip(1).cloned().collect());
-        let partial_by_key = make(
-            AggregateMode::Partial,
-            keys,
-            filters.clone(),
-            Arc::clone(template.input()),
-        )?;
+        let by_key_alone = aggregation.keys > 0 || aggregates.iter().all(|a| has_one_state(a));
+        let partial_by_key = by_key_alone.then(|| {
+            let input = Arc::clone(template.input());
+            make(AggregateMode::Partial, keys, filters.clone(), input)
+        });
         let partial = make(
             AggregateMode::Partial,
             group.clone(),
@@ -111,7 +111,9 @@ impl Aggregates {
             (aggregation.keys == 0).then(|| Folding::new(aggregates.clone(), partial.schema(), last.schema()));
         Ok(Aggregates {
             partial: Fragment::of(Arc::new(partial), shop),
-            partial_by_key: Fragment::of(Arc::new(partial_by_key), shop),
+            partial_by_key: partial_by_key
+                .transpose()?
+                .map(|plan| Fragment::of(Arc::new(plan), shop)),
             tally,
             widths,
             keys: group.expr().iter().skip(1).map(|(key, _)| Arc::clone(key)).collect(),
@@ -122,6 +124,14 @@ impl Aggregates {
             nothing: nothing.map(|plan| Fragment::of(Arc::new(plan), shop)),
         })
     }
+}
+
+/// Whether DataFusion's form of an aggregate for one group has the states of the form for many. That of `avg` counts 0
+/// over nothing where the other has NULL, and those of `corr` are other numbers altogether.
+fn has_one_state(aggregate: &AggregateFunctionExpr) -> bool {
+    let plain = !aggregate.is_distinct() && aggregate.order_bys().is_empty();
+    let alike = plain && matches!(aggregate.fun().name(), "count" | "sum" | "min" | "max");
+    alike || !aggregate.groups_accumulator_supported()
 }
 
 fn find_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Option<AggregateExec> {

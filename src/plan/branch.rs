@@ -317,8 +317,11 @@ fn input_with_hidden(input: &InputNode) -> Result<LogicalPlan> {
     Ok(InputNode::plan(input.slot, columns, Arc::new(schema)))
 }
 
-/// The first window function in a one-source plan.
+/// The first window function over the stream of a one-source plan; those over tables that do not change are none of it.
 pub fn find_window(plan: &LogicalPlan) -> Option<&WindowNode> {
+    if !reads_stream(plan) {
+        return None;
+    }
     if let LogicalPlan::Extension(extension) = plan
         && let Some(window) = extension.node.as_any().downcast_ref::<WindowNode>()
     {
@@ -336,10 +339,10 @@ pub fn has_windows(plan: &LogicalPlan, is_it: fn(&WindowNode) -> bool) -> bool {
     own.is_some_and(is_it) || plan.inputs().into_iter().any(|input| has_windows(input, is_it))
 }
 
-/// The plan with its (one) window function replaced.
+/// The plan with the window function that [`find_window`] finds in it replaced.
 pub fn replace_window(plan: &LogicalPlan, with: &LogicalPlan) -> Result<LogicalPlan> {
     let is_window = |p: &LogicalPlan| match p {
-        LogicalPlan::Extension(e) => e.node.as_any().is::<WindowNode>(),
+        LogicalPlan::Extension(e) => e.node.as_any().is::<WindowNode>() && reads_stream(p),
         _ => false,
     };
     let replaced = plan.clone().transform_down(|node| match is_window(&node) {

@@ -251,6 +251,7 @@ fn over_facts(window: &datafusion::logical_expr::Window, width: usize) -> Facts 
 
 fn join_facts(join: &Join, width: usize) -> Facts {
     let (left, right) = (facts(&join.left), facts(&join.right));
+    let (left, right) = (beside(left.clone(), &right), beside(right, &left));
     let tags = match join.join_type {
         JoinType::LeftSemi | JoinType::LeftAnti => left.tags.clone(),
         JoinType::RightSemi | JoinType::RightAnti => right.tags.clone(),
@@ -275,6 +276,19 @@ fn join_facts(join: &Join, width: usize) -> Facts {
     };
     let assigned = assigned && class == Class::Stream;
     Facts { class, tags, assigned }
+}
+
+/// One side of a join: times and windows of a table that does not change are none of the stream's beside it.
+fn beside(side: Facts, other: &Facts) -> Facts {
+    match (&side.class, &other.class) {
+        (Class::Static, Class::Static) => side,
+        (Class::Static, _) => Facts {
+            class: Class::Static,
+            tags: vec![Tag::Plain; side.tags.len()],
+            assigned: false,
+        },
+        _ => side,
+    }
 }
 
 fn keeps_left(kind: JoinType) -> bool {

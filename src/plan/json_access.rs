@@ -95,7 +95,7 @@ fn read_value(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 pub fn holds_json(value: &Expr, schema: &DFSchema) -> bool {
     match value {
         Expr::ScalarFunction(access) => is_json(&access.func) || access.func == json_as_text_udf(),
-        Expr::Column(column) => schema.field_from_column(column).is_ok_and(|field| is_marked(field)),
+        Expr::Column(column) => schema.field_from_column(column).is_ok_and(is_marked),
         Expr::OuterReferenceColumn(field, _) => is_marked(field),
         _ => false,
     }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, Reve
 
 /// Refuses what a query asks of functions in vain.
 pub fn refuse_misused(plan: &LogicalPlan) -> Result<()> {
-    plan.schema().fields().iter().try_for_each(|field| of_one_type(field))?;
+    plan.schema().fields().iter().try_for_each(of_one_type)?;
     plan.apply_with_subqueries(|node| {
         casts(node)?;
         match node {

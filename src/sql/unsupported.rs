@@ -119,11 +119,11 @@ impl Visitor for Foreign<'_> {
                 select.select_token.0.span,
             )?;
         }
-        let all = select.projection.iter().filter_map(|item| match item {
+        let mut all = select.projection.iter().filter_map(|item| match item {
             SelectItem::Wildcard(options) => Some(options),
             _ => None,
         });
-        if let Some(second) = all.skip(1).next() {
+        if let Some(second) = all.nth(1) {
             let message = "`*` stands twice: each column would be there twice";
             let at = second.wildcard_token.0.span;
             self.refuse(

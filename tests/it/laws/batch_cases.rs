@@ -12,6 +12,9 @@ fn aggregate_without_group_by() {
         "SELECT count(*), sum(v), min(s), max(ts), avg(f), count(DISTINCT k) FROM t",
     ));
     law(same("SELECT count(*), sum(v) FROM t WHERE v > 1000"));
+    law(same(
+        "SELECT avg(v), avg(v) FILTER (WHERE v > 1000), corr(v, id) FROM t",
+    ));
 }
 
 #[test]

@@ -24,6 +24,17 @@ fn tumble_without_keys() {
     law(same(columns, TUMBLE, &tumble("t", 10, 0), "window_start, window_end"));
 }
 
+/// Of few rows, so that there are windows and intervals in which an aggregate has nothing to be of.
+#[test]
+fn means_of_nothing_without_keys() {
+    let columns = "window_start, avg(v), avg(v) FILTER (WHERE k = 1 AND v > 5), avg(CAST(v AS DECIMAL(10, 2))) \
+                   FILTER (WHERE v > 5), corr(v, id) FILTER (WHERE v > 2), covar_pop(v, id), stddev(v), regr_slope(v, id), \
+                   bool_and(v > 3) FILTER (WHERE v > 5)";
+    for (window, by_hand) in [(TUMBLE, tumble("t", 10, 0)), (HOP, hop("t", 2, 10, 0))] {
+        law(same(columns, window, &by_hand, "window_start, window_end"));
+    }
+}
+
 #[test]
 fn tumble_by_one_key() {
     let columns = "window_start, k, count(*), count(v), sum(v), avg(v)";
