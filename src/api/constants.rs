@@ -8,6 +8,7 @@ use super::planning::Planning;
 use crate::error::wording::choices;
 use crate::error::{Diagnostic, Error};
 use crate::operators::fragment::failed;
+use crate::sql::function_name;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::TreeNode;
@@ -175,7 +176,7 @@ impl Search<'_, '_> {
         }
         match expr {
             Case { .. } => Within::Guarded,
-            ast::Expr::Function(call) if GUARDS.contains(&name(call).as_str()) => Within::Guarded,
+            ast::Expr::Function(call) if GUARDS.contains(&function_name(call).as_str()) => Within::Guarded,
             _ => around,
         }
     }
@@ -198,7 +199,7 @@ fn sampled(expr: &ast::Expr) -> Option<(&ast::Expr, ast::Expr)> {
     let mut sample = expr.clone();
     match (expr, &mut sample) {
         (ast::Expr::Function(call), ast::Expr::Function(sample)) => {
-            let name = name(call);
+            let name = function_name(call);
             let (_, nth, other) = READERS.iter().find(|(reader, ..)| *reader == name)?;
             let word = arguments(call).nth(*nth).filter(|word| is_constant(word))?;
             fill(sample, *other);
@@ -299,9 +300,4 @@ fn arguments(call: &Function) -> impl Iterator<Item = &ast::Expr> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
     })
-}
-
-/// The name as it counts: in lower case.
-fn name(call: &Function) -> String {
-    call.name.to_string().to_lowercase()
 }

@@ -71,8 +71,8 @@ fn goes_into(from: &DataType, to: &DataType) -> bool {
         _ if from.is_integer() => !to.is_temporal() && *to != Boolean,
         (Boolean, _) => !to.is_numeric(),
         // Its time, or its day, would be lost.
-        (Timestamp(..), _) => matches!(to, Timestamp(..)) || is_text(to),
-        (Date32, _) => matches!(to, Timestamp(..)) || is_text(to),
+        (Timestamp(..), _) => matches!(to, Timestamp(..)) || to.is_string(),
+        (Date32, _) => matches!(to, Timestamp(..)) || to.is_string(),
         _ if from.is_temporal() => !to.is_numeric(),
         _ => true,
     }
@@ -83,8 +83,4 @@ fn has_fraction(number: &DataType) -> bool {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => *scale > 0,
         other => other.is_floating(),
     }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

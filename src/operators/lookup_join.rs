@@ -57,13 +57,13 @@ impl LookupTables {
         logical: &LogicalPlan,
         context: &Arc<TaskContext>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tables = known.get(logical).cloned().unwrap_or_default();
-        let mut found = 0;
-        if plan.exists(|node| Ok(node.downcast_ref::<ScalarSubqueryExec>().is_some()))? {
+        if plan.exists(|node| Ok(node.is::<ScalarSubqueryExec>()))? {
             // A table may depend on a subquery that has no value before the plan runs.
             return Ok(plan);
         }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = known.get(logical).cloned().unwrap_or_default();
+        let mut found = 0;
         let plan = plan.transform_up(|node| {
             let Some(join) = node.downcast_ref::<HashJoinExec>() else {
                 return Ok(Transformed::no(node));

@@ -83,7 +83,7 @@ fn read_value(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::TryCast(cast) => (&mut cast.expr, cast.field.data_type()),
         _ => return Ok(Transformed::no(expr)),
     };
-    if is_text(to) || !holds_json(input, schema) {
+    if to.is_string() || !holds_json(input, schema) {
         return Ok(Transformed::no(expr));
     }
     let value = value_of(std::mem::take(input), to, 0);
@@ -150,10 +150,6 @@ fn call(func: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
 
 fn is_json(function: &ScalarUDF) -> bool {
     function == json_get_json_udf().as_ref()
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// Whether the steps are known: only those go into one call.

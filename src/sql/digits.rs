@@ -5,6 +5,7 @@
 //! is, makes a DECIMAL or a DOUBLE of it (`plan::exact_numbers`). Numbers for a DECIMAL column, or a cast to one, are made
 //! exact here: themselves, in a sum, in a branch of CASE, in a list or a struct.
 
+use super::function_name;
 use datafusion::arrow::datatypes::{DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
@@ -204,10 +205,6 @@ pub fn exact(expr: &mut Expr, to: &DataType) {
         Expr::Function(function) => arguments_of(&function_name(function), arguments(function).collect(), to),
         _ => {}
     }
-}
-
-fn function_name(function: &Function) -> String {
-    function.name.to_string().to_lowercase()
 }
 
 /// The arguments that have no name.

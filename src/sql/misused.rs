@@ -53,7 +53,7 @@ impl Visitor for Misused<'_> {
         let FunctionArguments::List(list) = &call.args else {
             return ControlFlow::Continue(());
         };
-        let name = name(call);
+        let name = function_name(call);
         let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         let all = list
             .args
@@ -90,8 +90,8 @@ impl Misused<'_> {
     /// Rows are grouped before they are counted.
     fn key(&self, key: &Expr) -> Step {
         match key {
-            Expr::Function(call) if AGGREGATES.contains(&name(call).as_str()) => {
-                let name = name(call);
+            Expr::Function(call) if AGGREGATES.contains(&function_name(call).as_str()) => {
+                let name = function_name(call);
                 let message = format!("GROUP BY makes the groups that `{name}` aggregates: it cannot stand there");
                 self.refuse(
                     call,
@@ -112,7 +112,7 @@ impl Misused<'_> {
         let ControlFlow::Break(call) = part.visit(&mut calls) else {
             return ControlFlow::Continue(());
         };
-        let name = name(&call);
+        let name = function_name(&call);
         let refused = match call.over {
             Some(_) => {
                 let message =
@@ -158,7 +158,7 @@ impl Visitor for Calls {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Function> {
         match expr {
             Expr::Function(call)
-                if self.subqueries == 0 && (call.over.is_some() || self.unnest && name(call) == "unnest") =>
+                if self.subqueries == 0 && (call.over.is_some() || self.unnest && function_name(call) == "unnest") =>
             {
                 ControlFlow::Break(call.clone())
             }
@@ -167,7 +167,7 @@ impl Visitor for Calls {
     }
 }
 
-/// The name as it counts: in lower case.
-fn name(call: &Function) -> String {
+/// The name of a function as it counts: in lower case.
+pub fn function_name(call: &Function) -> String {
     call.name.to_string().to_lowercase()
 }

@@ -42,6 +42,7 @@ pub mod wildcards;
 
 pub use dialect::WaterwheelDialect;
 pub use keywords::suggest_keyword;
+pub use misused::function_name;
 pub use parser::parse_script;
 pub use tokens::{Lines, is_complete, split};
 pub use types::plan_type;

@@ -3,6 +3,7 @@
 
 use super::Parsed;
 use super::cursor::Cursor;
+use super::function_name;
 use super::group_window;
 use super::tokens::Lines;
 use crate::error::Diagnostic;
@@ -218,7 +219,7 @@ impl Visitor for Foreign<'_> {
 
 fn is_window(expr: &Expr) -> bool {
     match expr {
-        Expr::Function(call) => group_window::FUNCTIONS.contains(&call.name.to_string().to_lowercase().as_str()),
+        Expr::Function(call) => group_window::FUNCTIONS.contains(&function_name(call).as_str()),
         _ => false,
     }
 }
