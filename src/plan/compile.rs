@@ -8,6 +8,7 @@ use crate::dstream::nodes::InputNode;
 use crate::dstream::table::TableSpec;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
+use crate::plan::beside::{Part, parts};
 use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
@@ -137,13 +138,16 @@ impl Builder {
             Class::Static if bounded => vec![self.batch(&below, output)?],
             // Nothing but a subquery reads the stream.
             Class::Static => return Err(refuse("a subquery as a value", &plan, &tables).into()),
-            Class::Batch(reason) if bounded => {
-                notes.push(format!(
-                    "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
-                ));
-                vec![self.batch(&below, output)?]
-            }
-            Class::Batch(reason) => return Err(refuse(&reason, &plan, &tables).into()),
+            Class::Batch(reason) => match parts(&below)? {
+                Some(parts) => self.beside(&parts, output)?,
+                None if bounded => {
+                    notes.push(format!(
+                        "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
+                    ));
+                    vec![self.batch(&below, output)?]
+                }
+                None => return Err(refuse(&reason, &plan, &tables).into()),
+            },
         };
         let nodes = match &shown {
             Some(top) => self.stages_over(&nodes, top, &plan)?,
@@ -274,6 +278,20 @@ impl Builder {
             let chain = with_clock(chain)?;
             let label = format!("Stage {}", operators_of(&branch));
             ids.push(self.add(label, vec![source], Op::Stage(StageNode { plan: chain }), &branch));
+        }
+        Ok(ids)
+    }
+
+    /// What gives the parts of a UNION ALL.
+    fn beside(&mut self, parts: &[Part], output: usize) -> Result<Vec<NodeId>> {
+        let mut ids = Vec::new();
+        for part in parts {
+            match part {
+                Part::Rows(plan) => ids.extend(self.stages(plan)?),
+                Part::WindowRows(plan) => ids.push(self.window_rows(plan, output)?),
+                Part::Closed(plan) => ids.push(self.closed(plan, output)?),
+                Part::Fixed(plan) => ids.push(self.batch(plan, output)?),
+            }
         }
         Ok(ids)
     }

@@ -159,6 +159,19 @@ fn union_all_of_windows() {
 }
 
 #[test]
+fn union_all_of_windows_rows_and_what_does_not_change() {
+    let query = |windows: &str, rows: &str| {
+        format!(
+            "SELECT window_end, k, n FROM {} UNION ALL SELECT ts, k, v FROM t WHERE v > 5 \
+             UNION ALL SELECT window_end, k, v FROM {rows} UNION ALL SELECT TIMESTAMP '2020-01-01', k, 0 FROM dim",
+            counts(windows)
+        )
+    };
+    let window = tumble("t", 10, 0);
+    law(Case::new(query(TUMBLE, TUMBLE), query(&window, &window)).at_end());
+}
+
+#[test]
 fn keys_with_few_rows_in_a_window() {
     let query = |from: &str| {
         format!(
