@@ -20,6 +20,7 @@ use crate::plan::prune::predicates;
 use crate::plan::risks::Risk;
 use crate::plan::rules::{operators_of, rules};
 use crate::plan::session::TableScanned;
+use crate::plan::unseen_order::is_ordered;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
@@ -155,7 +156,7 @@ impl Builder {
         };
         let order_by = tags.iter().position(|t| matches!(t, Tag::WindowEnd(..)));
         let order_by = order_by.or(tags.iter().position(names_window));
-        let sorted = matches!(below, LogicalPlan::Sort(_));
+        let sorted = is_ordered(&below);
         self.graph.outputs.push(Output {
             name: query.name.clone(),
             nodes,
@@ -333,6 +334,7 @@ impl Builder {
         let (inputs, keys) = (leaves.inputs, leaves.keys);
         let label = format!("Closed windows {}", operators_of(&batch));
         let op = Op::Closed(ClosedNode {
+            ordered: is_ordered(&batch),
             plan: batch,
             closes: Closes::PerWindow(keys),
         });
@@ -360,6 +362,7 @@ impl Builder {
             label,
             inputs,
             Op::Closed(ClosedNode {
+                ordered: is_ordered(&batch),
                 plan: batch,
                 closes: Closes::AtEnd,
             }),

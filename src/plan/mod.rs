@@ -6,7 +6,7 @@
 //! is known of each relation ([`facts`]), chains over one source ([`branch`]), unlike ones beside each other (`beside`),
 //! aggregates taken apart ([`panes`],
 //! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
-//! ([`having`]), functions that are misused ([`misused`]), subqueries as
+//! ([`having`]), functions that are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as
 //! values ([`subqueries`]), the LIMIT that ends a query ([`limit`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
 //! words ([`diagnose`], `reword`).
@@ -40,6 +40,7 @@ pub mod rules;
 pub mod session;
 pub mod subqueries;
 pub mod ties;
+pub mod unmade;
 pub mod unnest;
 pub mod unseen_order;
 pub mod widths;
