@@ -18,10 +18,11 @@ use crate::driver::progress::Progress;
 use crate::error::{Diagnostic, Error, Result};
 use crate::operators::extremes::extremes;
 use crate::operators::sums::sum;
-use crate::operators::{arithmetic, chance};
+use crate::operators::{arithmetic, chance, zeros};
 use crate::plan::overflow::CheckedArithmetic;
 use crate::plan::own_aggregates::OwnAggregates;
 use crate::plan::session::new_session;
+use crate::plan::zeros::InComparisons;
 use crate::tasks::Pool;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::{FunctionRegistry, SessionState};
@@ -404,8 +405,10 @@ impl Drop for Inner {
 
 /// The functions of the engine, and the rules that put them where DataFusion's are written.
 fn add_functions(session: &mut SessionState) {
+    let one_zero = Arc::new(zeros::one_zero());
     session.add_analyzer_rule(Arc::new(CheckedArithmetic(arithmetic::checked())));
-    for function in chance::functions().map(Arc::new) {
+    session.add_analyzer_rule(Arc::new(InComparisons(Arc::clone(&one_zero))));
+    for function in chance::functions().map(Arc::new).into_iter().chain([one_zero]) {
         let _ = session.register_udf(function);
     }
     let mut replaced = Vec::new();

@@ -32,6 +32,7 @@ pub mod sums;
 pub mod union;
 pub mod window_expand;
 pub mod windows;
+pub mod zeros;
 
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
 //! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]) and
-//! those that do not fit ([`overflow`], [`own_aggregates`]), what is known of each relation ([`facts`]), chains over one source
+//! those that do not fit ([`overflow`], [`own_aggregates`]), one zero ([`zeros`]), what is known of each relation ([`facts`]), chains over one source
 //! ([`branch`]), aggregates taken apart ([`panes`], [`inverse`]), orders without ties ([`ties`]) and those that nobody
 //! sees ([`unseen_order`]), conditions above windows ([`having`]), functions that are misused ([`misused`]), subqueries
 //! as values ([`subqueries`]), the LIMIT that ends a query ([`limit`]), clocks and chance ([`chance`], [`clock`]), the
@@ -45,6 +45,7 @@ pub mod unseen_order;
 pub mod widths;
 pub mod window_over;
 pub mod window_tables;
+pub mod zeros;
 
 use datafusion::sql::sqlparser::tokenizer::Span;
 
