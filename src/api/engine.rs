@@ -17,7 +17,7 @@ use crate::driver::Clock;
 use crate::driver::progress::Progress;
 use crate::error::{Diagnostic, Error, Result};
 use crate::operators::extremes::extremes;
-use crate::operators::sums::sum;
+use crate::operators::sums::sums;
 use crate::operators::{arithmetic, chance, zeros};
 use crate::plan::overflow::CheckedArithmetic;
 use crate::plan::own_aggregates::OwnAggregates;
@@ -412,7 +412,7 @@ fn add_functions(session: &mut SessionState) {
         let _ = session.register_udf(function);
     }
     let mut replaced = Vec::new();
-    for ours in extremes().into_iter().chain([sum()]) {
+    for ours in extremes().into_iter().chain(sums()) {
         if let Ok(Some(theirs)) = session.register_udaf(Arc::clone(&ours)) {
             replaced.push((theirs, ours));
         }

@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::array_value_to_string;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -73,10 +73,10 @@ impl ScalarUDFImpl for Checked {
         match &args.args[..] {
             [left, right] => apply(left, right, |left, right| self.computed(left, right)),
             [ColumnarValue::Array(only)] => Ok(ColumnarValue::Array(negated(only)?)),
-            // The least number has no literal of its own type for `apply` to begin with.
-            [ColumnarValue::Scalar(only)] => Ok(ColumnarValue::Scalar(
-                datafusion::common::ScalarValue::try_from_array(&negated(&only.to_array()?)?, 0)?,
-            )),
+            [ColumnarValue::Scalar(only)] => {
+                let value = negated(&only.to_array()?)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&value, 0)?))
+            }
             _ => internal_err!("`{}` takes one or two numbers", self.operator),
         }
     }
@@ -88,9 +88,9 @@ impl Checked {
             let ((left, is_one), (right, is_too)) = (left.get(), right.get());
             let rows = if is_one { right.len() } else { left.len() };
             let place = |array: &dyn Array, is_one: bool, row: usize| array.slice(if is_one { 0 } else { row }, 1);
-            let operands = (0..rows).map(|row| (place(left, is_one, row), place(right, is_too, row)));
+            let mut operands = (0..rows).map(|row| (place(left, is_one, row), place(right, is_too, row)));
             let failed = |(left, right): &(ArrayRef, ArrayRef)| self.fitting(left, right).is_err();
-            match operands.into_iter().find(failed) {
+            match operands.find(failed) {
                 Some((left, right)) => self.overflow(&left, &right).unwrap_or(error),
                 None => error,
             }

@@ -1,4 +1,4 @@
-//! `sum` of whole numbers, DECIMALs and durations that tells when it does not fit into its type.
+//! `sum` of whole numbers, DECIMALs and durations that tells when it does not fit into its type, and `avg` of durations.
 //!
 //! DataFusion's wraps around. Here the same code sums in a type of twice the width, which is also the partial state, and
 //! what comes out is looked at. So an excess that later rows take back is none, however rows are cut and dealt.
@@ -14,6 +14,7 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, HashMap, Result, ScalarValue};
+use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -25,14 +26,49 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// `sum`, to be registered over DataFusion's.
-pub fn sum() -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::from(Sum { inner: sum_udaf() }))
+/// `sum` and `avg`, to be registered over DataFusion's.
+pub fn sums() -> [Arc<AggregateUDF>; 2] {
+    [sum_udaf(), avg_udaf()].map(|inner| Arc::new(AggregateUDF::from(Sum { inner })))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Sum {
     inner: Arc<AggregateUDF>,
+}
+
+/// How a result is made in wider types.
+#[derive(Debug)]
+struct Wide {
+    argument: Arc<Field>,
+    result: Arc<Field>,
+}
+
+impl Wide {
+    fn args<'a>(&'a self, args: AccumulatorArgs<'a>) -> AccumulatorArgs<'a> {
+        AccumulatorArgs {
+            return_field: Arc::clone(&self.result),
+            expr_fields: std::slice::from_ref(&self.argument),
+            ..args
+        }
+    }
+}
+
+impl Sum {
+    /// How the result of a type is made; `None`: as DataFusion does it.
+    fn wide(&self, data_type: &DataType) -> Option<Wide> {
+        let field = |data_type| Arc::new(Field::new(self.name(), data_type, true));
+        let argument = wide(data_type)?;
+        let result = match (self.name(), data_type) {
+            ("sum", _) => argument.clone(),
+            // The mean of a DECIMAL has four digits more.
+            (_, DataType::Duration(_)) => DataType::Decimal128(DECIMAL128_MAX_PRECISION, 4),
+            _ => return None,
+        };
+        Some(Wide {
+            argument: field(argument),
+            result: field(result),
+        })
+    }
 }
 
 /// The type in which sums of a type are made; `None`: their own.
@@ -52,12 +88,6 @@ fn wide(data_type: &DataType) -> Option<DataType> {
     }
 }
 
-/// The arguments of a sum that is made in another type.
-fn made_in<'a>(wide: &DataType, args: AccumulatorArgs<'a>) -> AccumulatorArgs<'a> {
-    let return_field = Arc::new(Field::new(args.name, wide.clone(), true));
-    AccumulatorArgs { return_field, ..args }
-}
-
 impl AggregateUDFImpl for Sum {
     fn name(&self) -> &str {
         self.inner.name()
@@ -71,19 +101,28 @@ impl AggregateUDFImpl for Sum {
         self.inner.return_type(arg_types)
     }
 
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let narrow = args.return_type().clone();
-        let Some(wide) = wide(&narrow) else {
+        let Some(wide) = self.wide(&narrow) else {
             return self.inner.accumulator(args);
         };
-        let inner = self.inner.accumulator(made_in(&wide, args))?;
+        let inner = self.inner.accumulator(wide.args(args))?;
         Ok(Box::new(Widened { inner, wide, narrow }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<Arc<Field>>> {
-        let wide = wide(args.return_type()).unwrap_or_else(|| args.return_type().clone());
-        let return_field = Arc::new(Field::new(args.name, wide, true));
-        self.inner.state_fields(StateFieldsArgs { return_field, ..args })
+        let Some(wide) = self.wide(args.return_type()) else {
+            return self.inner.state_fields(args);
+        };
+        self.inner.state_fields(StateFieldsArgs {
+            input_fields: std::slice::from_ref(&wide.argument),
+            return_field: Arc::clone(&wide.result),
+            ..args
+        })
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -92,22 +131,23 @@ impl AggregateUDFImpl for Sum {
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         let narrow = args.return_type().clone();
-        let Some(wide) = wide(&narrow) else {
+        let Some(wide) = self.wide(&narrow) else {
             return self.inner.create_groups_accumulator(args);
         };
-        let inner = self.inner.create_groups_accumulator(made_in(&wide, args))?;
+        let inner = self.inner.create_groups_accumulator(wide.args(args))?;
         Ok(Box::new(Widened { inner, wide, narrow }))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let narrow = args.return_type().clone();
-        let Some(wide) = wide(&narrow) else {
+        let Some(wide) = self.wide(&narrow) else {
             return self.inner.create_sliding_accumulator(args);
         };
-        let inner: Box<dyn Accumulator> = match (args.is_distinct, &wide) {
-            (true, DataType::Decimal128(..)) => Box::new(Distinct::<Decimal128Type>::new(&wide)),
-            (true, _) => Box::new(Distinct::<Decimal256Type>::new(&wide)),
-            (false, _) => self.inner.create_sliding_accumulator(made_in(&wide, args))?,
+        let in_type = wide.argument.data_type();
+        let inner: Box<dyn Accumulator> = match (self.name(), args.is_distinct, in_type) {
+            ("sum", true, DataType::Decimal128(..)) => Box::new(Distinct::<Decimal128Type>::new(in_type)),
+            ("sum", true, _) => Box::new(Distinct::<Decimal256Type>::new(in_type)),
+            _ => self.inner.create_sliding_accumulator(wide.args(args))?,
         };
         Ok(Box::new(Widened { inner, wide, narrow }))
     }
@@ -133,13 +173,13 @@ impl AggregateUDFImpl for Sum {
 #[derive(Debug)]
 struct Widened<A> {
     inner: A,
-    wide: DataType,
+    wide: Wide,
     narrow: DataType,
 }
 
 impl<A> Widened<A> {
     fn widened(&self, values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        let widen = |values: &ArrayRef| widened(values, &self.wide);
+        let widen = |values: &ArrayRef| widened(values, self.wide.argument.data_type());
         values.iter().map(widen).collect()
     }
 }
@@ -225,18 +265,16 @@ fn widened(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 }
 
 fn narrowed(sums: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let strictly = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let fitting = |to: &DataType| cast_with_options(sums, to, &strictly);
     Ok(match to {
         DataType::Int64 => Arc::new(whole::<Int64Type>(sums, to)?),
         DataType::UInt64 => Arc::new(whole::<UInt64Type>(sums, to)?),
-        DataType::Duration(_) => cast(&whole::<Int64Type>(sums, to)?, to)?,
-        _ => {
-            let strictly = CastOptions {
-                safe: false,
-                ..CastOptions::default()
-            };
-            let fitting = cast_with_options(sums, to, &strictly);
-            fitting.map_err(|_| overflow("", to))?
-        }
+        DataType::Duration(_) => cast(&fitting(&DataType::Int64).map_err(|_| overflow("", to))?, to)?,
+        _ => fitting(to).map_err(|_| overflow("", to))?,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Puts the engine's `sum`, `min` and `max` in the place of DataFusion's, which a host may have written by methods:
+//! Puts the engine's `sum`, `avg`, `min` and `max` in the place of DataFusion's, which a host may have written by methods:
 //! `expr_fn::sum(col("x"))`.
 
 use datafusion::common::Result;

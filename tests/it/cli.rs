@@ -540,8 +540,8 @@ fn an_overflow_of_a_row_is_told_where_it_is_computed() {
     assert!(product.contains("it was one of ms * ms * ms * ms ("), "{product}");
     assert!(!product.contains("ms + 1 ("), "{product}");
     let sum = told("SELECT usr, sum(ms + 9000000000000000000) FROM clicks GROUP BY usr;");
-    assert!(sum.contains("error[not_computable]: overflow: the sum "), "{sum}");
-    assert!(sum.contains("^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"), "{sum}");
+    let place = "<command>:2:13: error[not_computable]: overflow: the sum ";
+    assert!(sum.contains(place), "{sum}");
 }
 
 #[test]
