@@ -1,5 +1,5 @@
-//! Puts the engine's `sum`, `avg`, `min` and `max` in the place of DataFusion's, which a host may have written by methods:
-//! `expr_fn::sum(col("x"))`.
+//! Puts the engine's `sum`, `avg`, `min` and `max` in the place of DataFusion's, which a host may have written by
+//! methods: `expr_fn::sum(col("x"))`.
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
