@@ -25,7 +25,7 @@ use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unmade::refuse_unmade;
 use crate::plan::window_tables::WindowOptions;
-use crate::plan::{subqueries, unnest, unseen_order};
+use crate::plan::{subqueries, unnest, unseen_order, zeros};
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
 use crate::sql::{
@@ -553,6 +553,7 @@ impl<'a> Planning<'a> {
         let (session, seed) = (&self.state.session, self.state.settings.seed);
         unnest::joined(plan)
             .and_then(|plan| recorded(plan, session, seed, query))
+            .and_then(|plan| zeros::in_orders(plan, session))
             .and_then(break_ties)
     }
 

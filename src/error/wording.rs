@@ -44,6 +44,10 @@ pub fn sql_types(message: &str) -> String {
         ("Time32(ms)", "TIME(3)"),
         ("Time32(s)", "TIME(0)"),
         ("Interval(MonthDayNano)", "INTERVAL"),
+        ("Duration(ns)", "INTERVAL"),
+        ("Duration(µs)", "INTERVAL"),
+        ("Duration(ms)", "INTERVAL"),
+        ("Duration(s)", "INTERVAL"),
         ("Decimal128", "DECIMAL"),
         ("Decimal256", "DECIMAL"),
     ];
@@ -92,9 +96,19 @@ pub fn plain(message: &str) -> String {
     let message = bare(message.lines().next().unwrap_or_default());
     match (value(message), message.strip_prefix("Overflow happened on: ")) {
         (Some((said, _)), _) => said,
-        (None, Some(sum)) => format!("the result of {sum} does not fit into its type"),
-        (None, None) => sql_types(message),
+        (None, Some(sum)) => format!("overflow: {sum} does not fit into its type"),
+        (None, None) => overflow(message).unwrap_or_else(|| sql_types(message)),
     }
+}
+
+/// Of a time or a function whose result does not fit.
+fn overflow(message: &str) -> Option<String> {
+    if message == "Timestamp out of range" || message.starts_with("Date arithmetic overflow") {
+        return Some("overflow: the time + or - the INTERVAL is out of range".to_string());
+    }
+    let (array, call) = message.split_once(" overflow on ")?;
+    let to = sql_types(array.strip_suffix("Array")?);
+    Some(format!("overflow: {call} does not fit into {to}"))
 }
 
 /// Parts of a time that can be taken from it.

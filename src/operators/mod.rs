@@ -11,6 +11,7 @@
 //! ("Where do I add …").
 
 mod all_sessions;
+pub mod arithmetic;
 pub mod batch_function;
 pub mod chance;
 pub mod closed;
@@ -27,9 +28,11 @@ pub mod runtime;
 pub mod sessions;
 pub mod static_table;
 pub mod stop;
+pub mod sums;
 pub mod union;
 pub mod window_expand;
 pub mod windows;
+pub mod zeros;
 
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use std::sync::Arc;
