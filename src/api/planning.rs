@@ -28,8 +28,8 @@ use crate::plan::{subqueries, unnest, unseen_order};
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
 use crate::sql::{
-    Lines, digits, fetch, fields, from_first, group_window, lateral, parse_script, patterns, quantified, unnamed,
-    using, wildcards,
+    Lines, digits, fetch, fields, from_first, group_window, lateral, order_keys, parse_script, patterns, qualify,
+    quantified, unnamed, using, wildcards,
 };
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
@@ -461,16 +461,7 @@ impl<'a> Planning<'a> {
 
     /// The query in the spelling that DataFusion reads; the files that it names are declared.
     pub(super) fn rewritten(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<ast::Query> {
-        let unsupported = query.clauses.iter().filter(|c| {
-            !matches!(
-                c.kind,
-                ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_) | ClauseKind::IdleTimeout(_)
-            )
-        });
-        let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
-        if !unsupported.is_empty() {
-            return Err(unsupported);
-        }
+        super::clauses::refuse_unbuilt(query)?;
         let mut ast_query = query.query.as_ref().clone();
         self.declare_files(&ast_query, span)?;
         let event_time = |name: &str| match self.state.catalog.get(name)? {
@@ -495,9 +486,12 @@ impl<'a> Planning<'a> {
             vec![refused.maybe_at(self.lines.span(unwritten.span))]
         })?;
         unnamed::as_written(&mut ast_query);
+        qualify::with_windows(&mut ast_query);
         using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         digits::keep(&mut ast_query);
         group_window::rewrite(&mut ast_query, &event_time, &self.lines).map_err(|d| vec![*d])?;
+        let aggregates = self.state.session.aggregate_functions();
+        order_keys::name_apart(&mut ast_query, &|name| aggregates.contains_key(name));
         Ok(ast_query)
     }
 
@@ -654,21 +648,6 @@ pub(super) fn created(statement: &Statement) -> Option<&str> {
         Statement::CreateView(create) => Some(&create.name.value),
         _ => None,
     }
-}
-
-/// A clause that parses and cannot be run yet.
-fn not_yet(clause: &Clause) -> Diagnostic {
-    let name = match &clause.kind {
-        ClauseKind::AllowedLateness(_) => "ALLOWED LATENESS",
-        ClauseKind::LateRowsInto(_) => "LATE ROWS INTO",
-        ClauseKind::IdleTimeout(_) => "IDLE TIMEOUT",
-        ClauseKind::EmitChanges => "EMIT CHANGES",
-        ClauseKind::EmitEveryRows(_) | ClauseKind::EmitEvery(_) => "EMIT EVERY",
-        ClauseKind::EmitOnWindowClose => "EMIT ON WINDOW CLOSE",
-    };
-    Diagnostic::error("not_yet", format!("{name} is not built yet"))
-        .at(clause.span.clone())
-        .help("leave it out: windows are shown once, when they close")
 }
 
 /// Diagnostics as one error, placed in their text.

@@ -144,7 +144,7 @@ fn clauses(message: &str) -> Option<Reworded> {
         return Some(Reworded::new("order_by", said).help(help).about("ORDER"));
     }
     if message.starts_with("QUALIFY clause requires window functions") {
-        let said = "QUALIFY takes a condition on a function with OVER";
+        let said = "QUALIFY stands beside a function with OVER, in SELECT or in its condition";
         let help = "conditions on rows stand in WHERE";
         return Some(Reworded::new("window_misplaced", said).help(help).about("QUALIFY"));
     }
