@@ -24,7 +24,7 @@ use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::window_tables::WindowOptions;
-use crate::plan::{subqueries, unnest, unseen_order};
+use crate::plan::{guards, subqueries, unnest, unseen_order};
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
 use crate::sql::{
@@ -553,6 +553,7 @@ impl<'a> Planning<'a> {
         kept_above(plan, |plan| self.state.session.optimize(&plan))
             .and_then(|plan| self.with_ends(plan))
             .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
+            .and_then(guards::kept)
             .map_err(|e| self.all_diagnosed(&e, span))
     }
 

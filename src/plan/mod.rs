@@ -5,8 +5,9 @@
 //! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what
 //! is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`],
 //! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
-//! ([`having`]), functions that are misused ([`misused`]), subqueries as
-//! values ([`subqueries`]), the LIMIT that ends a query ([`limit`]), clocks and chance
+//! ([`having`]), conditions that guard others ([`guards`]), computed patterns ([`patterns`]),
+//! functions that are misused ([`misused`]), subqueries as
+//! values ([`subqueries`], [`lateral_values`]), the LIMIT that ends a query ([`limit`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
 //! words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
@@ -23,6 +24,7 @@ pub mod element_access;
 pub mod exact_numbers;
 pub mod explain;
 pub mod facts;
+pub mod guards;
 pub mod having;
 pub mod inverse;
 pub mod json_access;
