@@ -143,6 +143,11 @@ fn clauses(message: &str) -> Option<Reworded> {
         let help = "write the name that the first SELECT gives, or its place: ORDER BY 1";
         return Some(Reworded::new("order_by", said).help(help).about("ORDER"));
     }
+    if message.contains("subquery can only be used in ") {
+        let said = "a subquery is not built yet in this place";
+        let help = "make it a column of SELECT, or of a query in FROM";
+        return Some(Reworded::new("not_yet", said).help(help));
+    }
     if message.starts_with("QUALIFY clause requires window functions") {
         let said = "QUALIFY stands beside a function with OVER, in SELECT or in its condition";
         let help = "conditions on rows stand in WHERE";
