@@ -532,6 +532,7 @@ impl<'a> Planning<'a> {
         loop {
             match planned(query.clone()) {
                 Err(error) if named_twice(&error).is_some_and(|name| wildcards::rename_beside(&mut query, &name)) => {}
+                Err(error) => return Err(with_those_of_select(error, query, planned)),
                 planned => return planned,
             }
         }
@@ -627,6 +628,24 @@ impl<'a> Planning<'a> {
             fields: types.iter().flat_map(fields_of).collect(),
             functions: functions.cloned().collect(),
         }
+    }
+}
+
+/// Columns that are not found in WHERE, and those that SELECT asks for in vain: the planner stops at the first clause.
+fn with_those_of_select(
+    error: DataFusionError,
+    mut query: ast::Query,
+    planned: impl FnOnce(ast::Query) -> Result<LogicalPlan, DataFusionError>,
+) -> DataFusionError {
+    match query.body.as_mut() {
+        ast::SetExpr::Select(select) if unknown_column(&error).is_some() && select.selection.is_some() => {
+            select.selection = None;
+        }
+        _ => return error,
+    }
+    match planned(query) {
+        Err(other) if unknown_column(&other).is_some() => DataFusionError::Collection(vec![error, other]),
+        _ => error,
     }
 }
 

@@ -205,6 +205,11 @@ fn types(message: &str) -> Option<Reworded> {
         let said = format!("{sum} cannot be computed: the types do not fit");
         return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
     }
+    if let Some(sum) = between(message, "Cannot get result type for temporal operation ", ": ") {
+        let said = format!("{sum} cannot be computed: the types do not fit");
+        let help = "write the interval that is meant: INTERVAL '2' DAY";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("INTERVAL"));
+    }
     if let Some(sides) = message.strip_prefix("Cannot infer common argument type for comparison operation ") {
         let said = format!("{sides} cannot be compared: the types do not fit");
         return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
