@@ -115,6 +115,9 @@ fn overflow(message: &str) -> Option<String> {
 const PARTS: &str = "year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond, dow, \
                      isodow, doy, epoch";
 
+/// What is wrong with 02:30 on the day on which 03:00 follows 02:00.
+pub const LEFT_OUT: &str = "there is no such local time in its time zone: the clocks are put forward over it";
+
 /// What is wrong with a word that a function reads.
 fn word(message: &str) -> Option<String> {
     if message.contains("regex parse error") || message.contains("Regular expression did not compile") {
@@ -135,6 +138,9 @@ fn word(message: &str) -> Option<String> {
     }
     if let Some(given) = between(message, "Error parsing timestamp from '", "'") {
         return Some(format!("'{given}' is no time"));
+    }
+    if message.contains("Cannot cast timezone to different timezone") {
+        return Some(LEFT_OUT.to_string());
     }
     if message.contains("Unable to cast to Date32") {
         return Some("the text is no DATE".to_string());

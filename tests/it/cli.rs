@@ -589,7 +589,7 @@ fn what_could_not_be_created_is_missed_once() {
 
 #[test]
 fn mistakes_of_the_command_line_are_json_for_programs_too() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (&["--no-such-flag"], "unexpected argument '--no-such-flag' found"),
         (
             &["run", "tests/nosuch.sql"],
@@ -602,6 +602,10 @@ fn mistakes_of_the_command_line_are_json_for_programs_too() {
         (
             &["explain", "state", "x.sql"],
             "`explain state` is not built yet: `explain x.sql` shows the graph with lineage, watermark and state",
+        ),
+        (
+            &["explain", "a.sql", "b.sql"],
+            "`explain` takes one file: give `a.sql` and `b.sql` one after the other",
         ),
     ];
     for (arguments, message) in cases {

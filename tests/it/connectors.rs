@@ -70,6 +70,24 @@ fn arrow_output_is_a_stream_that_can_be_read() {
     assert_eq!(rows(&format!("SELECT count(t) FROM '{}'", shown(&path))), "0\n");
 }
 
+#[test]
+fn parquet_output_is_one_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("out.parquet");
+    let query = format!("{MADE} SELECT n, t FROM made WHERE n % 2 = 0");
+    let out = waterwheel(&query, &["--format", "parquet"]);
+    assert!(out.status.success());
+    std::fs::write(&path, &out.stdout).expect("a file");
+    assert_eq!(
+        rows(&format!("SELECT count(*), max(n) FROM '{}'", shown(&path))),
+        "10000,19998\n"
+    );
+    let two = waterwheel("SELECT 1 AS a; SELECT 2 AS a", &["--format", "parquet"]);
+    let said = String::from_utf8_lossy(&two.stderr);
+    assert_eq!(two.status.code(), Some(1), "{said}");
+    assert!(said.contains("one file, and so one result"), "{said}");
+}
+
 /// A query over files that grow, and the lines that it prints.
 struct Following {
     child: Child,
