@@ -55,7 +55,7 @@ impl Streams {
 }
 
 /// Window end in seconds, count.
-fn counts(batch: &RecordBatch) -> Vec<(i64, i64)> {
+pub fn counts(batch: &RecordBatch) -> Vec<(i64, i64)> {
     let ends = batch.column(0).as_primitive::<TimestampMillisecondType>().values();
     let counts = batch.column(1).as_primitive::<Int64Type>().values();
     ends.iter().map(|end| end / 1_000).zip(counts.iter().copied()).collect()
