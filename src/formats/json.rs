@@ -78,15 +78,18 @@ impl JsonCodec {
             self.loose_text.load(Ordering::Relaxed),
             self.nested_text.load(Ordering::Relaxed),
         );
+        let has_text = json_text::holds_text(&self.text_columns);
         if !loose && !nested {
             match decode_lines(&self.decoded, bytes, Text::Strings) {
                 Ok(rows) => return Ok(rows),
-                Err(error) if !json_text::holds_text(&self.text_columns) => return Err(error),
+                Err(error) if !has_text => return Err(error),
                 Err(_) => {}
             }
         }
         // The decoder takes for a number whatever consists of the characters of numbers.
-        strict::check_numbers(bytes, &self.text_columns)?;
+        if has_text {
+            strict::check_numbers(bytes, &self.text_columns)?;
+        }
         if !nested && let Ok(rows) = decode_lines(&self.decoded, bytes, Text::Anything) {
             self.loose_text.store(true, Ordering::Relaxed);
             return Ok(rows);
