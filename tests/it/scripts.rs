@@ -497,3 +497,17 @@ fn the_windows_of_what_a_failed_insert_fills_stay_open() {
         assert!(!path.is_file() && parts == 0, "{} was written", path.display());
     }
 }
+
+/// Nobody reads what it writes, so it cannot stop in good order.
+#[test]
+fn a_second_ctrl_c_ends_what_is_stuck() {
+    let sql = format!(
+        "{BIDS}CREATE SINK o WITH (connector = 'stdout', format = 'csv'); INSERT INTO o SELECT auction FROM bid"
+    );
+    let mut child = spawn(&["-c", &sql], Stdio::null());
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_secs(2));
+        interrupt(&child);
+    }
+    assert_eq!(ended_within(&mut child, 20), Some(130));
+}

@@ -223,6 +223,41 @@ fn csv_null_value_and_missing_column() {
 }
 
 #[test]
+fn what_null_is_written_as_is_text_in_quotes() {
+    let columns = schema(&[("a", DataType::Utf8), ("b", DataType::Int32)]);
+    let format = CsvFormat {
+        header: false,
+        null_values: vec!["NA".into(), "-".into(), "x,y".into()],
+        ..CsvFormat::default()
+    };
+    let text = "NA,1\n\n\"NA\",\"NA\"\n\"-\",-\n\"x,y\",2\n\"a\"\"NA\",3\n";
+    let rows = ["|1", "NA|", "-|", "|2", "a\"NA|3"];
+    assert_eq!(skip(&Format::Csv(format.clone()), &columns, text), rows);
+    let texts = || Arc::new(StringArray::from(vec![Some("NA"), Some("-"), None, Some("")]));
+    let written = |format: &CsvFormat| -> Result<String> {
+        let columns = schema(&[("a", DataType::Utf8)]);
+        let mut encoder = Encoder::new(&Format::Csv(format.clone()), columns.clone(), Vec::new())?;
+        encoder.write(&RecordBatch::try_new(columns, vec![texts()]).unwrap())?;
+        Ok(String::from_utf8(encoder.finish()?).unwrap())
+    };
+    assert_eq!(written(&format).unwrap(), "\"NA\"\n\"-\"\nNA\n\"\"\n");
+    let refused = |null: &str, quote: u8| {
+        let null_values = vec![null.to_string()];
+        written(&CsvFormat {
+            null_values,
+            quote,
+            ..format.clone()
+        })
+        .err()
+        .unwrap()
+        .message
+    };
+    assert!(refused("NA", NO_QUOTE).contains("column `a`: \"NA\" is what NULL is written as"));
+    assert!(refused("", NO_QUOTE).contains("an empty line is no record"));
+    assert!(refused("x,y", b'"').contains("would have to be quoted, as text is"));
+}
+
+#[test]
 fn ragged_records_are_filled_and_cut() {
     let columns = schema(&[("a", DataType::Utf8), ("b", DataType::Int32), ("c", DataType::Utf8)]);
     let text = "1,2\n3,4,x,5,6\n\n7\n\"y\nz\",8,\"q,r\",9\r\n,,";
@@ -278,16 +313,13 @@ fn without_quotes_what_cannot_be_told_is_not_written() {
 /// Texts that mean something to a CSV, and some that do not.
 fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
     let piece = prop::sample::select(vec![
-        "a", "b c", "", ",", ";", "\"", "'", "\\", "\n", "\r\n", "\r", "#", "NA", "é", "#x", "\\N",
+        "a", "b c", "", ",", ";", "\"", "'", "\\", "\n", "\r\n", "\r", "#", "NA", "é", "#x", "\\N", "NIL",
     ]);
     let text = prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat());
     // An empty text is NULL where NULL is written as one.
-    let text = text.prop_map(|text| {
-        if text.is_empty() || text == "NIL" {
-            "x".to_string()
-        } else {
-            text
-        }
+    let text = text.prop_map(|text| match text.is_empty() {
+        true => "x".to_string(),
+        false => text,
     });
     prop::collection::vec(prop::option::weighted(0.8, text), 1..20)
 }

@@ -59,6 +59,30 @@ fn json_times_and_nested_text() {
 }
 
 #[test]
+fn what_looks_like_a_number_and_is_none_is_no_text() {
+    let list = DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)));
+    let columns = schema(&[("s", DataType::Utf8), ("l", list)]);
+    let good =
+        "{\"s\": 1.50, \"l\": [true, -1E+5]}\n{\"s\": \"1.5.5\", \"l\": [\"1e\"], \"z\": 1-2}\n{\"s\": {\"a\": 0.1}}\n";
+    let format = Format::Json(JsonFormat::default());
+    let wanted_rows = ["1.50|[true, -1E+5]", "1.5.5|[1e]", "{\"a\": 0.1}|"];
+    assert_eq!(skip(&format, &columns, good), wanted_rows);
+    for (bad, number) in [
+        ("{\"s\": 1.5.5}", "1.5.5"),
+        ("{\"s\": 1e}", "1e"),
+        ("{\"l\": [1, -]}", "-"),
+        ("{\"s\": {\"a\": [2024-1-1]}}", "2024-1-1"),
+    ] {
+        let why = format!("broken JSON: {number} is no number");
+        let text = format!("{good}{bad}\n");
+        let got = skip(&format, &columns, &text);
+        assert_eq!(got[..3], wanted_rows);
+        assert!(got[3].ends_with(&why), "{got:?}");
+        assert!(skip(&format, &columns, bad)[0].ends_with(&why), "alone it is as bad");
+    }
+}
+
+#[test]
 fn null_in_a_required_column_is_a_bad_record() {
     let columns = schema(&[("id", DataType::Utf8), ("n", DataType::Int64)]);
     let keyed = Wanted {
