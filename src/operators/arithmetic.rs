@@ -1,5 +1,5 @@
-//! `+`, `-` and `*` of whole numbers and DECIMALs that tell when a result does not fit: DataFusion's wrap around, and let a
-//! DECIMAL have more digits than its type.
+//! `+`, `-` and `*` of whole numbers and DECIMALs that tell when a result does not fit: DataFusion's wrap around, and
+//! let a DECIMAL have more digits than its type.
 //!
 //! `plan::overflow` puts them in the place of DataFusion's. They have the names of what they replace.
 

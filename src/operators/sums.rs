@@ -1,7 +1,8 @@
-//! `sum` of whole numbers, DECIMALs and durations that tells when it does not fit into its type, and `avg` of durations.
+//! `sum` of whole numbers, DECIMALs and durations that tells when it does not fit into its type, and `avg` of
+//! durations.
 //!
-//! DataFusion's wraps around. Here the same code sums in a type of twice the width, which is also the partial state, and
-//! what comes out is looked at. So an excess that later rows take back is none, however rows are cut and dealt.
+//! DataFusion's wraps around. Here the same code sums in a type of twice the width, which is also the partial state,
+//! and what comes out is looked at. So an excess that later rows take back is none, however rows are cut and dealt.
 
 use crate::error::wording::sql_types;
 use datafusion::arrow::array::{

@@ -1,8 +1,8 @@
 //! -0.0 and 0.0 are the same number (docs/sql.md). DataFusion knows it for `=`, GROUP BY, DISTINCT, joins and sets of
 //! rows; where it would tell the two apart, both are given as 0.0.
 //!
-//! Owns: [`in_orders`], for what rows are sorted, dealt and taken once by, before ties are broken by the columns as they
-//! are; and [`InComparisons`], for what compares inside an expression, when the types of its parts are known.
+//! Owns: [`in_orders`], for what rows are sorted, dealt and taken once by, before ties are broken by the columns as
+//! they are; and [`InComparisons`], for what compares inside an expression, when the types of its parts are known.
 
 use crate::dstream::nodes::ZERO_FUNCTION;
 use datafusion::arrow::datatypes::DataType;

@@ -65,8 +65,8 @@ fn rows_ranked_by_zeros() {
 fn the_best_of_a_window_per_zero() {
     let query = |z: &str, from: &str| {
         format!(
-            "SELECT window_start, id, place FROM (SELECT window_start, id, ROW_NUMBER() OVER (PARTITION BY window_start, \
-             {z} ORDER BY {z}, id) AS place FROM {from}) WHERE place <= 2"
+            "SELECT window_start, id, place FROM (SELECT window_start, id, ROW_NUMBER() OVER (PARTITION BY \
+             window_start, {z} ORDER BY {z}, id) AS place FROM {from}) WHERE place <= 2"
         )
     };
     law(Case::new(
@@ -79,15 +79,10 @@ fn the_best_of_a_window_per_zero() {
 fn sessions_per_zero() {
     let rest = "GROUP BY window_start, window_end, z";
     let kept = |z: &str| format!("(SELECT *, {z} AS z FROM t)");
-    let sql = format!(
-        "SELECT window_start, window_end, count(*), sum(v) FROM SESSION({} PARTITION BY z, ts, INTERVAL '3 seconds') {rest}",
-        kept("v * 0.0")
-    );
-    let from = session(&kept("abs(v) * 0.0"), 3, "z");
-    law(Case::new(
-        sql,
-        format!("SELECT window_start, window_end, count(*), sum(v) FROM {from} {rest}"),
-    ));
+    let query = |from: &str| format!("SELECT window_start, window_end, count(*), sum(v) FROM {from} {rest}");
+    let sessions = format!("SESSION({} PARTITION BY z, ts, INTERVAL '3 seconds')", kept("v * 0.0"));
+    let by_hand = session(&kept("abs(v) * 0.0"), 3, "z");
+    law(Case::new(query(&sessions), query(&by_hand)));
 }
 
 #[test]
