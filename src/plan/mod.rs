@@ -3,9 +3,10 @@
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
 //! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what
-//! is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`],
+//! is known of each relation ([`facts`]), chains over one source ([`branch`]), unlike ones beside each other (`beside`),
+//! aggregates taken apart ([`panes`],
 //! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
-//! ([`having`]), functions that are misused ([`misused`]), subqueries as
+//! ([`having`]), functions that are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as
 //! values ([`subqueries`]), the LIMIT that ends a query ([`limit`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
 //! words ([`diagnose`], `reword`).
@@ -13,6 +14,7 @@
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
 
+mod beside;
 pub mod branch;
 pub mod chance;
 pub mod clock;
@@ -38,6 +40,7 @@ pub mod rules;
 pub mod session;
 pub mod subqueries;
 pub mod ties;
+pub mod unmade;
 pub mod unnest;
 pub mod unseen_order;
 pub mod widths;
