@@ -95,7 +95,8 @@ impl Planning<'_> {
         let graph = compile(std::slice::from_ref(plan)).map_err(|e| vec![self.diagnosed(&e, span)])?;
         let mut relations = late_relations(&graph).into_iter().map(|(_, late)| late);
         let Some(late) = relations.next() else {
-            let message = "LATE ROWS INTO: this query has no windows of event time, so no row of it is late";
+            let message =
+                "LATE ROWS INTO: this query waits for no windows of event time to close, so no row of it is late";
             let diagnostic = Diagnostic::error("no_windows", message).at(place.clone());
             return Err(vec![diagnostic.help(
                 "group by a window: FROM TUMBLE(…) GROUP BY window_start, window_end, …",

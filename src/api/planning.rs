@@ -23,6 +23,7 @@ use crate::plan::having::kept_above;
 use crate::plan::misused::refuse_misused;
 use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
+use crate::plan::unmade::refuse_unmade;
 use crate::plan::window_tables::WindowOptions;
 use crate::plan::{guards, subqueries, unnest, unseen_order};
 use crate::sql::statement::*;
@@ -554,6 +555,7 @@ impl<'a> Planning<'a> {
         kept_above(plan, |plan| self.state.session.optimize(&plan))
             .and_then(|plan| self.with_ends(plan))
             .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
+            .and_then(|plan| refuse_unmade(&plan).map(|()| plan))
             .and_then(guards::kept)
             .map_err(|e| self.all_diagnosed(&e, span))
     }

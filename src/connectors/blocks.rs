@@ -4,7 +4,7 @@
 //! what waits, a bell, no standstill). Depends on `prefetch` and `pace`. Start reading at [`MakeBlock`].
 
 use super::pace::Paced;
-use super::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
+use super::prefetch::{Allowance, Front, Lane, Lanes, Prefetch, Weighed};
 use super::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::RecordBatch;
@@ -173,6 +173,12 @@ struct Block {
     columns: Arc<[usize]>,
     /// `None` once it is made.
     number: Option<u64>,
+}
+
+impl Weighed for Chunk {
+    fn bytes(&self) -> usize {
+        self.batch.get_array_memory_size()
+    }
 }
 
 impl Lane for Block {

@@ -10,12 +10,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many items of one lane wait at most: a row group is decoded a little ahead, not as a whole.
+/// How many items of one lane may wait, whatever they weigh: a row group is decoded a little ahead, not as a whole.
 const LANE_ITEMS: usize = 4;
 
 /// How many of the lane that is being read: about two intervals of 8,192-row pieces, so that decoding goes on while an
 /// interval is computed.
 const FRONT_ITEMS: usize = 16;
+
+/// So many bytes of a lane may wait, however many items they are: of a few narrow columns that is half a large row
+/// group, and while one thread decodes the lane that is being read the others are busy with those behind it.
+const LANE_BYTES: usize = 8 << 20;
 
 /// How many lanes all splits of a source keep ahead together, for each worker thread.
 const AHEAD_PER_THREAD: usize = 4;
@@ -28,8 +32,14 @@ pub trait Lanes: Send {
 
 /// One lane: gives its items one by one, `None` at its end.
 pub trait Lane: Send + 'static {
-    type Item: Send + 'static;
+    type Item: Weighed + Send + 'static;
     fn step(&mut self) -> Result<Option<Self::Item>>;
+}
+
+/// Takes memory while it waits.
+pub trait Weighed {
+    /// About how many bytes.
+    fn bytes(&self) -> usize;
 }
 
 /// What [`Prefetch::next`] has.
@@ -97,10 +107,34 @@ struct Queue<L: Lanes> {
 /// A lane in the queue, its items in order.
 struct Slot<L: Lanes> {
     items: VecDeque<Result<Item<L>>>,
+    /// Of the items.
+    bytes: usize,
     /// The lane while nobody works on it and it has more.
     parked: Option<L::Lane>,
     ended: bool,
     _permit: Option<Permit>,
+}
+
+impl<L: Lanes> Slot<L> {
+    fn put(&mut self, item: Result<Item<L>>) {
+        self.bytes += item.as_ref().map_or(0, Weighed::bytes);
+        self.items.push_back(item);
+    }
+
+    fn take(&mut self) -> Option<Result<Item<L>>> {
+        let item = self.items.pop_front()?;
+        self.bytes -= item.as_ref().map_or(0, Weighed::bytes);
+        Some(item)
+    }
+
+    fn is_full(&self, is_front: bool) -> bool {
+        self.items.len() >= if is_front { FRONT_ITEMS } else { LANE_ITEMS } && self.bytes >= LANE_BYTES
+    }
+
+    /// The lane that is being read should be worked on again.
+    fn is_low(&self) -> bool {
+        self.items.len() <= FRONT_ITEMS / 2 || self.bytes <= LANE_BYTES / 2
+    }
 }
 
 impl<L: Lanes + 'static> Prefetch<L> {
@@ -148,8 +182,8 @@ impl<L: Lanes + 'static> Prefetch<L> {
                 let done = queue.exhausted && queue.opening == 0;
                 break if done { Ok(Front::Ended) } else { Ok(Front::Pending) };
             };
-            let item = slot.items.pop_front();
-            if slot.items.len() <= FRONT_ITEMS / 2
+            let item = slot.take();
+            if slot.is_low()
                 && let Some(lane) = slot.parked.take()
             {
                 let shared = self.shared.clone();
@@ -213,6 +247,7 @@ impl<L: Lanes + 'static> Shared<L> {
         queue.opening -= 1;
         let mut slot = Slot {
             items: VecDeque::new(),
+            bytes: 0,
             parked: None,
             ended: false,
             _permit: permit,
@@ -229,7 +264,7 @@ impl<L: Lanes + 'static> Shared<L> {
             Ok(None) => queue.exhausted = true,
             Err(error) => {
                 queue.exhausted = true;
-                slot.items.push_back(Err(error));
+                slot.put(Err(error));
                 slot.ended = true;
                 queue.slots.push_back(slot);
             }
@@ -254,10 +289,9 @@ impl<L: Lanes + 'static> Shared<L> {
                 return;
             };
             let more = matches!(item, Ok(Some(_)));
-            slot.items.extend(item.transpose());
+            item.transpose().into_iter().for_each(|item| slot.put(item));
             slot.ended = !more;
-            let full = slot.items.len() >= if is_front { FRONT_ITEMS } else { LANE_ITEMS };
-            if more && !full {
+            if more && !slot.is_full(is_front) {
                 drop(queue);
                 self.ring_if(is_front);
                 continue;
@@ -309,6 +343,12 @@ mod tests {
                 lane: self.0 - 1,
                 item: 0,
             }))
+        }
+    }
+
+    impl Weighed for (u64, u64) {
+        fn bytes(&self) -> usize {
+            LANE_BYTES / 4
         }
     }
 

@@ -253,6 +253,8 @@ pub struct ClosedNode {
     /// Leaves are [`crate::dstream::nodes::InputNode`] k, for the k-th input.
     pub plan: LogicalPlan,
     pub closes: Closes,
+    /// The rows of all windows have one order: they are in one partition.
+    pub ordered: bool,
 }
 
 /// When a [`ClosedNode`] runs.

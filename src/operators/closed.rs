@@ -15,7 +15,6 @@ use crate::operators::panes::as_i64;
 use crate::state::held::Held;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
 use datafusion::arrow::compute::take_record_batch;
-use datafusion::logical_expr::LogicalPlan;
 use std::collections::BTreeMap;
 
 /// One partition's copy of a [`ClosedNode`]: windows are dealt out to partitions by their ends.
@@ -28,9 +27,9 @@ pub struct Closed {
 
 /// How many partitions a node runs in: one where rows of different windows meet (ORDER BY, or at the end).
 pub fn partitions_of(node: &ClosedNode, partitions: usize) -> usize {
-    match (&node.closes, &node.plan) {
-        (Closes::AtEnd, _) | (_, LogicalPlan::Sort(_)) => 1,
-        (Closes::PerWindow(_), _) => partitions,
+    match node.closes {
+        Closes::PerWindow(_) if !node.ordered => partitions,
+        _ => 1,
     }
 }
 

@@ -336,12 +336,19 @@ fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
             starts.resize(starts.len() + block.len(), start);
             continue;
         }
-        for ts in block {
-            if *ts < start || *ts >= end {
-                start = window.spec.pane_start(*ts);
-                end = window.spec.pane_end(start);
+        for few in block.chunks(ROWS_OF_SHORT_PANES) {
+            let (least, greatest) = extent(few);
+            if start <= least && greatest < end {
+                starts.resize(starts.len() + few.len(), start);
+                continue;
             }
-            starts.push(start);
+            for ts in few {
+                if *ts < start || *ts >= end {
+                    start = window.spec.pane_start(*ts);
+                    end = window.spec.pane_end(start);
+                }
+                starts.push(start);
+            }
         }
     }
     Int64Array::from(starts)
@@ -349,6 +356,9 @@ fn pane_starts(times: &Int64Array, window: &Windowing) -> Int64Array {
 
 /// Times that are looked at together.
 pub const ROWS_TOGETHER: usize = 1_024;
+
+/// The same where panes are shorter than that.
+const ROWS_OF_SHORT_PANES: usize = 16;
 
 /// The least and the greatest of some times. Eight at a time, so that none waits for the one before.
 pub fn extent(times: &[i64]) -> (i64, i64) {

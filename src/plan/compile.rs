@@ -8,6 +8,7 @@ use crate::dstream::nodes::InputNode;
 use crate::dstream::table::TableSpec;
 use crate::dstream::window::WindowSpec;
 use crate::plan::Refusal;
+use crate::plan::beside::{Part, parts};
 use crate::plan::branch::*;
 use crate::plan::clock::{cut_off, shows_clock, with_clock};
 use crate::plan::facts::{Class, Facts, Tag, facts, names_window};
@@ -19,6 +20,7 @@ use crate::plan::prune::predicates;
 use crate::plan::risks::Risk;
 use crate::plan::rules::{operators_of, rules};
 use crate::plan::session::TableScanned;
+use crate::plan::unseen_order::is_ordered;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
@@ -137,13 +139,16 @@ impl Builder {
             Class::Static if bounded => vec![self.batch(&below, output)?],
             // Nothing but a subquery reads the stream.
             Class::Static => return Err(refuse("a subquery as a value", &plan, &tables).into()),
-            Class::Batch(reason) if bounded => {
-                notes.push(format!(
-                    "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
-                ));
-                vec![self.batch(&below, output)?]
-            }
-            Class::Batch(reason) => return Err(refuse(&reason, &plan, &tables).into()),
+            Class::Batch(reason) => match parts(&below)? {
+                Some(parts) => self.beside(&parts, output)?,
+                None if bounded => {
+                    notes.push(format!(
+                        "runs once, as a batch, when its input has ended: {reason} has no streaming form yet"
+                    ));
+                    vec![self.batch(&below, output)?]
+                }
+                None => return Err(refuse(&reason, &plan, &tables).into()),
+            },
         };
         let nodes = match &shown {
             Some(top) => self.stages_over(&nodes, top, &plan)?,
@@ -151,7 +156,7 @@ impl Builder {
         };
         let order_by = tags.iter().position(|t| matches!(t, Tag::WindowEnd(..)));
         let order_by = order_by.or(tags.iter().position(names_window));
-        let sorted = matches!(below, LogicalPlan::Sort(_));
+        let sorted = is_ordered(&below);
         self.graph.outputs.push(Output {
             name: query.name.clone(),
             nodes,
@@ -278,6 +283,20 @@ impl Builder {
         Ok(ids)
     }
 
+    /// What gives the parts of a UNION ALL.
+    fn beside(&mut self, parts: &[Part], output: usize) -> Result<Vec<NodeId>> {
+        let mut ids = Vec::new();
+        for part in parts {
+            match part {
+                Part::Rows(plan) => ids.extend(self.stages(plan)?),
+                Part::WindowRows(plan) => ids.push(self.window_rows(plan, output)?),
+                Part::Closed(plan) => ids.push(self.closed(plan, output)?),
+                Part::Fixed(plan) => ids.push(self.batch(plan, output)?),
+            }
+        }
+        Ok(ids)
+    }
+
     /// A stage over each of some nodes: `top` is its chain, `plan` what it gives.
     fn stages_over(&mut self, nodes: &[NodeId], top: &LogicalPlan, plan: &LogicalPlan) -> Result<Vec<NodeId>> {
         let chain = with_clock(top.clone())?;
@@ -315,6 +334,7 @@ impl Builder {
         let (inputs, keys) = (leaves.inputs, leaves.keys);
         let label = format!("Closed windows {}", operators_of(&batch));
         let op = Op::Closed(ClosedNode {
+            ordered: is_ordered(&batch),
             plan: batch,
             closes: Closes::PerWindow(keys),
         });
@@ -342,6 +362,7 @@ impl Builder {
             label,
             inputs,
             Op::Closed(ClosedNode {
+                ordered: is_ordered(&batch),
                 plan: batch,
                 closes: Closes::AtEnd,
             }),

@@ -325,8 +325,8 @@ fn equal_windows(join: &Join, left: &Facts, right: &Facts) -> bool {
 /// Why the inputs of a UNION ALL do not go together as a stream.
 fn union_reason(inputs: &[Facts]) -> &'static str {
     match inputs.iter().any(|f| f.class == Class::Closed || f.assigned) {
-        true => "UNION ALL of windows with something else",
-        false => "UNION ALL of a stream with rows that do not change",
+        true => "what stands above a UNION ALL of windows with something else",
+        false => "what stands above a UNION ALL of a stream with rows that do not change",
     }
 }
 
@@ -375,7 +375,7 @@ fn with_subqueries(plan: &LogicalPlan, facts: Facts) -> Facts {
 }
 
 /// Whether an expression of this node holds a query.
-fn holds_query(plan: &LogicalPlan) -> bool {
+pub fn holds_query(plan: &LogicalPlan) -> bool {
     let mut found = false;
     let mut look = |expr: &Expr| {
         let inner = |e: &Expr| {

@@ -3,17 +3,19 @@
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
 //! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what
-//! is known of each relation ([`facts`]), chains over one source ([`branch`]), aggregates taken apart ([`panes`],
+//! is known of each relation ([`facts`]), chains over one source ([`branch`]), unlike ones beside each other (`beside`),
+//! aggregates taken apart ([`panes`],
 //! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
-//! ([`having`]), conditions that guard others ([`guards`]), computed patterns ([`patterns`]),
-//! functions that are misused ([`misused`]), subqueries as
-//! values ([`subqueries`], [`lateral_values`]), the LIMIT that ends a query ([`limit`]), clocks and chance
+//! ([`having`]), conditions that guard others ([`guards`]), computed patterns ([`patterns`]), functions that are misused
+//! ([`misused`]) or cannot be made ([`unmade`]), subqueries as values ([`subqueries`], [`lateral_values`]), the LIMIT that
+//! ends a query ([`limit`]), clocks and chance
 //! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
 //! words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
 
+mod beside;
 pub mod branch;
 pub mod chance;
 pub mod clock;
@@ -42,6 +44,7 @@ pub mod rules;
 pub mod session;
 pub mod subqueries;
 pub mod ties;
+pub mod unmade;
 pub mod unnest;
 pub mod unseen_order;
 pub mod widths;

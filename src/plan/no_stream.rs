@@ -46,7 +46,9 @@ pub fn refuse(reason: &str, plan: &LogicalPlan, tables: &[(String, bool)]) -> Re
         _ if reason.starts_with("an outer join") => {
             refusal.help("put the stream on the side that is kept:  FROM stream LEFT JOIN table ON …")
         }
-        _ if reason.starts_with("UNION ALL") => refusal.help("write them in two queries, into one sink or table"),
+        _ if reason.contains("UNION ALL") => refusal
+            .help("UNION ALL of them can be a whole query, with a projection and a condition at most")
+            .help("or INSERT them into one table by two queries, and read that table"),
         _ if begins_alone(plan) => {
             refusal.help("add window_end to GROUP BY: windows of CUMULATE and SESSION that begin together end apart")
         }

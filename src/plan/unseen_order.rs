@@ -24,6 +24,11 @@ pub fn keeps_order(node: &LogicalPlan) -> bool {
     )
 }
 
+/// Whether a plan ends with an ORDER BY, whatever of it is shown.
+pub fn is_ordered(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Sort(_)) || keeps_order(plan) && plan.inputs().into_iter().all(is_ordered)
+}
+
 fn shows_order(node: &LogicalPlan) -> bool {
     // Functions over rows without an ORDER BY of their own take them as they come.
     keeps_order(node) || matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Window(_))

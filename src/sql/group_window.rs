@@ -114,7 +114,11 @@ impl Rewriter<'_> {
     }
 
     fn select(&self, select: &mut Select, order_by: Option<&mut OrderByKind>) -> Step {
-        let Some(call) = self.take_call(select)? else {
+        let mut columns = vec!["window_start", "window_end"];
+        if asks_for_time(select) || order_by.as_ref().is_some_and(|keys| asks_for_time(*keys)) {
+            columns.push("window_time");
+        }
+        let Some(call) = self.take_call(select, &columns)? else {
             return self.no_call_left(select);
         };
         let keys = self.session_keys(select, &call)?;
@@ -150,17 +154,17 @@ impl Rewriter<'_> {
 
     /// Replaces the one window call of GROUP BY (written there, in each of GROUPING SETS, or named by an alias or a
     /// position of SELECT) by the window's columns, and returns it.
-    fn take_call(&self, select: &mut Select) -> Step<Option<Function>> {
+    fn take_call(&self, select: &mut Select, columns: &[&str]) -> Step<Option<Function>> {
         let GroupByExpr::Expressions(keys, _) = &mut select.group_by else {
             return Ok(None);
         };
         let mut found = None;
-        self.take_from(keys, &select.projection, &mut found)?;
+        self.take_from(keys, columns, &select.projection, &mut found)?;
         for key in keys {
             match key {
                 Expr::GroupingSets(sets) => {
                     for set in sets {
-                        self.take_from(set, &select.projection, &mut found)?;
+                        self.take_from(set, columns, &select.projection, &mut found)?;
                     }
                 }
                 Expr::Rollup(_) | Expr::Cube(_) => self.no_call_in(key)?,
@@ -185,7 +189,13 @@ impl Rewriter<'_> {
     }
 
     /// `found`: the call of other keys, of which this one's is a copy.
-    fn take_from(&self, keys: &mut Vec<Expr>, projection: &[SelectItem], found: &mut Option<Function>) -> Step {
+    fn take_from(
+        &self,
+        keys: &mut Vec<Expr>,
+        columns: &[&str],
+        projection: &[SelectItem],
+        found: &mut Option<Function>,
+    ) -> Step {
         let mut taken = None;
         for (at, key) in keys.iter().enumerate() {
             let Some(call) = window_call(resolve(key, projection)) else {
@@ -202,7 +212,7 @@ impl Rewriter<'_> {
         }
         if let Some((at, call)) = taken {
             let span = call.span();
-            keys.splice(at..=at, [column("window_start", span), column("window_end", span)]);
+            keys.splice(at..=at, columns.iter().map(|name| column(name, span)));
             *found = Some(call);
         }
         Ok(())
@@ -261,7 +271,7 @@ impl Rewriter<'_> {
                 .help("write the session around the relation: FROM SESSION((SELECT …) PARTITION BY k, ts, INTERVAL '10 seconds')");
             return Err(Box::new(diagnostic));
         }
-        let window = ["window_start", "window_end"].map(|name| Expr::Identifier(Ident::new(name)));
+        let window = ["window_start", "window_end", "window_time"].map(|name| Expr::Identifier(Ident::new(name)));
         let others = keys.iter().filter(|key| !window.contains(key));
         let relation = select.from.first().and_then(|table| alias_of(&table.relation));
         let relation = relation.map(|alias| normal(&alias.name));
@@ -302,6 +312,22 @@ impl Rewriter<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether `window_time` is among the values: only then it is a key.
+fn asks_for_time(part: &impl ast::Visit) -> bool {
+    let found = ast::visit_expressions(part, |expr| {
+        let name = match expr {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(names) => names.last(),
+            _ => None,
+        };
+        match name.map(normal).as_deref() {
+            Some("window_time") => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    });
+    found.is_break()
 }
 
 /// The relations of one item of FROM, joined ones included.

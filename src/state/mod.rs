@@ -7,6 +7,7 @@
 //! the recorded intervals again gives it back, byte for byte. Does **not** guarantee: being anywhere but in memory yet.
 //! Depends on Arrow and `dstream`. Start reading at [`panes::PaneStore`].
 
+pub mod ages;
 pub mod arena;
 pub mod held;
 pub mod ordered;

@@ -4,6 +4,7 @@
 //! lineage has the same batches, merged in the same order, as the one that was lost. Windows of many panes are made of
 //! the nodes of a [`PaneTree`].
 
+use super::ages::Ages;
 use super::rows::{Gather, Known, Rows};
 use super::running::Running;
 use super::tree::{PaneTree, internal};
@@ -35,6 +36,7 @@ pub type Merge<'a> = &'a mut dyn FnMut(Vec<RecordBatch>) -> Result<RecordBatch>;
 pub struct PaneStore {
     pub(super) spec: WindowSpec,
     pub(super) panes: BTreeMap<i64, Pane>,
+    ages: Ages,
     /// Windows up to this end have been shown, in the unit of the event time.
     shown_to: i64,
     /// Merged panes; only for partial states, and windows of many panes.
@@ -106,6 +108,7 @@ impl PaneStore {
         PaneStore {
             spec,
             panes: BTreeMap::new(),
+            ages: Ages::default(),
             shown_to: i64::MIN,
             tree: tree.then(|| PaneTree::new(&spec)),
             doubtful: BTreeSet::new(),
@@ -136,11 +139,14 @@ impl PaneStore {
                 }
             }
         }
-        let pane = self.panes.entry(pane).or_insert(Pane {
-            since: interval,
-            entries: SmallVec::new(),
+        let pane = self.panes.entry(pane).or_insert_with(|| {
+            self.ages.add(interval);
+            Pane {
+                since: interval,
+                entries: SmallVec::new(),
+            }
         });
-        pane.since = pane.since.min(interval);
+        self.ages.earlier(&mut pane.since, interval);
         pane.push(refused, rows, merge)
     }
 
@@ -214,15 +220,15 @@ impl PaneStore {
     /// `forget_to` is the watermark less the allowed lateness.
     pub fn shown(&mut self, watermark: i64, forget_to: i64) {
         self.shown_to = self.shown_to.max(watermark);
-        let mut keys = self.panes.keys();
-        let first = keys.find(|pane| self.spec.ends(**pane).last > forget_to).copied();
-        let some_gone = self.panes.keys().next().copied() != first;
-        if some_gone {
-            self.panes = match first {
-                Some(first) => self.panes.split_off(&first),
-                None => BTreeMap::new(),
-            };
+        let mut some_gone = false;
+        while let Some(first) = self.panes.first_entry() {
+            if self.spec.ends(*first.key()).last > forget_to {
+                break;
+            }
+            self.ages.remove(first.remove().since);
+            some_gone = true;
         }
+        let first = self.panes.keys().next().copied();
         if let (Some(tree), true) = (&mut self.tree, some_gone) {
             tree.forgot(first);
             match first {
@@ -280,7 +286,7 @@ impl PaneStore {
 
     /// The first interval that an open pane is made of; lineage is kept back to it.
     pub fn oldest_interval(&self) -> Option<u64> {
-        self.panes.values().map(|p| p.since).min()
+        self.ages.oldest()
     }
 
     /// The first interval that some of the windows with these ends (ascending) are made of.
@@ -290,7 +296,15 @@ impl PaneStore {
             NEVER => self.panes.range(..),
             last => self.panes.range(self.spec.start_of(*first)..last),
         };
-        panes.map(|(_, pane)| pane.since).min()
+        let mut least = None;
+        for (_, pane) in panes {
+            least = least.into_iter().chain([pane.since]).min();
+            // Most often that is the first.
+            if least == self.ages.oldest() {
+                break;
+            }
+        }
+        least
     }
 
     /// Rows (or groups) kept.

@@ -3,6 +3,7 @@
 //! Two rows of a key are in one session when less than the gap lies between them, or between neighbours in between
 //! (docs/time.md). So a session is an interval of time that grows; a row between two sessions makes them one.
 
+use super::ages::Ages;
 use super::arena::{Arena, RowRef};
 use crate::error::Result;
 use datafusion::arrow::array::RecordBatch;
@@ -22,7 +23,7 @@ pub struct SessionStore {
     /// When to look at a key again: at its entry in [`Key::timer`], other entries are stale.
     timers: BTreeMap<i64, Vec<u32>>,
     /// How many sessions began in which interval.
-    since: BTreeMap<u64, usize>,
+    ages: Ages,
     arena: Arena,
     /// Keys with a session whose entries should be merged.
     crowded: Vec<u32>,
@@ -75,7 +76,7 @@ impl SessionStore {
             keys: Vec::new(),
             free: Vec::new(),
             timers: BTreeMap::new(),
-            since: BTreeMap::new(),
+            ages: Ages::default(),
             arena: Arena::default(),
             crowded: Vec::new(),
         }
@@ -132,7 +133,7 @@ impl SessionStore {
         let first = key.sessions.partition_point(|s| s.last.saturating_add(gap) <= start);
         let count = key.sessions[first..].iter().take_while(|s| touches(s)).count();
         if count == 0 {
-            *self.since.entry(interval).or_default() += 1;
+            self.ages.add(interval);
             let session = Session {
                 start,
                 last,
@@ -145,16 +146,12 @@ impl SessionStore {
             let session = &mut key.sessions[first];
             for other in &mut others {
                 let newer = session.since.max(other.since);
-                forget_since(&mut self.since, newer);
+                self.ages.remove(newer);
                 session.since = session.since.min(other.since);
                 session.last = session.last.max(other.last);
                 session.entries.append(&mut other.entries);
             }
-            if interval < session.since {
-                forget_since(&mut self.since, session.since);
-                session.since = interval;
-                *self.since.entry(interval).or_default() += 1;
-            }
+            self.ages.earlier(&mut session.since, interval);
             session.start = session.start.min(start);
             session.last = session.last.max(last);
             session.entries.push(entry);
@@ -245,7 +242,7 @@ impl SessionStore {
             .sessions
             .partition_point(|s| s.last.saturating_add(self.gap) <= watermark);
         for session in key.sessions.drain(..open) {
-            forget_since(&mut self.since, session.since);
+            self.ages.remove(session.since);
             ended.push(Ended {
                 start: session.start,
                 end: session.last.saturating_add(self.gap),
@@ -317,20 +314,11 @@ impl SessionStore {
 
     /// The first interval that an open session is made of; lineage is kept back to it.
     pub fn oldest_interval(&self) -> Option<u64> {
-        self.since.keys().next().copied()
+        self.ages.oldest()
     }
 
     /// Rows (or partial states) kept.
     pub fn num_rows(&self) -> usize {
         self.arena.num_rows()
-    }
-}
-
-fn forget_since(since: &mut BTreeMap<u64, usize>, interval: u64) {
-    if let Some(count) = since.get_mut(&interval) {
-        *count -= 1;
-        if *count == 0 {
-            since.remove(&interval);
-        }
     }
 }

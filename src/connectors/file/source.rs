@@ -6,7 +6,7 @@ use super::folders::Folders;
 use super::groups::{self, GroupLanes};
 use super::locate::{locate, path_of};
 use super::text::{self, TextLanes};
-use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch};
+use crate::connectors::prefetch::{Allowance, Front, Lane, Lanes, Prefetch, Weighed};
 use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits, Workers};
 use crate::dstream::table::TableSpec;
 use crate::error::{Error, Kind, Result};
@@ -81,6 +81,12 @@ pub struct Piece {
     pub decoded: Decoded,
     /// As [`Chunk::passed`].
     pub passed: Option<i64>,
+}
+
+impl Weighed for Piece {
+    fn bytes(&self) -> usize {
+        self.decoded.batch.get_array_memory_size()
+    }
 }
 
 /// What is given for a file that cannot be read, or read on: one bad record.

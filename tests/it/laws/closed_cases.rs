@@ -142,6 +142,33 @@ fn ordered_by_hopping_window() {
 }
 
 #[test]
+fn ordered_by_a_window_that_is_not_shown() {
+    let query = |from: &str| {
+        format!("SELECT k, sum(v) FROM {from} GROUP BY window_start, window_end, k ORDER BY window_end, k NULLS FIRST")
+    };
+    law(Case::new(query(TUMBLE), query(&tumble("t", 10, 0))).ordered());
+    let first =
+        |from: &str| format!("SELECT DISTINCT ON (window_end) window_end, id FROM {from} ORDER BY window_end, id DESC");
+    law(Case::new(first(TUMBLE), first(&tumble("t", 10, 0))).ordered());
+}
+
+#[test]
+fn union_all_of_windows_of_several_sizes() {
+    let query = |one: &str, other: &str| {
+        format!(
+            "SELECT window_end, k, n FROM {} UNION ALL SELECT window_end, k, n + 1 FROM {}",
+            counts(one),
+            counts(other)
+        )
+    };
+    let window = "HOP(t, ts, INTERVAL '5 seconds', INTERVAL '20 seconds')";
+    law(Case::new(
+        query(TUMBLE, window),
+        query(&tumble("t", 10, 0), &hop("t", 5, 20, 0)),
+    ));
+}
+
+#[test]
 fn union_all_of_windows() {
     let query = |left: &str, right: &str| {
         format!(
@@ -156,6 +183,19 @@ fn union_all_of_windows() {
             .over_two()
             .at_end(),
     );
+}
+
+#[test]
+fn union_all_of_windows_rows_and_what_does_not_change() {
+    let query = |windows: &str, rows: &str| {
+        format!(
+            "SELECT window_end, k, n FROM {} UNION ALL SELECT ts, k, v FROM t WHERE v > 5 \
+             UNION ALL SELECT window_end, k, v FROM {rows} UNION ALL SELECT TIMESTAMP '2020-01-01', k, 0 FROM dim",
+            counts(windows)
+        )
+    };
+    let window = tumble("t", 10, 0);
+    law(Case::new(query(TUMBLE, TUMBLE), query(&window, &window)).at_end());
 }
 
 #[test]

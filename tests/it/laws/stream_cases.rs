@@ -69,6 +69,16 @@ fn union_all() {
 }
 
 #[test]
+fn union_all_with_rows_that_do_not_change() {
+    law(same(
+        "SELECT id, 't' AS w FROM t WHERE v > 0 UNION ALL SELECT k, label FROM dim UNION ALL SELECT -1, 'one'",
+    ));
+    law(same(
+        "SELECT id + 1, w FROM (SELECT id, s AS w FROM t UNION ALL SELECT k, label FROM dim) WHERE w <> 'zero'",
+    ));
+}
+
+#[test]
 fn limit_counts_rows() {
     let sql = "SELECT 1 FROM t LIMIT 7";
     law(Case::new(sql, sql).at_end());

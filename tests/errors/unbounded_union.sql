@@ -1,0 +1,3 @@
+CREATE SOURCE g (k BIGINT) WITH (connector = 'datagen');
+
+SELECT k FROM g UNION ALL SELECT 1 ORDER BY k;
