@@ -70,10 +70,14 @@ impl Planning<'_> {
                 );
             }
         }
-        if let (Target::Sink(spec), Some(output)) = (&routed.target, graph.outputs.first()) {
+        let output = graph.outputs.first();
+        let rows = output.map(|output| (&routed.target, &output.schema));
+        let late = routed.late.as_ref().map(|late| (&late.target, &late.schema));
+        for (target, schema) in rows.into_iter().chain(late) {
+            let Target::Sink(spec) = target else { continue };
             let check = spec.connector.as_deref().and_then(find).and_then(|c| c.check_sink);
-            let refused = check.map(|check| check(spec, &output.schema, output.bounded));
-            if let Some(Err(error)) = refused {
+            let bounded = output.is_some_and(|output| output.bounded);
+            if let Some(Err(error)) = check.map(|check| check(spec, schema, bounded)) {
                 wrong.push(Diagnostic::error("no_sink", error.message).at(span.clone()));
             }
         }

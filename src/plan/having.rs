@@ -2,7 +2,7 @@
 //! the windows, also where they read keys alone. Below, they would hide which rows came late.
 
 use crate::plan::branch::find_window;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use std::cmp::Ordering;
@@ -18,7 +18,8 @@ pub fn kept_above(plan: LogicalPlan, optimise: impl FnOnce(LogicalPlan) -> Resul
             LogicalPlan::Window(window) => &window.input,
             _ => return Ok(Transformed::no(node)),
         };
-        if find_window(over).is_none() {
+        // What looks into the query around runs when the input has ended, where nothing is late.
+        if find_window(over).is_none() || over.exists(|below| Ok(below.contains_outer_reference()))? {
             return Ok(Transformed::no(node));
         }
         let node = Arc::new(Windowed { input: node });

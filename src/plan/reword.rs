@@ -205,6 +205,10 @@ fn types(message: &str) -> Option<Reworded> {
         let said = format!("{sum} cannot be computed: the types do not fit");
         return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
     }
+    if message.contains("Overflow happened on: ") {
+        let said = "an INTERVAL holds 292 years at most in hours or what is shorter";
+        return Some(Reworded::new("invalid_literal", said).about("INTERVAL"));
+    }
     if let Some(sum) = between(message, "Cannot get result type for temporal operation ", ": ") {
         let said = format!("{sum} cannot be computed: the types do not fit");
         let help = "write the interval that is meant: INTERVAL '2' DAY";

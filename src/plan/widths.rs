@@ -266,6 +266,10 @@ impl Sizing<'_> {
     /// The gap of a session is a length of time: a day is 24 hours there.
     fn gap(&self, written: &Written) -> Result<i64> {
         let Some(ns) = written.width.fixed_ns() else {
+            if written.width.months == 0 {
+                let message = format!("the gap of {} is longer than 292 years", self.name);
+                return Err(written.refuse(message).into());
+            }
             let message = format!("the gap of {} has no fixed length in months", self.name);
             return Err(written.refuse(message).help("write it in days or hours").into());
         };

@@ -28,6 +28,13 @@ pub(super) fn copy(cursor: &mut Cursor) -> Parsed<Statement> {
         let help = "read a file with CREATE TABLE … WITH (connector = 'file', path = '…'), or SELECT * FROM 'file.csv'";
         return Err(Box::new(diagnostic.help(help)));
     }
+    if let (CopyInput::Relation(name), Some(Token::LParen)) = (&from, cursor.peek(0)) {
+        let help = format!(
+            "write the columns in a query: COPY (SELECT …, … FROM {}) TO …",
+            name.value
+        );
+        return Err(Box::new(cursor.expected("`TO`").help(help)));
+    }
     cursor.expect_words(&["TO"])?;
     let path = match cursor.peek(0) {
         Some(Token::SingleQuotedString(path)) => Name {

@@ -16,3 +16,9 @@ CREATE TABLE numbers (x BIGINT, usr STRING, page STRING, ms INT, a TIMESTAMP, b 
 SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO numbers;
 CREATE TABLE times (x TIMESTAMP(3), y TIMESTAMP, page STRING, ms INT, a TIMESTAMP, b TIMESTAMP, c TIMESTAMP);
 SELECT count(*) FROM TUMBLE(clicks, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO times;
+CREATE TABLE listed (ts TIMESTAMP(3), tags STRING[], WATERMARK FOR ts AS ts) WITH (connector = 'push');
+CREATE SINK flat WITH (connector = 'file', path = '/tmp/flat.csv');
+SELECT count(*) FROM TUMBLE(listed, ts, INTERVAL '10' SECOND) GROUP BY window_start, window_end LATE ROWS INTO flat;
+SELECT count(*) FROM TUMBLE(listed, ts, INTERVAL '9000000' HOUR) GROUP BY window_end;
+SELECT count(*) FROM SESSION(listed, ts, INTERVAL '1000000' DAY) GROUP BY window_end;
+COPY listed (ts) TO 'x.csv';
