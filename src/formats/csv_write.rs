@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Writes records.
 pub struct CsvWriter<W: Write> {
-    writer: csv::Writer<W>,
+    output: W,
     format: CsvFormat,
 }
 
@@ -34,29 +34,40 @@ impl<W: Write> CsvWriter<W> {
             }
         }
         Ok(CsvWriter {
-            writer: builder(format).build(output),
+            output,
             format: format.clone(),
         })
     }
 
     /// Begins the file: a result without rows still has its header.
     pub fn begin(&mut self, schema: SchemaRef) -> Result<(), ArrowError> {
-        self.writer.write(&RecordBatch::new_empty(schema))
+        self.put(&RecordBatch::new_empty(schema), self.format.header)
     }
 
     /// Errors: a value has no form here, or the bytes cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         if self.format.quote != NO_QUOTE && self.format.escape.is_none() {
-            return self.writer.write(batch);
+            return self.put(batch, false);
         }
         let columns = batch.columns().iter().zip(batch.schema_ref().fields());
         let columns = columns.map(|(column, field)| self.safe(column, field.name()));
         let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
-        self.writer.write(&RecordBatch::try_new(batch.schema(), columns)?)
+        self.put(&RecordBatch::try_new(batch.schema(), columns)?, false)
     }
 
     pub fn into_inner(self) -> W {
-        self.writer.into_inner()
+        self.output
+    }
+
+    /// By way of memory: the library's writer keeps of an error of the output only its text, and panics where it is to
+    /// give such an output back.
+    fn put(&mut self, batch: &RecordBatch, header: bool) -> Result<(), ArrowError> {
+        let mut text = Vec::new();
+        builder(&self.format)
+            .with_header(header)
+            .build(&mut text)
+            .write(batch)?;
+        Ok(self.output.write_all(&text)?)
     }
 
     /// A column whose text is read as it was: escapes escaped. Errors: without quotes it cannot be.
@@ -90,7 +101,6 @@ fn breaks(format: &CsvFormat, text: &str) -> bool {
 
 fn builder(format: &CsvFormat) -> csv::WriterBuilder {
     let mut builder = csv::WriterBuilder::new()
-        .with_header(format.header)
         .with_delimiter(format.delimiter)
         .with_null(format.null_values.first().cloned().unwrap_or_default());
     builder = match (format.quote, format.comment) {
