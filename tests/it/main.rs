@@ -19,4 +19,5 @@ mod programs;
 mod scripts;
 mod slt;
 mod tidy;
+mod values;
 mod waiting;
