@@ -32,6 +32,23 @@ pub fn refuse_in_view(query: &StreamQuery) -> Planned<()> {
     if misplaced.is_empty() { Ok(()) } else { Err(misplaced) }
 }
 
+/// Clauses that parse and cannot be run yet.
+pub fn refuse_unbuilt(query: &StreamQuery) -> Planned<()> {
+    let unbuilt: Vec<Diagnostic> = query.clauses.iter().filter_map(not_yet).collect();
+    if unbuilt.is_empty() { Ok(()) } else { Err(unbuilt) }
+}
+
+fn not_yet(clause: &Clause) -> Option<Diagnostic> {
+    let name = match &clause.kind {
+        ClauseKind::AllowedLateness(_) => "ALLOWED LATENESS",
+        ClauseKind::EmitChanges => "EMIT CHANGES",
+        ClauseKind::EmitEveryRows(_) | ClauseKind::EmitEvery(_) => "EMIT EVERY",
+        ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_) | ClauseKind::IdleTimeout(_) => return None,
+    };
+    let unbuilt = Diagnostic::error("not_yet", format!("{name} is not built yet")).at(clause.span.clone());
+    Some(unbuilt.help("leave it out: windows are shown once, when they close"))
+}
+
 impl Planning<'_> {
     /// Puts the clauses of a query into its plan, and what of its text may fail; gives where its late rows go.
     pub(super) fn clauses(

@@ -197,8 +197,8 @@ impl Delivery for ToSink {
         self.sink.clock(clock_ns);
     }
 
-    fn minds_clock(&self) -> bool {
-        self.sink.minds_clock()
+    fn keeps_back_ns(&self) -> Option<i64> {
+        self.sink.keeps_back_ns()
     }
 
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {

@@ -208,7 +208,8 @@ fn intervals(program: &mut Program, control: &Control, manual: bool, tell: &dyn 
                 // What came, if anything, was a watermark that moves nothing: there will be no interval for it.
                 program.tell_sources();
             }
-            control.wait(due, due.is_none() && program.has_worked_off());
+            let wait = due.into_iter().chain(program.until_told()).min();
+            control.wait(wait, due.is_none() && program.has_worked_off());
             continue;
         }
         let turn = program.interval(std::mem::take(&mut taken)).map_err(Arc::new)?;

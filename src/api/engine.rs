@@ -16,9 +16,13 @@ use crate::connectors::push::{PushHandle, PushTable};
 use crate::driver::Clock;
 use crate::driver::progress::Progress;
 use crate::error::{Diagnostic, Error, Result};
-use crate::operators::chance;
 use crate::operators::extremes::extremes;
+use crate::operators::sums::sums;
+use crate::operators::{arithmetic, chance, zeros};
+use crate::plan::overflow::CheckedArithmetic;
+use crate::plan::own_aggregates::OwnAggregates;
 use crate::plan::session::new_session;
+use crate::plan::zeros::InComparisons;
 use crate::tasks::Pool;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::{FunctionRegistry, SessionState};
@@ -140,13 +144,7 @@ impl EngineBuilder {
         });
         let readers = Pool::new("waterwheel-read", threads, |work| work());
         let mut session = new_session();
-        for function in extremes() {
-            // It replaces DataFusion's, which the answer tells.
-            let _ = session.register_udaf(function);
-        }
-        for function in chance::functions() {
-            let _ = session.register_udf(Arc::new(function));
-        }
+        add_functions(&mut session);
         let state = State {
             session: Arc::new(session),
             catalog: Catalog::default(),
@@ -403,4 +401,21 @@ impl Drop for Inner {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The functions of the engine, and the rules that put them where DataFusion's are written.
+fn add_functions(session: &mut SessionState) {
+    let one_zero = Arc::new(zeros::one_zero());
+    session.add_analyzer_rule(Arc::new(CheckedArithmetic(arithmetic::checked())));
+    session.add_analyzer_rule(Arc::new(InComparisons(Arc::clone(&one_zero))));
+    for function in chance::functions().map(Arc::new).into_iter().chain([one_zero]) {
+        let _ = session.register_udf(function);
+    }
+    let mut replaced = Vec::new();
+    for ours in extremes().into_iter().chain(sums()) {
+        if let Ok(Some(theirs)) = session.register_udaf(Arc::clone(&ours)) {
+            replaced.push((theirs, ours));
+        }
+    }
+    session.add_analyzer_rule(Arc::new(OwnAggregates(replaced)));
 }

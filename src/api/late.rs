@@ -225,6 +225,10 @@ impl Delivery for Fitted {
         self.to.clock(clock_ns);
     }
 
+    fn keeps_back_ns(&self) -> Option<i64> {
+        self.to.keeps_back_ns()
+    }
+
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {
         let fitted = batches.iter().map(|b| self.fitted(b)).collect::<Result<Vec<_>>>()?;
         self.to.prepare(interval, &fitted)

@@ -387,7 +387,7 @@ fn pruning(node: &SourceNode, state: &State) -> Result<Option<Pruning>> {
         None => None,
         Some(_) if node.table.options.contains_key("max_future_skew") => return Ok(None),
         Some(time) => match time.expr.try_as_col().map(|column| schema.index_of(&column.name)) {
-            Some(Ok(index)) => Some(index),
+            Some(Ok(index)) => Some(schema.field(index).name().clone()),
             _ => return Ok(None),
         },
     };

@@ -25,12 +25,12 @@ use crate::plan::session::Names;
 use crate::plan::ties::break_ties;
 use crate::plan::unmade::refuse_unmade;
 use crate::plan::window_tables::WindowOptions;
-use crate::plan::{subqueries, unnest, unseen_order};
+use crate::plan::{guards, subqueries, unnest, unseen_order, zeros};
 use crate::sql::statement::*;
 use crate::sql::unnamed::titles;
 use crate::sql::{
-    Lines, digits, fetch, fields, from_first, group_window, lateral, parse_script, patterns, quantified, unnamed,
-    using, wildcards,
+    Lines, digits, fetch, fields, from_first, group_window, lateral, order_keys, parse_script, patterns, qualify,
+    quantified, unnamed, using, wildcards,
 };
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
@@ -462,16 +462,7 @@ impl<'a> Planning<'a> {
 
     /// The query in the spelling that DataFusion reads; the files that it names are declared.
     pub(super) fn rewritten(&mut self, query: &StreamQuery, span: &Range<usize>) -> Planned<ast::Query> {
-        let unsupported = query.clauses.iter().filter(|c| {
-            !matches!(
-                c.kind,
-                ClauseKind::EmitOnWindowClose | ClauseKind::LateRowsInto(_) | ClauseKind::IdleTimeout(_)
-            )
-        });
-        let unsupported: Vec<Diagnostic> = unsupported.map(not_yet).collect();
-        if !unsupported.is_empty() {
-            return Err(unsupported);
-        }
+        super::clauses::refuse_unbuilt(query)?;
         let mut ast_query = query.query.as_ref().clone();
         self.declare_files(&ast_query, span)?;
         let event_time = |name: &str| match self.state.catalog.get(name)? {
@@ -496,9 +487,12 @@ impl<'a> Planning<'a> {
             vec![refused.maybe_at(self.lines.span(unwritten.span))]
         })?;
         unnamed::as_written(&mut ast_query);
+        qualify::with_windows(&mut ast_query);
         using::qualify(&mut ast_query, &self.lines).map_err(|d| vec![d])?;
         digits::keep(&mut ast_query);
         group_window::rewrite(&mut ast_query, &event_time, &self.lines).map_err(|d| vec![*d])?;
+        let aggregates = self.state.session.aggregate_functions();
+        order_keys::name_apart(&mut ast_query, &|name| aggregates.contains_key(name));
         Ok(ast_query)
     }
 
@@ -539,6 +533,7 @@ impl<'a> Planning<'a> {
         loop {
             match planned(query.clone()) {
                 Err(error) if named_twice(&error).is_some_and(|name| wildcards::rename_beside(&mut query, &name)) => {}
+                Err(error) => return Err(with_those_of_select(error, query, planned)),
                 planned => return planned,
             }
         }
@@ -553,6 +548,7 @@ impl<'a> Planning<'a> {
         let (session, seed) = (&self.state.session, self.state.settings.seed);
         unnest::joined(plan)
             .and_then(|plan| recorded(plan, session, seed, query))
+            .and_then(|plan| zeros::in_orders(plan, session))
             .and_then(break_ties)
     }
 
@@ -561,6 +557,7 @@ impl<'a> Planning<'a> {
             .and_then(|plan| self.with_ends(plan))
             .and_then(|plan| unnest::refuse_left_over(&plan).map(|()| plan))
             .and_then(|plan| refuse_unmade(&plan).map(|()| plan))
+            .and_then(guards::kept)
             .map_err(|e| self.all_diagnosed(&e, span))
     }
 
@@ -637,6 +634,24 @@ impl<'a> Planning<'a> {
     }
 }
 
+/// Columns that are not found in WHERE, and those that SELECT asks for in vain: the planner stops at the first clause.
+fn with_those_of_select(
+    error: DataFusionError,
+    mut query: ast::Query,
+    planned: impl FnOnce(ast::Query) -> Result<LogicalPlan, DataFusionError>,
+) -> DataFusionError {
+    match query.body.as_mut() {
+        ast::SetExpr::Select(select) if unknown_column(&error).is_some() && select.selection.is_some() => {
+            select.selection = None;
+        }
+        _ => return error,
+    }
+    match planned(query) {
+        Err(other) if unknown_column(&other).is_some() => DataFusionError::Collection(vec![error, other]),
+        _ => error,
+    }
+}
+
 /// The names that a view gives to its columns, of which there are `count`.
 pub(super) fn column_names(names: &[Name], count: usize) -> Planned<Vec<String>> {
     if names.len() != count {
@@ -656,21 +671,6 @@ pub(super) fn created(statement: &Statement) -> Option<&str> {
         Statement::CreateView(create) => Some(&create.name.value),
         _ => None,
     }
-}
-
-/// A clause that parses and cannot be run yet.
-fn not_yet(clause: &Clause) -> Diagnostic {
-    let name = match &clause.kind {
-        ClauseKind::AllowedLateness(_) => "ALLOWED LATENESS",
-        ClauseKind::LateRowsInto(_) => "LATE ROWS INTO",
-        ClauseKind::IdleTimeout(_) => "IDLE TIMEOUT",
-        ClauseKind::EmitChanges => "EMIT CHANGES",
-        ClauseKind::EmitEveryRows(_) | ClauseKind::EmitEvery(_) => "EMIT EVERY",
-        ClauseKind::EmitOnWindowClose => "EMIT ON WINDOW CLOSE",
-    };
-    Diagnostic::error("not_yet", format!("{name} is not built yet"))
-        .at(clause.span.clone())
-        .help("leave it out: windows are shown once, when they close")
 }
 
 /// Diagnostics as one error, placed in their text.

@@ -70,6 +70,19 @@ impl Script {
         Script::of(engine.clone(), text, Vec::new())
     }
 
+    /// Leaves out the statements in which a mistake stands that planning the text has found.
+    pub fn without(mut self, mistakes: &[Diagnostic]) -> Script {
+        let stands_in = |found: &Diagnostic, span: &Range<usize>| {
+            let start = found.span.as_ref().map(|found| found.start);
+            found.severity == Severity::Error && start.is_some_and(|start| span.start <= start && start <= span.end)
+        };
+        let is_wrong = |located: &Located| mistakes.iter().any(|found| stands_in(found, &located.span));
+        let (wrong, right): (Vec<Located>, Vec<Located>) = self.statements.partition(is_wrong);
+        wrong.iter().for_each(|located| self.broken.add(names_of(located)));
+        self.statements = right.into_iter();
+        self
+    }
+
     fn of(engine: Engine, text: &str, warnings: Vec<Diagnostic>) -> Script {
         let (statements, _) = parse_script(text);
         let broken = Broken::of(text, &statements);

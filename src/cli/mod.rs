@@ -130,6 +130,9 @@ pub fn on_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, 
 fn explained(mut kind_and_file: Vec<String>) -> Result<String, Error> {
     let file = kind_and_file.pop().unwrap_or_default();
     match kind_and_file.first() {
+        Some(first) if first.contains('.') => Err(Error::refused(format!(
+            "`explain` takes one file: give `{first}` and `{file}` one after the other"
+        ))),
         Some(kind) if !kind.eq_ignore_ascii_case("dstream") => Err(Error::refused(format!(
             "`explain {kind}` is not built yet: `explain {file}` shows the graph with lineage, watermark and state"
         ))),

@@ -9,7 +9,7 @@ use super::summary;
 use super::text::Text;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use waterwheel::error::{Diagnostic, Error, Kind};
+use waterwheel::error::{Error, Kind};
 use waterwheel::metrics::Stopwatch;
 use waterwheel::{Engine, Outcome, Query, Script};
 
@@ -32,9 +32,6 @@ pub struct Runner {
     /// What has run, for the summary.
     queries: Vec<Query>,
     worst: Exit,
-    /// Mistakes that have been shown. Planning the whole text finds those that its statements find again, each in turn,
-    /// when the run is kept going.
-    shown: Vec<Diagnostic>,
     /// Queries that have failed, and why, as statements that waited for them have told.
     told: Vec<(String, String)>,
 }
@@ -58,7 +55,6 @@ impl Runner {
             watch: Stopwatch::start(),
             queries: Vec::new(),
             worst: Exit::Done,
-            shown: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -102,7 +98,8 @@ impl Runner {
             Err(error) => {
                 self.failed(&error, Exit::Failed);
                 let runs = self.manner.keep_going && !self.interrupts.happened();
-                runs.then(|| Script::unchecked(&self.engine, &self.text.sql).whole())
+                let script = || Script::unchecked(&self.engine, &self.text.sql).without(&error.diagnostics);
+                runs.then(|| script().whole())
             }
         }
     }
@@ -218,14 +215,6 @@ impl Runner {
             self.reporter.plain(error);
             return;
         }
-        let is_new = |found: &&Diagnostic| !self.shown.iter().any(|shown| is_same_mistake(shown, found));
-        let new: Vec<Diagnostic> = error.diagnostics.iter().filter(is_new).cloned().collect();
-        self.reporter.diagnostics(error.kind, &new, &self.text);
-        self.shown.extend(new);
+        self.reporter.diagnostics(error.kind, &error.diagnostics, &self.text);
     }
-}
-
-/// The help may differ: it names what was known at the time.
-fn is_same_mistake(one: &Diagnostic, other: &Diagnostic) -> bool {
-    one.span.is_some() && (one.code, &one.span, &one.message) == (other.code, &other.span, &other.message)
 }

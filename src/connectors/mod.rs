@@ -200,9 +200,10 @@ pub trait Sink: Send {
     /// The recorded clock of the interval that is committed next, in nanoseconds since the epoch.
     fn clock(&mut self, _clock_ns: i64) {}
 
-    /// Whether it is to be told the clock of intervals without rows too.
-    fn minds_clock(&self) -> bool {
-        false
+    /// For how long it keeps rows back at most, if it does: it is told the clock of intervals without rows too, and there
+    /// is one when the time is up.
+    fn keeps_back_ns(&self) -> Option<i64> {
+        None
     }
 
     /// Takes the rows of an interval; nothing becomes visible yet.

@@ -254,6 +254,8 @@ impl Intake {
         let Some(mut chunk) = split.chunk.take() else {
             return Ok(());
         };
+        // A watermark or a bad record alone is something too.
+        split.quiet_since_ns = None;
         taken.bad.append(&mut chunk.bad);
         let rows = chunk.batch.num_rows().min(max_rows - taken.rows);
         let batch = chunk.batch.slice(0, rows);
@@ -275,7 +277,6 @@ impl Intake {
             None => (before, None),
         };
         split.watermark_ns = after;
-        split.quiet_since_ns = None;
         taken.rows += rows;
         taken.bytes += batch.get_array_memory_size().min(rows * 1024);
         let rows_before = split.rows;

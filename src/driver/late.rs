@@ -10,7 +10,7 @@ use crate::dstream::table::unit_ns;
 use crate::error::Result;
 use crate::metrics::{LateRows, Metrics};
 use crate::operators::fragment::failed;
-use crate::operators::{LateRow, Report};
+use crate::operators::{LateRow, Report, SourceRow};
 use crate::storage::Entry;
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array, make_array,
@@ -59,7 +59,7 @@ impl LateLog {
         let mut late = Vec::new();
         let mut by_slice: BTreeMap<usize, Vec<&LateRow>> = BTreeMap::new();
         for row in &report.late {
-            by_slice.entry(row.slice).or_default().push(row);
+            by_slice.entry(row.source.slice).or_default().push(row);
         }
         for (slice, rows) in by_slice {
             let Some(record) = entry.record.sources.get(source).and_then(|s| s.slices.get(slice)) else {
@@ -71,7 +71,7 @@ impl LateLog {
                 None => whole_rows(intake, record)?,
             };
             let batch = intake.whole_without_future(batch, entry.record.clock_ns)?;
-            let indices = UInt32Array::from_iter_values(rows.iter().map(|r| r.row as u32));
+            let indices = UInt32Array::from_iter_values(rows.iter().map(|r| r.source.row as u32));
             let taken = take_record_batch(&batch, &indices).map_err(|e| failed(e.into()))?;
             let taken = declared.rows(source, entry.record.clock_ns, taken)?;
             let rows = late_batch(&taken, &rows, panes)?;
@@ -139,7 +139,7 @@ impl LateLog {
 /// Counts what a task of a query noticed about the rows of one of its sources.
 pub fn count(metrics: &Metrics, graph: &Graph, panes: &PanesNode, report: &Report, source: usize, intake: &Intake) {
     let late = report.late.len() as u64;
-    metrics.late(late, report.late_partial, report.null_time);
+    metrics.late(late, report.late_partial.len() as u64, report.null_time.len() as u64);
     let behind_ns = report.late.iter().map(|row| row.behind_ns).max();
     let (Some(behind_ns), Some(Op::Source(node))) = (behind_ns, graph.nodes.get(panes.source).map(|n| &n.op)) else {
         return;
@@ -159,21 +159,38 @@ pub fn count(metrics: &Metrics, graph: &Graph, panes: &PanesNode, report: &Repor
     metrics.late_of(panes.output, source, rows);
 }
 
-/// The late rows of an interval that one query could notice twice, as it windows their source twice.
+/// The rows of an interval that one query could notice twice, as it windows their source twice: per query, source and
+/// matter.
 #[derive(Default)]
-pub struct Noticed(HashSet<(usize, NodeId, usize, usize)>);
+pub struct Noticed(HashSet<(usize, NodeId, Matter, SourceRow)>);
+
+/// What can be noticed about a row.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Matter {
+    Late,
+    PartlyLate,
+    NullTime,
+}
 
 impl Noticed {
-    /// What a task noticed, without the late rows that another node of its query has noticed before.
+    /// What a task noticed, without the rows of which another node of its query has noticed the same before.
     pub fn new_of<'a>(&mut self, graph: &Graph, panes: &PanesNode, report: &'a Report) -> Cow<'a, Report> {
         let alike = |op: &Op| matches!(op, Op::Panes(p) if (p.output, p.source) == (panes.output, panes.source));
-        if report.late.is_empty() || graph.nodes.iter().filter(|node| alike(&node.op)).count() < 2 {
+        let nothing = report.late.is_empty() && report.late_partial.is_empty() && report.null_time.is_empty();
+        if nothing || graph.nodes.iter().filter(|node| alike(&node.op)).count() < 2 {
             return Cow::Borrowed(report);
         }
-        let is_new = |row: &&LateRow| self.0.insert((panes.output, panes.source, row.slice, row.row));
+        let mut is_new = |matter, row: SourceRow| self.0.insert((panes.output, panes.source, matter, row));
+        let mut late = report.late.clone();
+        late.retain(|row| is_new(Matter::Late, row.source));
+        let mut late_partial = report.late_partial.clone();
+        late_partial.retain(|row| is_new(Matter::PartlyLate, *row));
+        let mut null_time = report.null_time.clone();
+        null_time.retain(|row| is_new(Matter::NullTime, *row));
         Cow::Owned(Report {
-            late: report.late.iter().filter(is_new).copied().collect(),
-            ..report.clone()
+            late,
+            late_partial,
+            null_time,
         })
     }
 }

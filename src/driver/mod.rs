@@ -249,9 +249,17 @@ impl Program {
         taken.iter().any(|t| t.rows >= rows || t.bytes >= bytes)
     }
 
-    /// Something has come, and the next multiple of the setting `interval` has been reached.
+    /// Something has come, and the next multiple of the setting `interval` has been reached; or an output is to be told
+    /// the clock.
     pub fn is_due(&self, taken: &[Taken]) -> bool {
-        self.until_due(taken).is_some_and(|wait| wait.is_zero())
+        let waits = self.until_due(taken).into_iter().chain(self.until_told());
+        waits.min().is_some_and(|wait| wait.is_zero())
+    }
+
+    /// How long to wait before an output is told the clock that keeps rows back.
+    pub fn until_told(&self) -> Option<Duration> {
+        let wait = self.outputs.next_tell_ns()?.saturating_sub(self.clock.now_ns());
+        Some(Duration::from_nanos(wait.max(0) as u64))
     }
 
     /// How long to wait before what has come is run; `None` when nothing has come.

@@ -19,9 +19,10 @@ pub trait Delivery: Send {
     /// The recorded clock of the interval that is committed next.
     fn clock(&mut self, _clock_ns: i64) {}
 
-    /// Whether it is to be told the clock of intervals without rows too.
-    fn minds_clock(&self) -> bool {
-        false
+    /// For how long it keeps rows back at most, if it does: it is told the clock of intervals without rows too, and there
+    /// is one when the time is up.
+    fn keeps_back_ns(&self) -> Option<i64> {
+        None
     }
 
     /// Makes them visible. False when the reader wants no more.
@@ -90,8 +91,9 @@ impl Receiver {
         }
     }
 
-    fn minds_clock(&self) -> bool {
-        self.rows.minds_clock() || self.late.as_ref().is_some_and(|late| late.minds_clock())
+    fn keep_back_ns(&self) -> Vec<i64> {
+        let late = self.late.as_ref().and_then(|late| late.keeps_back_ns());
+        self.rows.keeps_back_ns().into_iter().chain(late).collect()
     }
 
     /// That of the slower of the two.
@@ -127,14 +129,26 @@ struct Delivered {
     /// Late rows of the interval that runs.
     late: Vec<RecordBatch>,
     takes_late: bool,
-    /// Intervals without rows are delivered too.
-    minds_clock: bool,
+    /// For how long it keeps rows back. If it does, intervals without rows are delivered too.
+    keep_back_ns: Vec<i64>,
+    /// The clock on which it was given rows last, and on which it is to be told the clock, rows or not.
+    given_ns: Option<i64>,
+    tell_ns: Option<i64>,
     /// Rows that OFFSET still leaves out, and that LIMIT still lets through.
     skip: usize,
     left: Option<usize>,
     done: bool,
     /// It has been given everything.
     finished: bool,
+}
+
+impl Delivered {
+    /// When the time of the rows that it was given last is up, behind a clock.
+    fn next_tell_ns(&self, clock_ns: i64) -> Option<i64> {
+        let given_ns = self.given_ns?;
+        let ends = self.keep_back_ns.iter().map(|ns| given_ns.saturating_add(*ns));
+        ends.filter(|end_ns| *end_ns > clock_ns).min()
+    }
 }
 
 enum Way {
@@ -153,15 +167,15 @@ impl Outputs {
         ring: Option<&Ring>,
         on_failure: OnFailure,
     ) -> Result<Self> {
-        let traits = |r: &Receiver| (r.late.is_some(), r.minds_clock());
-        let traits: Vec<(bool, bool)> = receivers.iter().map(traits).collect();
+        let traits = |r: &Receiver| (r.late.is_some(), r.keep_back_ns());
+        let traits: Vec<(bool, Vec<i64>)> = receivers.iter().map(traits).collect();
         let mut receivers: BTreeMap<usize, Receiver> = receivers.into_iter().enumerate().collect();
         let (lanes, mut tickets) = match ring {
             Some(ring) => Lanes::start(&mut receivers, ring)?,
             None => Default::default(),
         };
         let mut all = Vec::new();
-        for (index, (output, (takes_late, minds_clock))) in outputs.iter().zip(traits).enumerate() {
+        for (index, (output, (takes_late, keep_back_ns))) in outputs.iter().zip(traits).enumerate() {
             let lane = tickets.remove(&index).map(Way::Lane);
             let Some(way) = lane.or_else(|| receivers.remove(&index).map(Way::AtOnce)) else {
                 return Err(Error::internal("an output has no receiver"));
@@ -171,7 +185,9 @@ impl Outputs {
                 rows: Vec::new(),
                 late: Vec::new(),
                 takes_late,
-                minds_clock,
+                keep_back_ns,
+                given_ns: None,
+                tell_ns: None,
                 skip: output.skip,
                 left: output.fetch,
                 done: false,
@@ -246,10 +262,15 @@ impl Outputs {
                 rows: std::mem::take(&mut delivered.rows),
                 late: std::mem::take(&mut delivered.late),
             };
+            let has_rows = !parcel.rows.is_empty() || !parcel.late.is_empty();
+            if has_rows {
+                delivered.given_ns = Some(clock_ns);
+            }
+            delivered.tell_ns = delivered.next_tell_ns(clock_ns);
             let more = match &mut delivered.way {
                 Way::AtOnce(receiver) => receiver.give(&parcel),
                 Way::Lane(ticket) => {
-                    if delivered.minds_clock || !parcel.rows.is_empty() || !parcel.late.is_empty() {
+                    if has_rows || !delivered.keep_back_ns.is_empty() {
                         ticket.send(parcel);
                     }
                     Ok(true)
@@ -262,6 +283,12 @@ impl Outputs {
                 Ok(true) => {}
             }
         }
+    }
+
+    /// When the next output is to be told the clock, as the time of rows that it keeps back is up.
+    pub fn next_tell_ns(&self) -> Option<i64> {
+        let live = self.all.iter().filter(|d| !d.done);
+        live.filter_map(|d| d.tell_ns).min()
     }
 
     /// What has happened to outputs at their own pace. True when one of them wants no more.

@@ -206,7 +206,7 @@ impl Calendar {
 }
 
 /// The first day of a month; both counted from January 1970. (Hinnant, "chrono-compatible low-level date algorithms".)
-fn first_of_month(month: i64) -> i64 {
+pub fn first_of_month(month: i64) -> i64 {
     // Years begin in March, so that the day that comes and goes is the last.
     let since_march = month - 2;
     let (year, month) = (1970 + since_march.div_euclid(12), since_march.rem_euclid(12));
@@ -216,7 +216,7 @@ fn first_of_month(month: i64) -> i64 {
 }
 
 /// The month of a day; both counted from January 1970.
-fn month_of(day: i64) -> i64 {
+pub fn month_of(day: i64) -> i64 {
     let day = day.saturating_add(719_468);
     let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -33,6 +33,8 @@ pub const OFFSET: &str = "__offset";
 pub const CLOCK_FUNCTION: &str = "__clock";
 pub const RANDOM_FUNCTION: &str = "__random";
 pub const UUID_FUNCTION: &str = "__uuid";
+/// The function that gives 0.0 for both zeros.
+pub const ZERO_FUNCTION: &str = "__one_zero";
 
 pub const WINDOW_START: &str = "window_start";
 pub const WINDOW_END: &str = "window_end";

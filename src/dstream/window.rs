@@ -4,7 +4,7 @@
 //! plus an offset; windows of calendar units are the same arithmetic over the numbers of days or months. A **pane** is
 //! the greatest stretch that lies wholly inside or outside every window.
 
-use crate::dstream::calendar::Calendar;
+use crate::dstream::calendar::{Calendar, first_of_month, month_of};
 
 /// A window function over a table, its widths in the unit of the time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,18 +29,56 @@ pub const NEVER: i64 = i64::MAX;
 /// Windows in numbers of periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Periods {
-    Tumble { size: i64, offset: i64 },
-    Hop { slide: i64, size: i64, offset: i64 },
-    Cumulate { step: i64, size: i64, offset: i64 },
+    Tumble {
+        size: i64,
+        offset: i64,
+    },
+    Hop {
+        slide: i64,
+        size: i64,
+        offset: i64,
+    },
+    Cumulate {
+        step: i64,
+        size: i64,
+        offset: i64,
+    },
+    /// Over days: from the first of a month to the end of each day, up to a size in months, of which the offset is one too.
+    CumulateMonths {
+        size: i64,
+        offset: i64,
+    },
 }
 
 impl Periods {
-    /// The same windows over plain numbers.
+    /// The same windows over plain numbers; of those that grow over months, the days of which they are made.
     fn spec(self) -> WindowSpec {
         match self {
+            Periods::CumulateMonths { .. } => WindowSpec::Tumble { size: 1, offset: 0 },
             Periods::Tumble { size, offset } => WindowSpec::Tumble { size, offset },
             Periods::Hop { slide, size, offset } => WindowSpec::Hop { slide, size, offset },
             Periods::Cumulate { step, size, offset } => WindowSpec::Cumulate { step, size, offset },
+        }
+    }
+
+    /// The ends of the windows over the period of a number.
+    fn ends(self, number: i64) -> Row {
+        let Periods::CumulateMonths { size, offset } = self else {
+            return self.spec().ends(number).row;
+        };
+        let month = floor_to(month_of(number), size, offset);
+        Row {
+            first: number.saturating_add(1),
+            last: first_of_month(month.saturating_add(size)),
+            step: 1,
+        }
+    }
+
+    /// The period with which the window begins that ends before another.
+    fn start_of(self, end: i64) -> i64 {
+        match self {
+            Periods::CumulateMonths { size, offset } => first_of_month(floor_to(month_of(end - 1), size, offset)),
+            _ => self.spec().start_of(end),
         }
     }
 
@@ -69,6 +107,7 @@ impl Periods {
             Periods::Tumble { size, offset } => (size, offset),
             Periods::Hop { slide, size, offset } => (slide, offset.saturating_add(size)),
             Periods::Cumulate { step, offset, .. } => (step, offset),
+            Periods::CumulateMonths { .. } => (1, 0),
         };
         match (first - shift).rem_euclid(step) {
             0 => first,
@@ -78,6 +117,14 @@ impl Periods {
 }
 
 impl WindowSpec {
+    /// From the first of a month, `size` months long, to the end of each of its days.
+    pub fn cumulate_months(size: i64, offset: i64, days: Calendar) -> WindowSpec {
+        WindowSpec::Calendar {
+            windows: Periods::CumulateMonths { size, offset },
+            calendar: days.with_empty_days(),
+        }
+    }
+
     /// The windows counted in days or months of the calendar; `None` for other windows.
     pub fn in_calendar(self, calendar: Calendar) -> Option<WindowSpec> {
         let windows = match self {
@@ -167,7 +214,7 @@ impl WindowSpec {
                 Ends::even(first, last, step)
             }
             WindowSpec::Calendar { windows, calendar } => {
-                let row = windows.spec().ends(calendar.number(ts)).row;
+                let row = windows.ends(calendar.number(ts));
                 Ends {
                     first: calendar.begin(row.first),
                     last: calendar.begin(row.last),
@@ -190,7 +237,7 @@ impl WindowSpec {
             WindowSpec::Session { gap } => end.saturating_sub(gap),
             WindowSpec::Cumulate { size, offset, .. } => floor_to(end - 1, size, offset),
             WindowSpec::Calendar { windows, calendar } => {
-                calendar.begin(windows.spec().start_of(windows.ended(&calendar, end)))
+                calendar.begin(windows.start_of(windows.ended(&calendar, end)))
             }
             WindowSpec::Forever => i64::MIN,
         }
@@ -204,7 +251,7 @@ impl WindowSpec {
                 let width = match windows {
                     Periods::Tumble { size, .. } => size,
                     Periods::Hop { slide, .. } => slide,
-                    Periods::Cumulate { .. } => return None,
+                    Periods::Cumulate { .. } | Periods::CumulateMonths { .. } => return None,
                 };
                 let end = windows.spec().end_of(windows.begun(&calendar, start, width))?;
                 Some(calendar.begin(end))
@@ -314,6 +361,11 @@ fn gcd(a: i64, b: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dstream::calendar::{Period, Zone};
+    use datafusion::arrow::datatypes::TimeUnit;
+
+    /// 2011-12-30, which was not there in Apia, by its number.
+    const LEFT_OUT: i64 = 15_338;
 
     /// The definition, by trying every start.
     fn by_hand(spec: WindowSpec, ts: i64) -> Vec<(i64, i64)> {
@@ -390,10 +442,7 @@ mod tests {
     /// Windows of several days begin on their days of the calendar, also behind one that their zone left out.
     #[test]
     fn a_day_that_a_zone_left_out_moves_no_window() {
-        use crate::dstream::calendar::{Period, Zone};
-        use datafusion::arrow::datatypes::TimeUnit;
-        // 2011-12-30, the day that is not there, by its number; the clocks are 10 hours behind before it, 14 ahead after.
-        const LEFT_OUT: i64 = 15_338;
+        // The clocks are 10 hours behind before it, 14 ahead after.
         let begin = |day: i64| day * 86_400 + if day > LEFT_OUT { -14 } else { 10 } * 3_600;
         let zone = Zone::named("Pacific/Apia").expect("a zone");
         let calendar = Calendar::new(zone, Period::Day, TimeUnit::Second, 0);
@@ -440,6 +489,37 @@ mod tests {
                         if let Some(end) = spec.end_of(got[0].0) {
                             assert_eq!(end, got[0].1, "{plain:?} on day {day}");
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn days_add_up_to_months() {
+        for zone in ["UTC", "Europe/Berlin", "Pacific/Apia", "Pacific/Kiritimati"] {
+            let zone = Zone::named(zone).expect("a zone");
+            let days = Calendar::new(zone, Period::Day, TimeUnit::Second, 0).with_empty_days();
+            let months = Calendar::new(zone, Period::Month, TimeUnit::Second, 0);
+            for (size, offset) in [(1, 0), (3, 1)] {
+                let spec = WindowSpec::cumulate_months(size, offset, days);
+                let whole = WindowSpec::Tumble { size, offset }
+                    .in_calendar(months)
+                    .expect("a calendar");
+                let first = days.number(780_000_000);
+                for day in (first..first + 400).chain(LEFT_OUT - 40..LEFT_OUT + 40) {
+                    let (start, end) = (days.begin(day), days.begin(day + 1));
+                    for ts in (start..end).step_by(40_000) {
+                        let last = whole.ends(ts).last;
+                        let got: Vec<(i64, i64)> = spec.ends(ts).iter().map(|end| (spec.start_of(end), end)).collect();
+                        let mut ends: Vec<i64> = (day + 1..)
+                            .map(|day| days.begin(day))
+                            .take_while(|end| *end <= last)
+                            .collect();
+                        ends.dedup();
+                        let wanted: Vec<_> = ends.into_iter().map(|end| (whole.start_of(last), end)).collect();
+                        assert_eq!(got, wanted, "{zone:?}, {size} months, day {day}");
+                        assert_eq!((spec.pane_start(ts), spec.pane_end(start)), (start, end));
                     }
                 }
             }

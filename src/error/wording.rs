@@ -44,6 +44,10 @@ pub fn sql_types(message: &str) -> String {
         ("Time32(ms)", "TIME(3)"),
         ("Time32(s)", "TIME(0)"),
         ("Interval(MonthDayNano)", "INTERVAL"),
+        ("Duration(ns)", "INTERVAL"),
+        ("Duration(µs)", "INTERVAL"),
+        ("Duration(ms)", "INTERVAL"),
+        ("Duration(s)", "INTERVAL"),
         ("Decimal128", "DECIMAL"),
         ("Decimal256", "DECIMAL"),
     ];
@@ -92,14 +96,27 @@ pub fn plain(message: &str) -> String {
     let message = bare(message.lines().next().unwrap_or_default());
     match (value(message), message.strip_prefix("Overflow happened on: ")) {
         (Some((said, _)), _) => said,
-        (None, Some(sum)) => format!("the result of {sum} does not fit into its type"),
-        (None, None) => sql_types(message),
+        (None, Some(sum)) => format!("overflow: {sum} does not fit into its type"),
+        (None, None) => overflow(message).unwrap_or_else(|| sql_types(message)),
     }
+}
+
+/// Of a time or a function whose result does not fit.
+fn overflow(message: &str) -> Option<String> {
+    if message == "Timestamp out of range" || message.starts_with("Date arithmetic overflow") {
+        return Some("overflow: the time + or - the INTERVAL is out of range".to_string());
+    }
+    let (array, call) = message.split_once(" overflow on ")?;
+    let to = sql_types(array.strip_suffix("Array")?);
+    Some(format!("overflow: {call} does not fit into {to}"))
 }
 
 /// Parts of a time that can be taken from it.
 const PARTS: &str = "year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond, dow, \
                      isodow, doy, epoch";
+
+/// What is wrong with 02:30 on the day on which 03:00 follows 02:00.
+pub const LEFT_OUT: &str = "there is no such local time in its time zone: the clocks are put forward over it";
 
 /// What is wrong with a word that a function reads.
 fn word(message: &str) -> Option<String> {
@@ -121,6 +138,9 @@ fn word(message: &str) -> Option<String> {
     }
     if let Some(given) = between(message, "Error parsing timestamp from '", "'") {
         return Some(format!("'{given}' is no time"));
+    }
+    if message.contains("Cannot cast timezone to different timezone") {
+        return Some(LEFT_OUT.to_string());
     }
     if message.contains("Unable to cast to Date32") {
         return Some("the text is no DATE".to_string());

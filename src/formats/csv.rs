@@ -2,16 +2,20 @@
 
 use super::decimals;
 use super::infinite::{are_infinite, has_infinite};
-use super::records::{BadQuote, NO_QUOTE, Rule, check_quotes, count_fields, count_lines, fit_fields, without_comments};
+use super::records::{
+    BadQuote, NO_QUOTE, Rule, check_quotes, count_fields, count_lines, fit_fields, raw_fields, records,
+    without_comments,
+};
 use super::{BOM, CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, Scalar, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, Scalar, StringArray};
 use datafusion::arrow::compute::kernels::cmp::eq;
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::{CastOptions, cast_with_options, is_null, nullif};
+use datafusion::arrow::compute::{CastOptions, and, cast_with_options, is_null, nullif};
 use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use memchr::memmem;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -103,7 +107,7 @@ impl CsvCodec {
             Ok(decoded) if self.format.nulls_are_empty() => Ok(decoded),
             _ => {
                 let width = self.file.fields().len();
-                self.decode_fields(&fit_fields(&quoting, bytes, width, &self.format.quoted_null()))
+                self.decode_fields(&fit_fields(&quoting, bytes, width, &self.format.null_field()))
             }
         }
     }
@@ -111,9 +115,12 @@ impl CsvCodec {
     fn decode_fields(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
         let places = self.columns.iter().map(|wish| wish.place).collect();
         let batch = read(&self.format, self.file.clone(), places, bytes)?;
+        let quoted = self.quoted_nulls(bytes);
         let typed = batch.columns().iter().zip(&self.columns).map(|(column, wish)| {
             if wish.by_text {
-                self.typed(column, &wish.to)
+                let quoted = quoted.iter().filter(|(_, place)| *place == wish.place);
+                let rows: Vec<usize> = quoted.map(|(row, _)| *row).collect();
+                self.typed(column, &wish.to, &rows)
             } else {
                 Ok(column.clone())
             }
@@ -139,9 +146,25 @@ impl CsvCodec {
         }
     }
 
-    /// Text to the column's type, NULL where it says so. If an empty field is not said to be NULL, it is empty text,
-    /// and NULL in any other type.
-    fn typed(&self, text: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    /// The fields that hold what is NULL in quotes: record and place.
+    fn quoted_nulls(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let fields: Vec<Vec<u8>> = self.format.bare_nulls().map(|null| self.format.quoted(null)).collect();
+        if fields.iter().all(|field| memmem::find(bytes, field).is_none()) {
+            return Vec::new();
+        }
+        let quoting = self.format.quoting();
+        let records = records(self.rule(), bytes).into_iter().enumerate();
+        let places = records.flat_map(|(row, record)| {
+            let raw = raw_fields(&quoting, &bytes[record]).into_iter().enumerate();
+            let quoted = raw.filter(|(_, raw)| fields.iter().any(|field| field == raw));
+            quoted.map(move |(place, _)| (row, place)).collect::<Vec<_>>()
+        });
+        places.collect()
+    }
+
+    /// Text to the column's type, NULL where it says so, but for text in `quoted` rows. If an empty field is not said to
+    /// be NULL, it is empty text, and NULL in any other type.
+    fn typed(&self, text: &ArrayRef, to: &DataType, quoted: &[usize]) -> Result<ArrayRef, ArrowError> {
         let mut text = text.clone();
         if !self.format.nulls_are_empty() {
             if to == &DataType::Utf8 {
@@ -150,7 +173,11 @@ impl CsvCodec {
             }
             for null in &self.format.null_values {
                 let null = Scalar::new(StringArray::from(vec![null.as_str()]));
-                text = nullif(&text, &eq(&text, &null)?)?;
+                let mut is_null = eq(&text, &null)?;
+                if to == &DataType::Utf8 && !quoted.is_empty() {
+                    is_null = and(&is_null, &all_but(quoted, text.len()))?;
+                }
+                text = nullif(&text, &is_null)?;
             }
         }
         if self.format.times.of(to).is_some() {
@@ -310,6 +337,11 @@ fn header_places(format: &CsvFormat, schema: &SchemaRef, header: &[u8], source: 
     }
     let declared = |name: &&str| schema.fields().iter().position(|f| f.name() == name);
     Ok(names.iter().map(declared).collect())
+}
+
+/// True for all of so many rows but some, which ascend.
+fn all_but(some: &[usize], rows: usize) -> BooleanArray {
+    (0..rows).map(|row| Some(some.binary_search(&row).is_err())).collect()
 }
 
 /// Refuses a column that no field of CSV fills.

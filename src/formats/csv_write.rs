@@ -1,33 +1,53 @@
 //! Rows to CSV, so that a table of the same options reads the same rows.
+//!
+//! Guarantees: what is text is read as that text, and NULL as NULL, but for empty text where NULL is empty; what cannot
+//! be written so is refused. Only fields that need quotes have them, and text that NULL is written as is one of those.
 
 use super::{CsvFormat, NO_QUOTE};
 use crate::error::{Error, Result};
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
-use datafusion::arrow::csv;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::io::Write;
-use std::sync::Arc;
+
+/// How many bytes are written at once, about.
+const WRITE_BYTES: usize = 64 << 10;
 
 /// Writes records.
 pub struct CsvWriter<W: Write> {
     output: W,
     format: CsvFormat,
+    /// NULL as it is written.
+    null: Vec<u8>,
+}
+
+/// A column that is being written.
+struct Column<'a> {
+    name: &'a str,
+    values: Values<'a>,
+    nulls: Option<NullBuffer>,
+}
+
+enum Values<'a> {
+    Text(&'a StringArray),
+    Other(ArrayFormatter<'a>),
 }
 
 impl<W: Write> CsvWriter<W> {
     /// Errors: what would be written as NULL, or as a time, could not be told from something else.
     pub fn new(format: &CsvFormat, output: W) -> Result<Self> {
         let null = format.null_values.first().map_or("", String::as_str);
-        if format.escape.is_some_and(|escape| null.as_bytes().contains(&escape)) {
+        if format.quote != NO_QUOTE && format.needs_quotes(null) {
             return Err(Error::refused(format!(
-                "null_value = '{null}' holds the escape, so it would be read as another text: write it without escape"
+                "null_value = '{null}' would have to be quoted, as text is, and could not be told from it: write another"
             )));
         }
         let own = [&format.times.timestamp, &format.times.date];
         let texts = own.into_iter().flatten().map(|own| own.text.as_str()).chain([null]);
         for text in texts {
-            if format.quote == NO_QUOTE && breaks(format, text) {
+            if format.quote == NO_QUOTE && format.needs_quotes(text) {
                 return Err(Error::refused(format!(
                     "'{text}' holds the delimiter or a line end, and nothing is quoted: set quote, or another delimiter"
                 )));
@@ -36,89 +56,121 @@ impl<W: Write> CsvWriter<W> {
         Ok(CsvWriter {
             output,
             format: format.clone(),
+            null: null.as_bytes().to_vec(),
         })
     }
 
     /// Begins the file: a result without rows still has its header.
+    ///
+    /// Errors: a column cannot be written as CSV.
     pub fn begin(&mut self, schema: SchemaRef) -> Result<(), ArrowError> {
-        self.put(&RecordBatch::new_empty(schema), self.format.header)
+        if let Some(nested) = schema.fields().iter().find(|field| field.data_type().is_nested()) {
+            let message = format!("column `{}` is nested, which CSV cannot hold", nested.name());
+            return Err(ArrowError::InvalidArgumentError(message));
+        }
+        if !self.format.header {
+            return Ok(());
+        }
+        let mut record = Vec::new();
+        for (at, field) in schema.fields().iter().enumerate() {
+            if at > 0 {
+                record.push(self.format.delimiter);
+            }
+            self.push_text(field.name(), field.name(), &mut record)?;
+        }
+        self.end_record(0, schema.fields().len(), &mut record)?;
+        self.output.write_all(&record)?;
+        Ok(())
     }
 
     /// Errors: a value has no form here, or the bytes cannot be written.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        if self.format.quote != NO_QUOTE && self.format.escape.is_none() {
-            return self.put(batch, false);
-        }
+        let times = &self.format.times;
+        let timestamp = times.timestamp.as_ref().map(|own| own.text.as_str());
+        let options = FormatOptions::default()
+            .with_timestamp_format(timestamp)
+            .with_timestamp_tz_format(timestamp)
+            .with_date_format(times.date.as_ref().map(|own| own.text.as_str()));
         let columns = batch.columns().iter().zip(batch.schema_ref().fields());
-        let columns = columns.map(|(column, field)| self.safe(column, field.name()));
+        let columns = columns.map(|(column, field)| {
+            Ok(Column {
+                name: field.name(),
+                nulls: column.logical_nulls(),
+                values: match column.as_string_opt::<i32>() {
+                    Some(texts) => Values::Text(texts),
+                    None => Values::Other(ArrayFormatter::try_new(column.as_ref(), &options)?),
+                },
+            })
+        });
         let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
-        self.put(&RecordBatch::try_new(batch.schema(), columns)?, false)
+        let (mut bytes, mut shown) = (Vec::with_capacity(WRITE_BYTES), String::new());
+        for row in 0..batch.num_rows() {
+            let begin = bytes.len();
+            for (at, column) in columns.iter().enumerate() {
+                if at > 0 {
+                    bytes.push(self.format.delimiter);
+                }
+                match &column.values {
+                    _ if column.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) => {
+                        bytes.extend_from_slice(&self.null);
+                    }
+                    Values::Text(texts) => self.push_text(texts.value(row), column.name, &mut bytes)?,
+                    Values::Other(values) => {
+                        shown.clear();
+                        values.value(row).write(&mut shown)?;
+                        self.push(&shown, column.name, self.format.needs_quotes(&shown), &mut bytes)?;
+                    }
+                }
+            }
+            self.end_record(begin, columns.len(), &mut bytes)?;
+            if bytes.len() >= WRITE_BYTES {
+                self.output.write_all(&bytes)?;
+                bytes.clear();
+            }
+        }
+        self.output.write_all(&bytes)?;
+        Ok(())
     }
 
     pub fn into_inner(self) -> W {
         self.output
     }
 
-    /// By way of memory: the library's writer keeps of an error of the output only its text, and panics where it is to
-    /// give such an output back.
-    fn put(&mut self, batch: &RecordBatch, header: bool) -> Result<(), ArrowError> {
-        let mut text = Vec::new();
-        builder(&self.format)
-            .with_header(header)
-            .build(&mut text)
-            .write(batch)?;
-        Ok(self.output.write_all(&text)?)
+    fn push_text(&self, text: &str, name: &str, bytes: &mut Vec<u8>) -> Result<(), ArrowError> {
+        let is_null = !text.is_empty() && self.format.null_values.iter().any(|null| null == text);
+        self.push(text, name, is_null || self.format.needs_quotes(text), bytes)
     }
 
-    /// A column whose text is read as it was: escapes escaped. Errors: without quotes it cannot be.
-    fn safe(&self, column: &ArrayRef, name: &str) -> Result<ArrayRef, ArrowError> {
-        let Some(texts) = column.as_string_opt::<i32>() else {
-            return Ok(column.clone());
-        };
-        if self.format.quote == NO_QUOTE {
-            return match texts.iter().flatten().find(|text| breaks(&self.format, text)) {
-                None => Ok(column.clone()),
-                Some(text) => Err(ArrowError::InvalidArgumentError(format!(
-                    "column `{name}`: {text:?} holds the delimiter or a line end, and nothing is quoted: set quote"
-                ))),
-            };
+    fn push(&self, text: &str, name: &str, in_quotes: bool, bytes: &mut Vec<u8>) -> Result<(), ArrowError> {
+        match (in_quotes, self.format.quote) {
+            (false, _) => bytes.extend_from_slice(text.as_bytes()),
+            (true, NO_QUOTE) => {
+                let ends = |byte: u8| byte == self.format.delimiter || matches!(byte, b'\n' | b'\r');
+                let why = match text.bytes().next() {
+                    _ if text.bytes().any(ends) => "holds the delimiter or a line end",
+                    begin if begin == self.format.comment => "begins like a comment",
+                    _ => "is what NULL is written as",
+                };
+                return Err(ArrowError::InvalidArgumentError(format!(
+                    "column `{name}`: {text:?} {why}, and nothing is quoted: set quote"
+                )));
+            }
+            (true, _) => bytes.extend(self.format.quoted(text)),
         }
-        let escape = self.format.escape.map_or('"', char::from);
-        if !texts.iter().flatten().any(|text| text.contains(escape)) {
-            return Ok(column.clone());
+        Ok(())
+    }
+
+    /// Ends the record that begins at `begin`. One that is empty would be read as an empty line, which is no record.
+    fn end_record(&self, begin: usize, width: usize, bytes: &mut Vec<u8>) -> Result<(), ArrowError> {
+        if width == 1 && bytes.len() == begin {
+            if self.format.quote == NO_QUOTE {
+                return Err(ArrowError::InvalidArgumentError(
+                    "an empty line is no record, and nothing is quoted: set quote, or a null_value".to_string(),
+                ));
+            }
+            bytes.extend([self.format.quote; 2]);
         }
-        let doubled = escape.to_string().repeat(2);
-        let safe = texts.iter().map(|text| text.map(|text| text.replace(escape, &doubled)));
-        Ok(Arc::new(safe.collect::<StringArray>()))
-    }
-}
-
-/// Whether a field that is not quoted would end within the text.
-fn breaks(format: &CsvFormat, text: &str) -> bool {
-    text.bytes()
-        .any(|byte| byte == format.delimiter || matches!(byte, b'\n' | b'\r'))
-}
-
-fn builder(format: &CsvFormat) -> csv::WriterBuilder {
-    let mut builder = csv::WriterBuilder::new()
-        .with_delimiter(format.delimiter)
-        .with_null(format.null_values.first().cloned().unwrap_or_default());
-    builder = match (format.quote, format.comment) {
-        (NO_QUOTE, _) => builder.with_quote_style(csv::QuoteStyle::Never),
-        // A text that begins like a comment must not be read as one.
-        (quote, Some(_)) => builder.with_quote(quote).with_quote_style(csv::QuoteStyle::NonNumeric),
-        (quote, None) => builder.with_quote(quote),
-    };
-    if let Some(escape) = format.escape {
-        builder = builder.with_escape(escape).with_double_quote(false);
-    }
-    if let Some(own) = &format.times.timestamp {
-        builder = builder
-            .with_timestamp_format(own.text.clone())
-            .with_timestamp_tz_format(own.text.clone());
-    }
-    match &format.times.date {
-        Some(own) => builder.with_date_format(own.text.clone()),
-        None => builder,
+        bytes.push(b'\n');
+        Ok(())
     }
 }

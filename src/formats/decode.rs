@@ -59,10 +59,20 @@ impl Wanted {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
+    /// The columns of the table, read or not, in which a NULL is a fault of the record.
+    pub fn never_null(&self) -> Vec<usize> {
+        let all = 0..self.schema.fields().len();
+        all.filter(|i| self.is_required(*i)).collect()
+    }
+
+    fn is_required(&self, column: usize) -> bool {
+        !self.schema.field(column).is_nullable() || self.key.contains(&column)
+    }
+
     /// Places in the batch of the columns in which a NULL is a fault of the record.
     pub fn required(&self) -> Vec<usize> {
-        let must = |i: &usize| !self.schema.field(*i).is_nullable() || self.key.contains(i);
-        (0..self.columns.len()).filter(|&at| must(&self.columns[at])).collect()
+        let all = 0..self.columns.len();
+        all.filter(|&at| self.is_required(self.columns[at])).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use super::whole::WholeNumbers;
 use super::{JsonFormat, shorten, type_name};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::{Array, ArrayRef};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder;
 use datafusion::arrow::json::reader::Decoder;
@@ -27,7 +27,9 @@ pub struct JsonCodec {
     whole: Option<WholeNumbers>,
     /// A struct of the columns that are or hold text, in which an object or array counts as its JSON text.
     text_columns: DataType,
-    /// Such an object was seen: the next block tries that first. Changes the way, never the rows.
+    /// What is no string was seen in text: the next block tries first what takes it. Changes the way, never the rows.
+    loose_text: AtomicBool,
+    /// The same of objects and arrays.
     nested_text: AtomicBool,
 }
 
@@ -47,12 +49,15 @@ impl JsonCodec {
                 .with_data_type(decimals::as_text(f.data_type(), &format.times))
         };
         let decoded = Schema::new(fields.iter().map(decoded).collect::<Vec<_>>());
+        // What is decoded as text before it becomes something else may be a number.
+        let numbers_as_text = *decoded.fields() != Fields::from(fields.clone());
         Ok(JsonCodec {
             whole: WholeNumbers::of(&decoded),
             text_columns,
             decoded: Arc::new(decoded),
             schema: Arc::new(Schema::new(fields)),
             format: format.clone(),
+            loose_text: AtomicBool::new(numbers_as_text),
             nested_text: AtomicBool::new(false),
         })
     }
@@ -71,7 +76,7 @@ impl JsonCodec {
     fn check_infinite(&self, columns: &[ArrayRef], bytes: &[u8]) -> Result<(), ArrowError> {
         for (at, column) in columns.iter().enumerate().filter(|(_, column)| has_infinite(column)) {
             let text = self.decoded.field(at).clone().with_data_type(DataType::Utf8);
-            let (texts, _) = decode_lines(&Arc::new(Schema::new(vec![text])), bytes)?;
+            let (texts, _) = decode_lines(&Arc::new(Schema::new(vec![text])), bytes, Text::Anything)?;
             if !are_infinite(column, &texts[0]) {
                 return Err(ArrowError::JsonError("a number is too large".into()));
             }
@@ -83,16 +88,28 @@ impl JsonCodec {
         if let Some(whole) = &self.whole {
             whole.check(bytes)?;
         }
-        let nested = self.nested_text.load(Ordering::Relaxed);
-        if !nested {
-            match decode_lines(&self.decoded, bytes) {
+        let (loose, nested) = (
+            self.loose_text.load(Ordering::Relaxed),
+            self.nested_text.load(Ordering::Relaxed),
+        );
+        let has_text = json_text::holds_text(&self.text_columns);
+        if !loose && !nested {
+            match decode_lines(&self.decoded, bytes, Text::Strings) {
                 Ok(rows) => return Ok(rows),
-                Err(error) if !json_text::holds_text(&self.text_columns) => return Err(error),
+                Err(error) if !has_text => return Err(error),
                 Err(_) => {}
             }
         }
+        // The decoder takes for a number whatever consists of the characters of numbers.
+        if has_text {
+            strict::check_numbers(bytes, &self.text_columns)?;
+        }
+        if !nested && let Ok(rows) = decode_lines(&self.decoded, bytes, Text::Anything) {
+            self.loose_text.store(true, Ordering::Relaxed);
+            return Ok(rows);
+        }
         let quoted = json_text::quote_nested(bytes, &self.text_columns);
-        let rows = decode_lines(&self.decoded, quoted.as_deref().unwrap_or(bytes))?;
+        let rows = decode_lines(&self.decoded, quoted.as_deref().unwrap_or(bytes), Text::Anything)?;
         self.nested_text.store(quoted.is_some(), Ordering::Relaxed);
         Ok(rows)
     }
@@ -109,10 +126,13 @@ impl JsonCodec {
         if let Some(fault) = strict::fault(text) {
             return format!("broken JSON: {fault}");
         }
-        match decode_lines(&Arc::new(Schema::empty()), record) {
+        match decode_lines(&Arc::new(Schema::empty()), record, Text::Strings) {
             Err(ArrowError::JsonError(detail)) => return format!("broken JSON: {}", soften(&detail)),
             Err(_) => return "not a JSON object".into(),
             Ok(_) => {}
+        }
+        if let Some(number) = strict::bad_number(text, &self.text_columns) {
+            return format!("broken JSON: {} is no number", shorten(number));
         }
         let found = json_text::fields(text).unwrap_or_default();
         for (i, field) in self.schema.fields().iter().enumerate() {
@@ -138,9 +158,17 @@ impl JsonCodec {
     }
 }
 
+/// What stands where text belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Strings,
+    /// Also numbers, true and false.
+    Anything,
+}
+
 /// Decodes line by line into one batch, so that no record can reach into the next line.
-fn decode_lines(schema: &SchemaRef, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
-    let mut decoder = decoder(schema.clone(), count_lines(bytes) + 1)?;
+fn decode_lines(schema: &SchemaRef, bytes: &[u8], text: Text) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
+    let mut decoder = decoder(schema.clone(), count_lines(bytes) + 1, text)?;
     let mut rest = bytes;
     let mut rows = 0;
     while !rest.is_empty() {
@@ -174,13 +202,13 @@ pub fn check_type(field: &Field) -> Result<()> {
         Error::refused(format!("column `{}`: {what} cannot be read from JSON", field.name())).because(e)
     };
     let only = Arc::new(Schema::new(vec![field.clone()]));
-    decoder(only, 1).map(drop).map_err(unreadable)
+    decoder(only, 1, Text::Strings).map(drop).map_err(unreadable)
 }
 
-fn decoder(schema: SchemaRef, rows: usize) -> Result<Decoder, ArrowError> {
+fn decoder(schema: SchemaRef, rows: usize, text: Text) -> Result<Decoder, ArrowError> {
     ReaderBuilder::new(schema)
         .with_batch_size(rows)
-        .with_coerce_primitive(true)
+        .with_coerce_primitive(text == Text::Anything)
         .build_decoder()
 }
 

@@ -101,7 +101,7 @@ fn quote(value: &[u8], to: &DataType, quoted: &mut Vec<u8>) -> bool {
 }
 
 /// The parts of a value that its type knows, with their types.
-fn parts<'t>(value: &[u8], to: &'t DataType) -> Vec<(Range<usize>, &'t DataType)> {
+pub fn parts<'t>(value: &[u8], to: &'t DataType) -> Vec<(Range<usize>, &'t DataType)> {
     match to {
         DataType::List(item) => {
             let found = elements(value).unwrap_or_default();

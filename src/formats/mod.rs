@@ -37,7 +37,7 @@ pub use blocks::{Block, BlockReader, Bytes, MAX_RECORD_BYTES, Pending};
 pub use decode::{BadRecord, Decoded, RowDecoder, Wanted, unreadable_columns};
 pub use infer::{infer_text, json_columns};
 pub use options::{Compression, CsvFormat, Format, JsonFormat, OnError, Packing, bool_option, resolve_format};
-pub use prune::{Fate, Pruning};
+pub use prune::{Constants, Fate, Pruning};
 pub use records::{NO_QUOTE, Rule, Scan, count_lines, is_blank, last_end};
 pub use times::{TimeFormat, TimeFormats};
 pub use words::{shorten, thousands, type_name};

@@ -195,8 +195,26 @@ impl CsvFormat {
     }
 
     /// NULL as a field.
-    pub fn quoted_null(&self) -> Vec<u8> {
-        self.quoted(self.null_values.first().map_or("", String::as_str))
+    pub fn null_field(&self) -> Vec<u8> {
+        let null = self.null_values.first().map_or("", String::as_str);
+        match self.needs_quotes(null) {
+            true => self.quoted(null),
+            false => null.as_bytes().to_vec(),
+        }
+    }
+
+    /// The texts that are NULL where they are not quoted, and text where they are.
+    pub fn bare_nulls(&self) -> impl Iterator<Item = &str> {
+        let nulls = self.null_values.iter().map(String::as_str);
+        nulls.filter(|null| !null.is_empty() && self.quote != NO_QUOTE && !self.needs_quotes(null))
+    }
+
+    /// Whether a field without quotes would end within the text, or be taken for something else.
+    pub fn needs_quotes(&self, text: &str) -> bool {
+        let special = |byte: u8| {
+            byte == self.delimiter || matches!(byte, b'\n' | b'\r') || self.quote != NO_QUOTE && byte == self.quote
+        };
+        text.bytes().any(special) || self.comment.is_some() && text.bytes().next() == self.comment
     }
 
     /// A text as a field that is read as this text.

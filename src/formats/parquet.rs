@@ -3,7 +3,7 @@
 use super::decode::{Decoded, Wanted};
 use super::typed::{Fit, plain_fields, table_columns};
 use super::words::unreadable;
-use super::{Fate, OnError, Pruning};
+use super::{Constants, Fate, OnError, Pruning};
 use crate::error::{Error, Result};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -65,11 +65,8 @@ impl ParquetPlan {
     }
 
     /// What becomes of the row groups; the same whatever columns are wanted.
-    pub fn fates(&self, pruning: &Pruning, wanted: &Wanted) -> Vec<Fate> {
-        let fields = wanted.schema.fields().iter().enumerate();
-        let must = fields.filter(|(i, field)| !field.is_nullable() || wanted.key.contains(i));
-        let required: Vec<usize> = must.map(|(i, _)| i).collect();
-        pruning.fates(&self.footer, &wanted.schema, &required)
+    pub fn fates(&self, pruning: &Pruning, wanted: &Wanted, constants: &Constants) -> Vec<Fate> {
+        pruning.fates(&self.footer, &wanted.schema, &wanted.never_null(), constants)
     }
 
     /// No rows.

@@ -1,4 +1,4 @@
-//! Which row groups of a Parquet file hold no row that anybody asks for, by their statistics.
+//! Which row groups of a Parquet file hold no row that anybody asks for, by their statistics and what folders tell.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array};
 use datafusion::arrow::compute::cast;
@@ -9,7 +9,7 @@ use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::physical_optimizer::pruning::PruningPredicate;
 use datafusion::scalar::ScalarValue;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What may be left out of a source.
@@ -18,8 +18,11 @@ pub struct Pruning {
     /// Over the source's columns: rows for which it is not true are asked for by nobody.
     pub predicate: Arc<PruningPredicate>,
     /// The column whose greatest value is to be told of what is left out; what cannot tell it is not left out.
-    pub greatest_of: Option<usize>,
+    pub greatest_of: Option<String>,
 }
+
+/// Columns that have one value in all rows of a file, which its folders tell.
+pub type Constants = HashMap<String, ScalarValue>;
 
 /// What becomes of a row group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +33,27 @@ pub enum Fate {
 }
 
 impl Pruning {
-    /// For each row group of a file. What may hold a bad record has to be read, as that moves no watermark: one in which
-    /// a value of another type than that of `schema`, the source's, may not fit, or a NULL stands in a column that is
-    /// `required`.
-    pub fn fates(&self, footer: &ArrowReaderMetadata, schema: &SchemaRef, required: &[usize]) -> Vec<Fate> {
-        let told = Told { footer, schema };
+    /// Whether nobody asks for any row of a file of which this is known, and nothing else is to be told of it.
+    pub fn leaves_out(&self, constants: &Constants) -> bool {
+        let none_needed = |needed: Vec<bool>| needed == [false];
+        self.greatest_of.is_none() && self.predicate.prune(&OfFile(constants)).is_ok_and(none_needed)
+    }
+
+    /// For each row group of a file with the columns of `schema`. What may hold a bad record has to be read, as that moves
+    /// no watermark: one in which a value of another type than the declared one may not fit, or a NULL stands in a column
+    /// that is `required`.
+    pub fn fates(
+        &self,
+        footer: &ArrowReaderMetadata,
+        schema: &SchemaRef,
+        required: &[usize],
+        constants: &Constants,
+    ) -> Vec<Fate> {
+        let told = Told {
+            footer,
+            schema,
+            constants,
+        };
         let groups = footer.metadata().num_row_groups();
         let all = vec![Fate::Read; groups];
         // Statistics that cannot be read prune nothing.
@@ -53,7 +72,7 @@ impl Pruning {
         };
         let fitting: Vec<Vec<bool>> = schema.fields().iter().map(|field| told.fitting(field)).collect();
         let is_good = |group: usize| is_complete(group) && fitting.iter().all(|fits| fits[group]);
-        let greatest = self.greatest_of.map(|i| told.greatest(schema.field(i).name()));
+        let greatest = self.greatest_of.as_ref().map(|column| told.greatest(column));
         let fate = |(group, needed): (usize, bool)| {
             if needed || !is_good(group) {
                 return Fate::Read;
@@ -72,6 +91,7 @@ impl Pruning {
 struct Told<'a> {
     footer: &'a ArrowReaderMetadata,
     schema: &'a SchemaRef,
+    constants: &'a Constants,
 }
 
 impl<'a> Told<'a> {
@@ -162,12 +182,18 @@ fn always_fits(own: &DataType, to: &DataType) -> bool {
 impl PruningStatistics for Told<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         let groups = self.footer.metadata().row_groups();
+        if let Some(constant) = constant(self.constants, column, groups.len()) {
+            return Some(constant);
+        }
         let converter = StatisticsConverter::try_new(&column.name, self.footer.schema(), self.footer.parquet_schema());
         self.typed(&column.name, converter.ok()?.row_group_mins(groups).ok()?)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
         let groups = self.footer.metadata().row_groups();
+        if let Some(constant) = constant(self.constants, column, groups.len()) {
+            return Some(constant);
+        }
         let converter = StatisticsConverter::try_new(&column.name, self.footer.schema(), self.footer.parquet_schema());
         self.typed(&column.name, converter.ok()?.row_group_maxes(groups).ok()?)
     }
@@ -178,6 +204,11 @@ impl PruningStatistics for Told<'_> {
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
         let groups = self.footer.metadata().row_groups();
+        if let Some(value) = self.constants.get(&column.name) {
+            let rows = groups.iter().map(|group| u64::try_from(group.num_rows()).ok());
+            let nulls = rows.map(|rows| if value.is_null() { rows } else { Some(0) });
+            return Some(Arc::new(nulls.collect::<UInt64Array>()));
+        }
         let converter = StatisticsConverter::try_new(&column.name, self.footer.schema(), self.footer.parquet_schema());
         let converter = converter.ok()?.with_missing_null_counts_as_zero(false);
         Some(Arc::new(converter.row_group_null_counts(groups).ok()?))
@@ -187,6 +218,43 @@ impl PruningStatistics for Told<'_> {
         let groups = self.footer.metadata().row_groups();
         let counts = groups.iter().map(|group| u64::try_from(group.num_rows()).ok());
         Some(Arc::new(counts.collect::<UInt64Array>()))
+    }
+
+    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
+
+/// The value of a constant column, so many times. A NaN is greater than every number, which statistics do not know.
+fn constant(constants: &Constants, column: &Column, times: usize) -> Option<ArrayRef> {
+    let value = constants.get(&column.name)?;
+    let known = !value.data_type().is_floating();
+    known.then(|| value.to_array_of_size(times).ok()).flatten()
+}
+
+/// A file whose rows have one value in some columns, as if it had one row.
+struct OfFile<'a>(&'a Constants);
+
+impl PruningStatistics for OfFile<'_> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        constant(self.0, column, 1)
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        constant(self.0, column, 1)
+    }
+
+    fn num_containers(&self) -> usize {
+        1
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        let value = self.0.get(&column.name)?;
+        Some(Arc::new(UInt64Array::from(vec![u64::from(value.is_null())])))
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        Some(Arc::new(UInt64Array::from(vec![1])))
     }
 
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {

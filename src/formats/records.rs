@@ -326,6 +326,28 @@ pub fn count_fields(quoting: &Quoting, record: &[u8]) -> usize {
     delimiters + 1
 }
 
+/// The fields of a CSV record as they stand there, quotes included.
+pub fn raw_fields<'r>(quoting: &Quoting, record: &'r [u8]) -> Vec<&'r [u8]> {
+    let mut fields = Vec::new();
+    let (mut state, mut begin) = (State::RecordStart, 0);
+    for (at, &byte) in record.iter().enumerate() {
+        state = state.after(byte, quoting);
+        match state {
+            State::FieldStart => {
+                fields.push(&record[begin..at]);
+                begin = at + 1;
+            }
+            State::RecordStart => {
+                fields.push(&record[begin..at]);
+                return fields;
+            }
+            _ => {}
+        }
+    }
+    fields.push(&record[begin..]);
+    fields
+}
+
 /// The records with `width` fields each: what they have too much is left out, and what they lack is `missing`.
 pub fn fit_fields(quoting: &Quoting, records: &[u8], width: usize, missing: &[u8]) -> Vec<u8> {
     let mut fitted = Vec::with_capacity(records.len());

@@ -1,11 +1,13 @@
 //! What the decoder of JSON lets pass and must not: texts that are no JSON, and such as nest too deep.
 //!
-//! Owns: commas that are too many or too few, numbers that begin with a needless zero, and the depth of nesting, for
-//! which the decoder, when it shows a value, takes room on the stack. Does **not** guarantee: that every such line is
-//! found, or anything else about a text. Reads only lines that may be wrong, told by a few bytes that stand together.
+//! Owns: commas that are too many or too few, numbers that begin with a needless zero, what looks like a number where text
+//! belongs and is none, and the depth of nesting, for which the decoder, when it shows a value, takes room on the stack.
+//! Does **not** guarantee: that every such line is found, or anything else about a text. Reads only lines that may be
+//! wrong, told by a few bytes that stand together.
 
-use super::json_text::string_end;
+use super::json_text::{parts, string_end};
 use super::records::line_length;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 
 /// How deep objects and lists may lie in each other: as deep as where columns are told from JSON, and beyond what
@@ -60,6 +62,74 @@ pub fn fault(line: &[u8]) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// Errors: what stands in a text column, `columns` being a struct of those, looks like a number and is none.
+pub fn check_numbers(lines: &[u8], columns: &DataType) -> Result<(), ArrowError> {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(line_length(rest));
+        rest = after;
+        if broken_number(line).is_some() && bad_number(line, columns).is_some() {
+            return Err(ArrowError::JsonError("a number is broken".into()));
+        }
+    }
+    Ok(())
+}
+
+/// The first that looks like a number and is none, in what a value of type `to` has of text.
+pub fn bad_number<'v>(value: &'v [u8], to: &DataType) -> Option<&'v [u8]> {
+    match to {
+        DataType::Utf8 => broken_number(value),
+        _ => parts(value, to)
+            .into_iter()
+            .find_map(|(place, to)| bad_number(&value[place], to)),
+    }
+}
+
+/// The first that looks like a number and is none, outside strings.
+fn broken_number(text: &[u8]) -> Option<&[u8]> {
+    let of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => at = string_end(text, at)?,
+            b'-' | b'0'..=b'9' => {
+                let length = text[at..].iter().take_while(|byte| of_number(byte)).count();
+                let number = &text[at..at + length];
+                if !is_number(number) {
+                    return Some(number);
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// A number as JSON has it.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits(rest);
+    if whole == 0 || whole > 1 && rest[0] == b'0' {
+        return false;
+    }
+    rest = &rest[whole..];
+    if let Some(behind) = rest.strip_prefix(b".") {
+        let fraction = digits(behind);
+        if fraction == 0 {
+            return false;
+        }
+        rest = &behind[fraction..];
+    }
+    if let [b'e' | b'E', behind @ ..] = rest {
+        let signed = behind.strip_prefix(b"-").or(behind.strip_prefix(b"+"));
+        let power = signed.unwrap_or(behind);
+        return !power.is_empty() && digits(power) == power.len();
+    }
+    rest.is_empty()
 }
 
 /// Whether a line has so many beginnings that they may lie in each other too deep.
@@ -130,6 +200,18 @@ mod tests {
             r#"{ "t" : " " , "u" : ["", " 1 ", "a,,b"] , "v" : null }"#,
         ] {
             assert!(check(line.as_bytes()).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_json() {
+        for text in ["0", "-0", "10", "1.5", "-0.25", "1e5", "1E+05", "2.50e-7"] {
+            assert!(is_number(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "", "-", "01", "-01", "1.", ".5", "1.5.5", "1e", "1e+", "1-2", "1.e5", "+1", "1e5.0", "1 ",
+        ] {
+            assert!(!is_number(text.as_bytes()), "{text}");
         }
     }
 

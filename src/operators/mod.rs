@@ -11,6 +11,7 @@
 //! ("Where do I add …").
 
 mod all_sessions;
+pub mod arithmetic;
 pub mod batch_function;
 pub mod chance;
 pub mod closed;
@@ -27,9 +28,11 @@ pub mod runtime;
 pub mod sessions;
 pub mod static_table;
 pub mod stop;
+pub mod sums;
 pub mod union;
 pub mod window_expand;
 pub mod windows;
+pub mod zeros;
 
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use std::sync::Arc;
@@ -123,18 +126,24 @@ impl Batch {
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Rows that were late for some of their windows.
-    pub late_partial: u64,
+    pub late_partial: Vec<SourceRow>,
     /// Rows without event time, which belong to no window.
-    pub null_time: u64,
+    pub null_time: Vec<SourceRow>,
     pub late: Vec<LateRow>,
+}
+
+/// A row as its source gave it, however often it came below its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SourceRow {
+    /// The slice of the interval's record, and the row in it.
+    pub slice: usize,
+    pub row: usize,
 }
 
 /// A row that was late for all its windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LateRow {
-    /// The slice of the interval's record, and the row in it.
-    pub slice: usize,
-    pub row: usize,
+    pub source: SourceRow,
     /// The last window missed, in the unit of the event time.
     pub window_start: i64,
     pub window_end: i64,

@@ -8,9 +8,10 @@
 use super::exchange::by_key;
 use super::folding::Tally;
 use super::fragment::{Fragment, Workshop, failed};
-use super::{Batch, Dataset, LateRow, NOT_REFUSED, Piece, Report, Slice};
+use super::{Batch, Dataset, LateRow, NOT_REFUSED, Piece, Report, Slice, SourceRow};
 use crate::dstream::graph::{Aggregation, PanesNode, Windowing};
 use crate::dstream::nodes::{PANE, ROW, WM};
+use crate::dstream::record::NO_WATERMARK;
 use crate::dstream::table::unit_ns;
 use crate::dstream::window::WindowSpec;
 use crate::error::{Error, Result};
@@ -74,12 +75,14 @@ impl Panes {
                     .iter()
                     .partition(|s| s.watermarks.is_none() || self.judged.is_none());
                 let batches = in_time.iter().map(|s| s.batch.clone()).collect();
-                self.take_in_time(batches, clock_ns, &mut groups, &mut report)?;
+                if self.take_in_time(batches, clock_ns, &mut groups)? {
+                    self.note_untimed(&in_time, clock_ns, &mut report)?;
+                }
                 for slice in doubtful {
                     self.judge(slice, clock_ns, &mut groups, &mut report)?;
                 }
             }
-            Dataset::Buckets(_) => self.take_in_time(input.record_batches(), clock_ns, &mut groups, &mut report)?,
+            Dataset::Buckets(_) => drop(self.take_in_time(input.record_batches(), clock_ns, &mut groups)?),
         }
         let mut buckets = vec![Vec::new(); self.partitions];
         for (refused, batches) in groups {
@@ -98,22 +101,41 @@ impl Panes {
         })
     }
 
+    /// True when there are rows without event time.
     fn take_in_time(
         &mut self,
         batches: Vec<RecordBatch>,
         clock_ns: i64,
         groups: &mut BTreeMap<i64, Vec<RecordBatch>>,
-        report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        let mut untimed = false;
         if batches.iter().all(|b| b.num_rows() == 0) {
-            return Ok(());
+            return Ok(untimed);
         }
         for batch in self.rows.run_at(clock_ns, vec![batches])? {
-            let (batch, times) = timed(batch, &self.window, report)?;
+            let rows = batch.num_rows();
+            let (batch, times) = timed(batch, &self.window)?;
+            untimed |= batch.num_rows() < rows;
             groups
                 .entry(NOT_REFUSED)
                 .or_default()
                 .push(paned(&batch, &times, &self.window, 0)?);
+        }
+        Ok(untimed)
+    }
+
+    /// Notes which rows have no event time. Those of sources, that is: others are not judged.
+    fn note_untimed(&mut self, slices: &[&Slice], clock_ns: i64, report: &mut Report) -> Result<()> {
+        let Some(fragment) = self.judged.as_mut() else {
+            return Ok(());
+        };
+        for slice in slices {
+            let mut counted = HashSet::new();
+            let watermarks = Arc::new(Int64Array::from_value(NO_WATERMARK, slice.batch.num_rows()));
+            let rows = vec![vec![with_watermarks(&slice.batch, &watermarks)?]];
+            for batch in fragment.run_at(clock_ns, rows)? {
+                note_nulls(&batch, slice.record, &mut counted, report);
+            }
         }
         Ok(())
     }
@@ -133,23 +155,28 @@ impl Panes {
         // A row may come several times, once per element of a list or match of a join: it is late once.
         let mut counted: HashSet<i64> = HashSet::new();
         for batch in fragment.run_at(clock_ns, rows)? {
-            let (batch, times) = timed(batch, &self.window, report)?;
+            note_nulls(&batch, slice.record, &mut counted, report);
+            let (batch, times) = timed(batch, &self.window)?;
             let last = batch.num_columns();
             let wms = batch.column(last - 2).as_primitive::<Int64Type>();
             let row_numbers = batch.column(last - 1).as_primitive::<Int64Type>();
             let unit = unit_ns(self.window.unit);
             let mut kept: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
             for row in 0..batch.num_rows() {
+                let number = row_numbers.value(row);
+                let source = SourceRow {
+                    slice: slice.record,
+                    row: number as usize,
+                };
                 match refused(&self.window, times.value(row), wms.value(row)) {
                     Verdict::InTime => kept.entry(NOT_REFUSED).or_default().push(row as u32),
                     Verdict::Partly(end) => {
-                        report.late_partial += u64::from(counted.insert(row_numbers.value(row)));
+                        report.late_partial.extend(counted.insert(number).then_some(source));
                         kept.entry(end).or_default().push(row as u32);
                     }
-                    Verdict::Late(_) if !counted.insert(row_numbers.value(row)) => {}
+                    Verdict::Late(_) if !counted.insert(number) => {}
                     Verdict::Late(end) => report.late.push(LateRow {
-                        slice: slice.record,
-                        row: row_numbers.value(row) as usize,
+                        source,
                         window_start: self.window.spec.start_of(end),
                         window_end: end,
                         watermark_ns: wms.value(row),
@@ -283,8 +310,22 @@ fn refused(window: &Windowing, ts: i64, wm_ns: i64) -> Verdict {
     }
 }
 
+/// Notes the rows of a judged batch that have no event time.
+fn note_nulls(batch: &RecordBatch, slice: usize, counted: &mut HashSet<i64>, report: &mut Report) {
+    let Some(times) = batch.column(0).logical_nulls() else {
+        return;
+    };
+    let row_numbers = batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>();
+    for (number, is_there) in row_numbers.values().iter().zip(times.iter()) {
+        if !is_there && counted.insert(*number) {
+            let row = *number as usize;
+            report.null_time.push(SourceRow { slice, row });
+        }
+    }
+}
+
 /// The rows that have an event time, and those times.
-fn timed(batch: RecordBatch, window: &Windowing, report: &mut Report) -> Result<(RecordBatch, Int64Array)> {
+fn timed(batch: RecordBatch, window: &Windowing) -> Result<(RecordBatch, Int64Array)> {
     if window.spec == WindowSpec::Forever {
         let rows = batch.num_rows();
         return Ok((batch, Int64Array::from(vec![0; rows])));
@@ -294,7 +335,6 @@ fn timed(batch: RecordBatch, window: &Windowing, report: &mut Report) -> Result<
         let times = as_i64(batch.column(0))?;
         return Ok((batch, times));
     }
-    report.null_time += nulls as u64;
     let present = datafusion::arrow::compute::is_not_null(batch.column(0)).map_err(|e| failed(e.into()))?;
     let present: BooleanArray = present;
     let batch = filter_record_batch(&batch, &present).map_err(|e| failed(e.into()))?;

@@ -116,6 +116,13 @@ fn projected(exprs: Vec<Expr>, input: LogicalPlan, _schema: &DFSchema) -> Result
 /// A plan over several streams as plans over one each, whose union it is: UNION ALL goes to the top. What gives rows as
 /// windows close is one branch, for a window is made of the rows of all its streams.
 pub fn branches(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
+    match plan.exists(|node| Ok(matches!(node, LogicalPlan::Union(_))))? {
+        true => split(plan),
+        false => Ok(vec![plan.clone()]),
+    }
+}
+
+fn split(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
     if let LogicalPlan::Union(union) = plan {
         let mut all = Vec::new();
         for input in &union.inputs {
@@ -139,8 +146,8 @@ pub fn branches(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
     let Some(at) = inputs.iter().position(|input| reads_stream(input)) else {
         return Ok(vec![plan.clone()]);
     };
-    let split = branches(inputs[at])?;
-    if let [_] = &split[..] {
+    let parts = split(inputs[at])?;
+    if let [_] = &parts[..] {
         return Ok(vec![plan.clone()]);
     }
     let rebuild = |branch: LogicalPlan| {
@@ -148,7 +155,7 @@ pub fn branches(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
         inputs[at] = branch;
         plan.with_new_exprs(plan.expressions(), inputs)
     };
-    split.into_iter().map(rebuild).collect()
+    parts.into_iter().map(rebuild).collect()
 }
 
 /// Rows that are shown with their session: not before it has ended, for no one knows its end earlier.

@@ -6,7 +6,7 @@
 //! Depends on `sql::digits`, which keeps the digits.
 
 use crate::sql::digits::{self, KEPT};
-use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL128_MAX_SCALE, DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
@@ -33,23 +33,55 @@ impl ExprPlanner for ExactOperands {
         use BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Plus};
         let compares = matches!(binary.op, Eq | NotEq | Lt | LtEq | Gt | GtEq);
         if compares || matches!(binary.op, Plus | Minus | Multiply | Divide | Modulo) {
-            settle(&mut [&mut binary.left, &mut binary.right], compares, schema)?;
-            as_doubles(&mut binary, schema);
+            let sides = &mut [&mut binary.left, &mut binary.right];
+            settle(sides, compares, schema)?;
+            as_doubles(sides, schema);
+        }
+        if binary.op == Divide
+            && let Some(quotient) = wide_quotient(&binary, schema)
+        {
+            return Ok(PlannerResult::Planned(quotient));
         }
         Ok(PlannerResult::Original(binary))
     }
 }
 
 /// A DECIMAL beside a DOUBLE is a DOUBLE: DataFusion would make a DECIMAL(30, 15) of both, in which neither large nor small
-/// DOUBLEs are.
-fn as_doubles(binary: &mut RawBinaryExpr, schema: &DFSchema) {
-    let types = (binary.left.get_type(schema), binary.right.get_type(schema));
-    let decimal = match types {
-        (Ok(left), Ok(right)) if left.is_decimal() && right.is_floating() => &mut binary.left,
-        (Ok(left), Ok(right)) if left.is_floating() && right.is_decimal() => &mut binary.right,
-        _ => return,
+/// DOUBLEs are. `true`: one was.
+fn as_doubles(parts: &mut [&mut Expr], schema: &DFSchema) -> bool {
+    let types: Vec<Option<DataType>> = parts.iter().map(|part| part.get_type(schema).ok()).collect();
+    if !types.iter().flatten().any(DataType::is_floating) {
+        return false;
+    }
+    let decimals = parts
+        .iter_mut()
+        .zip(types)
+        .filter(|(_, of)| of.as_ref().is_some_and(DataType::is_decimal));
+    let mut changed = false;
+    for (decimal, _) in decimals {
+        **decimal = cast(std::mem::take(*decimal), DataType::Float64);
+        changed = true;
+    }
+    changed
+}
+
+/// A quotient of two DECIMALs, of which the dividend would have more than 38 digits on the way.
+fn wide_quotient(binary: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
+    let (DataType::Decimal128(digits, scale), DataType::Decimal128(_, by_scale)) =
+        (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?)
+    else {
+        return None;
     };
-    *decimal = cast(std::mem::take(decimal), DataType::Float64);
+    let max = DECIMAL128_MAX_PRECISION;
+    // Arrow adds four digits behind the point.
+    let made = scale.saturating_add(4);
+    let shifted = i16::from(digits) + i16::from(made) - i16::from(scale) + i16::from(by_scale);
+    if shifted <= i16::from(max) || made > DECIMAL128_MAX_SCALE {
+        return None;
+    }
+    let wide = |side: &Expr, scale| cast(side.clone(), DataType::Decimal256(max, scale));
+    let quotient = wide(&binary.left, scale) / wide(&binary.right, by_scale);
+    Some(cast(quotient, DataType::Decimal128(max, made)))
 }
 
 /// Tells what the other kept numbers are.
@@ -62,23 +94,21 @@ impl AnalyzerRule for ExactMembers {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        let mut changed = false;
         plan.transform_up_with_subqueries(|node| {
-            let mut kept = false;
-            node.apply_expressions(|expr| {
-                kept |= expr.exists(|part| Ok(digits_of(part).is_some()))?;
-                Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-            })?;
-            if !kept {
-                return Ok(Transformed::no(node));
-            }
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
+            let told = node.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let told = expr.transform_down(|part| tell(part, &schema))?;
                 Ok(told.update_data(|expr| name.restore(expr)))
-            })?
-            .map_data(LogicalPlan::recompute_schema)
+            })?;
+            changed |= told.transformed;
+            match changed {
+                // What is made of a number that now has another type may have another as well.
+                true => told.map_data(LogicalPlan::recompute_schema),
+                false => Ok(told),
+            }
         })
         .map(|plan| plan.data)
     }
@@ -86,22 +116,22 @@ impl AnalyzerRule for ExactMembers {
 
 /// Settles the numbers among the parts of an expression that become values of one type.
 fn tell(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    match &mut expr {
+    let changed = match &mut expr {
         Expr::InList(list) => {
             let mut parts: Vec<&mut Expr> = list.list.iter_mut().collect();
             parts.push(&mut list.expr);
-            settle(&mut parts, true, schema)?;
+            alike(&mut parts, true, schema)?
         }
         Expr::Between(between) => {
             let parts = &mut [&mut *between.expr, &mut *between.low, &mut *between.high];
-            settle(parts, true, schema)?;
+            alike(parts, true, schema)?
         }
         // SQL's own comparison of NULLs is no operator to the planner.
         Expr::BinaryExpr(BinaryExpr {
             left,
             op: Operator::IsDistinctFrom | Operator::IsNotDistinctFrom,
             right,
-        }) => settle(&mut [left, right], true, schema)?,
+        }) => alike(&mut [left, right], true, schema)?,
         Expr::Case(case) => {
             let (mut compared, mut given): (Vec<&mut Expr>, Vec<&mut Expr>) = case
                 .when_then_expr
@@ -110,29 +140,57 @@ fn tell(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 .unzip();
             compared.extend(case.expr.as_deref_mut());
             given.extend(case.else_expr.as_deref_mut());
-            settle(&mut compared, true, schema)?;
-            settle(&mut given, false, schema)?;
+            alike(&mut compared, true, schema)? | alike(&mut given, false, schema)?
         }
         Expr::ScalarFunction(function) if digits::PASSING_ON.contains(&function.func.name()) => {
-            settle(&mut function.args.iter_mut().collect::<Vec<_>>(), false, schema)?;
+            alike(&mut function.args.iter_mut().collect::<Vec<_>>(), false, schema)?
         }
-        kept => {
-            if let Some(number) = digits_of(kept) {
-                *kept = double(number)?;
+        other => match digits_of(other) {
+            Some(number) => {
+                *other = double(number)?;
+                true
             }
-        }
-    }
-    Ok(Transformed::yes(expr))
+            None => false,
+        },
+    };
+    Ok(if changed {
+        Transformed::yes(expr)
+    } else {
+        Transformed::no(expr)
+    })
 }
 
-/// Makes the numbers among `parts` DECIMALs if another part is one, else DOUBLEs. Numbers that are alone are left.
-fn settle(parts: &mut [&mut Expr], compares: bool, schema: &DFSchema) -> Result<()> {
+/// Makes numbers that become values of one type alike. `true`: some were not.
+fn alike(parts: &mut [&mut Expr], compares: bool, schema: &DFSchema) -> Result<bool> {
+    let settled = settle(parts, compares, schema)?;
+    Ok(settled | as_doubles(parts, schema) | as_signed(parts, schema))
+}
+
+/// What counts rows (`ntile`, `row_number`) beside another whole number is a BIGINT: DataFusion would make a DECIMAL of both.
+fn as_signed(parts: &mut [&mut Expr], schema: &DFSchema) -> bool {
+    let types: Vec<Option<DataType>> = parts.iter().map(|part| part.get_type(schema).ok()).collect();
+    if !types.iter().flatten().any(DataType::is_signed_integer) {
+        return false;
+    }
+    let mut changed = false;
+    for (part, of) in parts.iter_mut().zip(types) {
+        if of == Some(DataType::UInt64) {
+            **part = cast(std::mem::take(*part), DataType::Int64);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Makes the numbers among `parts` DECIMALs if another part is one, else DOUBLEs. Numbers that are alone are left. `true`: some
+/// were made.
+fn settle(parts: &mut [&mut Expr], compares: bool, schema: &DFSchema) -> Result<bool> {
     if !parts.iter().any(|part| holds_kept(part)) {
-        return Ok(());
+        return Ok(false);
     }
     let mut others = parts.iter().filter(|part| !is_number(part)).peekable();
     if others.peek().is_none() {
-        return Ok(());
+        return Ok(false);
     }
     let decimal = others
         .filter_map(|other| other.get_type(schema).ok())
@@ -142,7 +200,7 @@ fn settle(parts: &mut [&mut Expr], compares: bool, schema: &DFSchema) -> Result<
         let told = std::mem::take(*part).transform_up(|part| number(part, decimal.as_ref(), compares))?;
         **part = told.data;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A part of a number beside a DECIMAL, or (`None`) beside something else.

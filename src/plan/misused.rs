@@ -266,12 +266,12 @@ fn uncastable(value: &Expr, from: &DataType, to: &DataType) -> Refusal {
         Expr::Column(column) => format!("`{}` is", column.name),
         _ => "the value is".to_string(),
     };
-    let wanted = match to {
+    let name = |of: &DataType| match of {
         DataType::Struct(_) => "STRUCT".to_string(),
         DataType::Map(..) => "MAP".to_string(),
-        _ => sql_types(&to.to_string()),
+        _ => sql_types(&of.to_string()),
     };
-    let given = sql_types(&from.to_string());
+    let (given, wanted) = (name(from), name(to));
     let refusal = Refusal::new(
         "type_mismatch",
         format!("{what} {given}, and no {wanted} is made of it"),

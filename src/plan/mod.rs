@@ -2,14 +2,14 @@
 //!
 //! Owns: names and functions as the SQL planner sees them ([`session`]), CREATE ([`create`]), window functions over
 //! tables ([`window_tables`], [`window_over`], [`widths`]), UNNEST in FROM ([`unnest`]), parts of JSON
-//! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]), what
-//! is known of each relation ([`facts`]), chains over one source ([`branch`]), unlike ones beside each other (`beside`),
-//! aggregates taken apart ([`panes`],
-//! [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions above windows
-//! ([`having`]), functions that are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as
-//! values ([`subqueries`]), the LIMIT that ends a query ([`limit`]), clocks and chance
-//! ([`chance`], [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our
-//! words ([`diagnose`], `reword`).
+//! ([`json_access`]), what stands in brackets ([`element_access`]), numbers beside DECIMALs ([`exact_numbers`]) and
+//! those that do not fit ([`overflow`], [`own_aggregates`]), one zero ([`zeros`]), what is known of each relation
+//! ([`facts`]), chains over one source ([`branch`]), unlike ones beside each other (`beside`), aggregates taken apart
+//! ([`panes`], [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions
+//! above windows ([`having`]) and those that guard others ([`guards`]), computed patterns ([`patterns`]), functions that
+//! are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as values ([`subqueries`], [`lateral_values`]),
+//! the LIMIT that ends a query ([`limit`]), clocks and chance ([`chance`], [`clock`]), the graph ([`compile`],
+//! [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our words ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
@@ -25,13 +25,18 @@ pub mod element_access;
 pub mod exact_numbers;
 pub mod explain;
 pub mod facts;
+pub mod guards;
 pub mod having;
 pub mod inverse;
 pub mod json_access;
+pub mod lateral_values;
 pub mod limit;
 pub mod misused;
 mod no_stream;
+pub mod overflow;
+pub mod own_aggregates;
 pub mod panes;
+pub mod patterns;
 mod prune;
 mod reword;
 mod reword_calls;
@@ -46,6 +51,7 @@ pub mod unseen_order;
 pub mod widths;
 pub mod window_over;
 pub mod window_tables;
+pub mod zeros;
 
 use datafusion::sql::sqlparser::tokenizer::Span;
 

@@ -143,8 +143,13 @@ fn clauses(message: &str) -> Option<Reworded> {
         let help = "write the name that the first SELECT gives, or its place: ORDER BY 1";
         return Some(Reworded::new("order_by", said).help(help).about("ORDER"));
     }
+    if message.contains("subquery can only be used in ") {
+        let said = "a subquery is not built yet in this place";
+        let help = "make it a column of SELECT, or of a query in FROM";
+        return Some(Reworded::new("not_yet", said).help(help));
+    }
     if message.starts_with("QUALIFY clause requires window functions") {
-        let said = "QUALIFY takes a condition on a function with OVER";
+        let said = "QUALIFY stands beside a function with OVER, in SELECT or in its condition";
         let help = "conditions on rows stand in WHERE";
         return Some(Reworded::new("window_misplaced", said).help(help).about("QUALIFY"));
     }
@@ -199,6 +204,11 @@ fn types(message: &str) -> Option<Reworded> {
     if let Some(sum) = between(message, "Cannot coerce arithmetic expression ", " to valid types") {
         let said = format!("{sum} cannot be computed: the types do not fit");
         return Some(Reworded::new("type_mismatch", said).help("convert one side: CAST(… AS …)"));
+    }
+    if let Some(sum) = between(message, "Cannot get result type for temporal operation ", ": ") {
+        let said = format!("{sum} cannot be computed: the types do not fit");
+        let help = "write the interval that is meant: INTERVAL '2' DAY";
+        return Some(Reworded::new("type_mismatch", said).help(help).about("INTERVAL"));
     }
     if let Some(sides) = message.strip_prefix("Cannot infer common argument type for comparison operation ") {
         let said = format!("{sides} cannot be compared: the types do not fit");

@@ -9,15 +9,19 @@ use crate::plan::Refusal;
 use crate::plan::element_access::ElementAccess;
 use crate::plan::exact_numbers::{ExactMembers, ExactOperands, kept_type};
 use crate::plan::json_access::{JsonAccess, ReadValues};
+use crate::plan::patterns;
 use crate::plan::unnest::Unnests;
 use crate::plan::window_tables::WindowTables;
 use crate::sql::{digits, plan_type};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Result, ScalarValue, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{
+    AggregateUDF, ColumnarValue, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, Volatility, WindowUDF,
+    create_udf,
+};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
@@ -78,7 +82,25 @@ pub fn new_session() -> SessionState {
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the JSON functions are missing");
     }
+    for function in patterns::functions().into_iter().chain([version()]) {
+        let name = function.name().to_string();
+        if let Err(error) = state.register_udf(Arc::new(function)) {
+            tracing::warn!(%error, "the function {name} is missing");
+        }
+    }
     state
+}
+
+/// `version()`: of this engine, not of DataFusion.
+fn version() -> ScalarUDF {
+    let told = || ScalarValue::from(concat!("Waterwheel ", env!("CARGO_PKG_VERSION")));
+    create_udf(
+        "version",
+        Vec::new(),
+        DataType::Utf8,
+        Volatility::Immutable,
+        Arc::new(move |_| Ok(ColumnarValue::Scalar(told()))),
+    )
 }
 
 /// DataFusion's rules, with ours before and behind them.

@@ -1,37 +1,48 @@
 //! Subqueries in expressions that DataFusion 55 answers wrongly: rewritten, or refused.
 
 use crate::plan::Refusal;
+use crate::plan::lateral_values::joined;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, JoinType, Result};
+use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue};
+use datafusion::functions_aggregate::count::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
-use datafusion::logical_expr::{Operator, Subquery, lit, not};
+use datafusion::logical_expr::{Operator, Subquery, binary_expr, lit, not, when};
 use std::sync::Arc;
 
 /// The plan with subqueries that are answered as SQL says.
 ///
 /// Errors: a subquery that has no such form.
 pub fn mended(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let mut changed = false;
+    let (mut changed, mut number) = (false, 0);
     let mended = plan.transform_up_with_subqueries(|node| {
-        match &node {
-            LogicalPlan::Filter(filter) => memberships(&filter.predicate, filter.input.schema(), true)?,
-            LogicalPlan::Join(join) => {
-                let conditions = join.filter.iter();
-                conditions
-                    .into_iter()
-                    .try_for_each(|on| memberships(on, &join.schema, false))?;
+        let node = match node {
+            LogicalPlan::Filter(mut filter) => {
+                filter.predicate = memberships(filter.predicate, filter.input.schema(), true)?;
+                LogicalPlan::Filter(filter)
             }
-            _ => {}
-        }
+            LogicalPlan::Join(mut join) => {
+                join.filter = join.filter.map(|on| memberships(on, &join.schema, false)).transpose()?;
+                LogicalPlan::Join(join)
+            }
+            other => other,
+        };
+        let is_condition = matches!(node, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
         let names = NamePreserver::new(&node);
+        let schema = merge_schema(&node.inputs());
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let expr = expr.transform_up(|part| match part {
                 Expr::Exists(Exists { subquery, negated }) if gives_one_row(&subquery.subquery) => {
                     Ok(Transformed::yes(lit(!negated)))
                 }
+                Expr::Exists(Exists { subquery, negated }) if !is_condition => {
+                    let found = found(&subquery)?;
+                    Ok(Transformed::yes(if negated { not(found) } else { found }))
+                }
+                Expr::InSubquery(tested) if !is_condition => member(tested, &schema).map(Transformed::yes),
                 Expr::ScalarSubquery(subquery) if needs_null(&subquery) => {
                     or_null(subquery).map(Expr::ScalarSubquery).map(Transformed::yes)
                 }
@@ -39,6 +50,7 @@ pub fn mended(plan: LogicalPlan) -> Result<LogicalPlan> {
             })?;
             Ok(expr.update_data(|expr| name.restore(expr)))
         })?;
+        let node = node.transform_data(|node| joined(node, &mut number))?;
         changed |= node.transformed;
         match changed {
             // What is made of a value that may now be NULL may be so as well.
@@ -67,6 +79,44 @@ fn needs_null(subquery: &Subquery) -> bool {
     !gives_one_row(plan) && plan.schema().fields().first().is_some_and(|f| !f.is_nullable())
 }
 
+/// Whether a query has rows, as a value: DataFusion knows that in conditions only.
+fn found(subquery: &Subquery) -> Result<Expr> {
+    Ok(counted(subquery, lit(1_i64))?.gt(lit(0_i64)))
+}
+
+/// IN of a query as a value.
+fn member(tested: InSubquery, schema: &DFSchema) -> Result<Expr> {
+    let equal = same(&tested, schema)?;
+    if may_be_null(&tested, schema) {
+        return null_aware(tested, found(&equal)?);
+    }
+    let found = found(&equal)?;
+    Ok(if tested.negated { not(found) } else { found })
+}
+
+/// The rows of the query behind IN that have the value that is looked for.
+fn same(tested: &InSubquery, schema: &DFSchema) -> Result<Subquery> {
+    let mut outer = tested.subquery.outer_ref_columns.clone();
+    let sought = tested.expr.as_ref().clone().transform_up(|part| match part {
+        Expr::Column(column) => {
+            let field = schema.qualified_field_from_column(&column)?.1;
+            let around = Expr::OuterReferenceColumn(Arc::clone(field), column);
+            outer.push(around.clone());
+            Ok(Transformed::yes(around))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    let plan = tested.subquery.subquery.as_ref().clone();
+    let column = plan.schema().columns().into_iter().next();
+    let value = column.map_or_else(|| lit(ScalarValue::Null), Expr::Column);
+    let equal = LogicalPlanBuilder::from(plan).filter(value.eq(sought.data))?.build()?;
+    Ok(Subquery {
+        subquery: Arc::new(equal),
+        outer_ref_columns: outer,
+        spans: tested.subquery.spans.clone(),
+    })
+}
+
 /// One row, joined with those of the subquery.
 fn or_null(subquery: Subquery) -> Result<Subquery> {
     if !subquery.outer_ref_columns.is_empty() {
@@ -89,63 +139,99 @@ fn or_null(subquery: Subquery) -> Result<Subquery> {
     })
 }
 
-/// Refuses IN and NOT IN of a query where it matters whether they are NULL or false: the joins that they become know it
-/// of NOT IN as a condition of its own alone. `conjunct`: the expression is one, and not part of another.
-fn memberships(expr: &Expr, schema: &DFSchema, conjunct: bool) -> Result<()> {
-    match expr {
+/// IN and NOT IN of a query where it matters whether they are NULL or false: the joins that they become know it of NOT IN
+/// as a condition of its own alone. `conjunct`: the expression is one, and not part of another.
+fn memberships(expr: Expr, schema: &DFSchema, conjunct: bool) -> Result<Expr> {
+    Ok(match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if matches!(op, Operator::And | Operator::Or) => {
-            let conjunct = conjunct && *op == Operator::And;
-            memberships(left, schema, conjunct)?;
-            memberships(right, schema, conjunct)
+            let conjunct = conjunct && op == Operator::And;
+            let (left, right) = (
+                memberships(*left, schema, conjunct)?,
+                memberships(*right, schema, conjunct)?,
+            );
+            binary_expr(left, op, right)
         }
-        Expr::Not(inner) => match inner.as_ref() {
-            Expr::Not(inner) => memberships(inner, schema, conjunct),
+        Expr::Not(inner) => match *inner {
+            Expr::Not(inner) => memberships(*inner, schema, conjunct)?,
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if matches!(op, Operator::And | Operator::Or) => {
-                let conjunct = conjunct && *op == Operator::Or;
-                memberships(&not(left.as_ref().clone()), schema, conjunct)?;
-                memberships(&not(right.as_ref().clone()), schema, conjunct)
+                let op = if op == Operator::And {
+                    Operator::Or
+                } else {
+                    Operator::And
+                };
+                memberships(binary_expr(not(*left), op, not(*right)), schema, conjunct)?
             }
-            Expr::InSubquery(tested) => membership(tested, !tested.negated, schema, conjunct),
-            other => without_membership(other, schema),
+            Expr::InSubquery(tested) => {
+                let negated = !tested.negated;
+                membership(InSubquery { negated, ..tested }, schema, conjunct)?
+            }
+            other => not(memberships_within(other, schema)?),
         },
-        Expr::InSubquery(tested) => membership(tested, tested.negated, schema, conjunct),
-        Expr::IsTrue(inner) => memberships(inner, schema, false),
-        Expr::Case(case) if case.expr.is_none() => {
-            let cases = case.when_then_expr.iter();
-            let parts = cases.flat_map(|(when, then)| [when, then]).chain(&case.else_expr);
-            parts.into_iter().try_for_each(|part| memberships(part, schema, false))
+        Expr::InSubquery(tested) => membership(tested, schema, conjunct)?,
+        Expr::IsTrue(inner) => memberships(*inner, schema, false)?.is_true(),
+        Expr::Case(mut case) if case.expr.is_none() => {
+            let cases = case.when_then_expr.iter_mut();
+            let parts = cases.flat_map(|(when, then)| [when, then]).chain(&mut case.else_expr);
+            for part in parts {
+                **part = memberships(std::mem::take(part.as_mut()), schema, false)?;
+            }
+            Expr::Case(case)
         }
-        other => without_membership(other, schema),
-    }
+        other => memberships_within(other, schema)?,
+    })
 }
 
-fn membership(tested: &InSubquery, negated: bool, schema: &DFSchema, conjunct: bool) -> Result<()> {
+/// One in a condition, where NULL is taken for false.
+fn membership(tested: InSubquery, schema: &DFSchema, conjunct: bool) -> Result<Expr> {
     let known = conjunct && !tested.expr.column_refs().is_empty() && tested.subquery.outer_ref_columns.is_empty();
-    match negated && !known && may_be_null(tested, schema) {
-        true => Err(unknown("NOT IN").into()),
-        false => Ok(()),
+    match tested.negated && !known && may_be_null(&tested, schema) {
+        true => as_condition(tested),
+        false => Ok(Expr::InSubquery(tested)),
     }
 }
 
-fn without_membership(expr: &Expr, schema: &DFSchema) -> Result<()> {
-    let lost = |part: &Expr| Ok(matches!(part, Expr::InSubquery(tested) if may_be_null(tested, schema)));
-    match expr.exists(lost)? {
-        true => Err(unknown("IN").into()),
-        false => Ok(()),
-    }
+/// Those of which something else is made.
+fn memberships_within(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let replaced = expr.transform_up(|part| match part {
+        Expr::InSubquery(tested) if may_be_null(&tested, schema) => as_condition(tested).map(Transformed::yes),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(replaced.data)
 }
 
 fn may_be_null(tested: &InSubquery, schema: &DFSchema) -> bool {
     Expr::InSubquery(tested.clone()).nullable(schema).unwrap_or(true)
 }
 
-fn unknown(operator: &str) -> Refusal {
-    let message = format!("`{operator}` of a query is not built yet in this place, where it may be NULL");
-    let refusal = Refusal::new("not_yet", message);
-    match operator {
-        "IN" => refusal.help("write EXISTS (SELECT 1 FROM u WHERE u.b = t.a), which is never NULL"),
-        _ => refusal
-            .help("write NOT EXISTS (SELECT 1 FROM u WHERE u.b = t.a), which takes NULL for no match")
-            .help("or make it a condition of its own, on a column: WHERE t.a NOT IN (SELECT u.b FROM u) AND …"),
-    }
+fn as_condition(tested: InSubquery) -> Result<Expr> {
+    let found = Expr::InSubquery(InSubquery {
+        negated: false,
+        ..tested.clone()
+    });
+    null_aware(tested, found)
+}
+
+/// NULL where no value is the same and one is NULL, or where NULL itself is looked for among any.
+fn null_aware(tested: InSubquery, found: Expr) -> Result<Expr> {
+    let column = tested.subquery.subquery.schema().columns().into_iter().next();
+    let value = column.map_or_else(|| lit(ScalarValue::Null), Expr::Column);
+    let rows = counted(&tested.subquery, lit(1_i64))?;
+    let some_null = counted(&tested.subquery, value)?.lt(rows.clone());
+    let sought = tested.expr.as_ref().clone().is_null();
+    when(found, lit(!tested.negated))
+        .when(
+            some_null.or(sought.and(rows.gt(lit(0_i64)))),
+            lit(ScalarValue::Boolean(None)),
+        )
+        .otherwise(lit(tested.negated))
+}
+
+/// How many rows of a query have a value.
+fn counted(subquery: &Subquery, value: Expr) -> Result<Expr> {
+    let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
+    let plan = plan.aggregate(Vec::<Expr>::new(), [count(value)])?.build()?;
+    Ok(Expr::ScalarSubquery(Subquery {
+        subquery: Arc::new(plan),
+        ..subquery.clone()
+    }))
 }

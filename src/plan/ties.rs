@@ -4,7 +4,7 @@
 use crate::plan::unseen_order::keeps_order;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::expr::{Sort as SortExpr, WindowFunction};
+use datafusion::logical_expr::expr::Sort as SortExpr;
 use datafusion::logical_expr::{Expr, LogicalPlan, Window, WindowFrameUnits, WindowFunctionDefinition};
 use std::sync::Arc;
 
@@ -23,12 +23,7 @@ const BY_PLACE: [&str; 7] = [
 /// frames, and before a LIMIT.
 pub fn break_ties(plan: LogicalPlan) -> Result<LogicalPlan> {
     let broken = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Window(window) => {
-            let columns = comparable(&window.input);
-            let exprs = window.window_expr.iter().map(|e| ordered(e, &columns)).collect();
-            let window = Window::try_new(exprs, Arc::clone(&window.input))?;
-            Ok(Transformed::yes(LogicalPlan::Window(window)))
-        }
+        LogicalPlan::Window(window) => tied_apart(window).map(Transformed::yes),
         LogicalPlan::Limit(mut limit) => {
             limit.input = Arc::new(totally_sorted(Arc::unwrap_or_clone(limit.input))?);
             Ok(Transformed::yes(LogicalPlan::Limit(limit)))
@@ -36,6 +31,21 @@ pub fn break_ties(plan: LogicalPlan) -> Result<LogicalPlan> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(broken.data)
+}
+
+/// Functions of one order stand in one node; those whose order has more columns now stand in one above the others.
+fn tied_apart(window: Window) -> Result<LogicalPlan> {
+    let columns = comparable(&window.input);
+    let (tied, others): (Vec<Expr>, Vec<Expr>) = window.window_expr.into_iter().partition(depends_on_ties);
+    let below = match others.is_empty() {
+        true => window.input,
+        false => Arc::new(LogicalPlan::Window(Window::try_new(others, window.input)?)),
+    };
+    if tied.is_empty() {
+        return Ok(Arc::unwrap_or_clone(below));
+    }
+    let tied = tied.into_iter().map(|expr| ordered(expr, &columns)).collect();
+    Ok(LogicalPlan::Window(Window::try_new(tied, below)?))
 }
 
 /// The order that a LIMIT sees, made total; it may stand in a subquery.
@@ -55,20 +65,21 @@ fn totally_sorted(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// The expression with its order made total, under the name that it had.
-fn ordered(expr: &Expr, columns: &[Column]) -> Expr {
-    let Expr::WindowFunction(function) = expr else {
-        return expr.clone();
-    };
-    if !depends_on_ties(function) {
-        return expr.clone();
-    }
+fn ordered(expr: Expr, columns: &[Column]) -> Expr {
     let name = expr.schema_name().to_string();
-    let mut function = function.as_ref().clone();
-    add_remaining(&mut function.params.order_by, columns);
-    Expr::WindowFunction(Box::new(function)).alias(name)
+    match expr.unalias() {
+        Expr::WindowFunction(mut function) => {
+            add_remaining(&mut function.params.order_by, columns);
+            Expr::WindowFunction(function).alias(name)
+        }
+        other => other.alias(name),
+    }
 }
 
-fn depends_on_ties(function: &WindowFunction) -> bool {
+fn depends_on_ties(expr: &Expr) -> bool {
+    let Expr::WindowFunction(function) = expr.clone().unalias() else {
+        return false;
+    };
     // Without ORDER BY the order is that of reading, which is documented so.
     let ordered = !function.params.order_by.is_empty();
     let by_place = match &function.fun {

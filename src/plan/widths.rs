@@ -137,6 +137,11 @@ impl Sizing<'_> {
         }
         let length = self.length(size)?;
         let step_length = step.map(|step| self.length(step)).transpose()?.unwrap_or(length);
+        if let (Kind::Cumulate, Length::Months(size), Length::Days(1)) = (self.kind, length, step_length) {
+            let (months, after) = self.offset_of_months(offset)?;
+            let days = Calendar::new(self.zone, Period::Day, self.unit, after);
+            return Ok(WindowSpec::cumulate_months(size, months.rem_euclid(size), days));
+        }
         if std::mem::discriminant(&length) != std::mem::discriminant(&step_length) {
             return Err(self.mixed(size, length, step_length).into());
         }
@@ -284,6 +289,9 @@ impl Sizing<'_> {
                 "days are those of the calendar in the setting time_zone; a fixed length is written INTERVAL '{} hours'",
                 days.saturating_mul(24)
             )),
+            (Length::Months(_), Length::Days(_)) if self.kind == Kind::Cumulate => {
+                refusal.help("months are made of whole days: write a step of INTERVAL '1 day', or of months")
+            }
             _ => refusal.help("write both in hours or shorter, both in days and weeks, or both in months and years"),
         }
     }
@@ -429,10 +437,7 @@ pub fn size_in_words(window: WindowSpec, unit: TimeUnit) -> String {
     let h = |n: i64| human(n.saturating_mul(unit_ns(unit)));
     match window {
         WindowSpec::Tumble { size, .. } | WindowSpec::Hop { size, .. } | WindowSpec::Cumulate { size, .. } => h(size),
-        WindowSpec::Calendar { windows, calendar } => {
-            let (size, _, _) = parts(windows);
-            in_periods(size, calendar.period)
-        }
+        WindowSpec::Calendar { windows, calendar } => parts(windows, calendar.period).0,
         WindowSpec::Session { gap } => h(gap),
         WindowSpec::Forever => "everything".to_string(),
     }
@@ -445,12 +450,20 @@ fn in_periods(n: i64, period: Period) -> String {
     }
 }
 
-/// Size, slide or step if it is another one, offset.
-fn parts(windows: Periods) -> (i64, Option<i64>, i64) {
+/// Size, slide or step if it is another one, offset; in words, the offset as a number too.
+fn parts(windows: Periods, period: Period) -> (String, Option<String>, (i64, String)) {
+    let of = |size: i64, step: Option<i64>, offset: i64| {
+        let words = |n: i64| in_periods(n, period);
+        (words(size), step.map(words), (offset, words(offset)))
+    };
     match windows {
-        Periods::Tumble { size, offset } => (size, None, offset),
-        Periods::Hop { slide, size, offset } => (size, Some(slide), offset),
-        Periods::Cumulate { step, size, offset } => (size, Some(step), offset),
+        Periods::Tumble { size, offset } => of(size, None, offset),
+        Periods::Hop { slide, size, offset } => of(size, Some(slide), offset),
+        Periods::Cumulate { step, size, offset } => of(size, Some(step), offset),
+        Periods::CumulateMonths { size, offset } => {
+            let step = Some(in_periods(1, Period::Day));
+            (in_months(size), step, (offset, in_months(offset)))
+        }
     }
 }
 
@@ -463,11 +476,10 @@ pub fn label(name: &str, window: WindowSpec, unit: TimeUnit) -> String {
         WindowSpec::Hop { slide, offset, .. } => (Some(h(slide)), vec![(offset, h(offset))], None),
         WindowSpec::Cumulate { step, offset, .. } => (Some(h(step)), vec![(offset, h(offset))], None),
         WindowSpec::Calendar { windows, calendar } => {
-            let (_, step, offset) = parts(windows);
-            let periods = |n: i64| in_periods(n, calendar.period);
+            let (_, step, offset) = parts(windows, calendar.period);
             let after = calendar.after_midnight;
-            let offsets = vec![(offset, periods(offset)), (after, h(after))];
-            (step.map(periods), offsets, Some(calendar.zone.name()))
+            let offsets = vec![offset, (after, h(after))];
+            (step, offsets, Some(calendar.zone.name()))
         }
         WindowSpec::Session { .. } => (None, Vec::new(), None),
         WindowSpec::Forever => return name.to_string(),

@@ -136,6 +136,15 @@ impl Misused<'_> {
     }
 }
 
+/// The first function with OVER in an expression, outside of subqueries.
+pub(super) fn windowed(expr: &Expr) -> Option<Function> {
+    let mut calls = Calls {
+        unnest: false,
+        subqueries: 0,
+    };
+    expr.visit(&mut calls).break_value()
+}
+
 /// The first call with OVER, or of `unnest`, outside of subqueries.
 struct Calls {
     unnest: bool,

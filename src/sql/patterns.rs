@@ -1,9 +1,15 @@
 //! Patterns that DataFusion does not read as SQL does: an ESCAPE of LIKE becomes backslashes, and what stands behind
-//! SIMILAR TO a regular expression of the whole text.
+//! SIMILAR TO a regular expression of the whole text. Of a pattern that is computed a function makes them, row by row
+//! (`plan::patterns`).
 
-use datafusion::sql::sqlparser::ast::{Expr, Spanned, Value, ValueWithSpan, VisitMut, VisitorMut};
+use super::dialect::call;
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Spanned, Value, ValueWithSpan, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
+
+/// The functions that rewrite computed patterns: the pattern and the character of ESCAPE, which may be none.
+pub const LIKE_PATTERN: &str = "__like_pattern";
+pub const SIMILAR_PATTERN: &str = "__similar_pattern";
 
 /// What is read as it is only behind a backslash, in a regular expression.
 const SIGNS: &str = "\\.+*?()|[]{}^$#&-~";
@@ -15,7 +21,7 @@ pub struct Unwritten {
     pub help: &'static str,
 }
 
-/// Errors: patterns that are not written out.
+/// Errors: an ESCAPE of more than one character.
 pub fn rewrite(node: &mut impl VisitMut) -> Result<(), Unwritten> {
     match node.visit(&mut Patterns) {
         ControlFlow::Break(unwritten) => Err(unwritten),
@@ -55,23 +61,20 @@ impl VisitorMut for Patterns {
             Expr::Value(value) => value.value.clone().into_string(),
             _ => None,
         };
-        let Some(written) = written else {
-            let message = match similar {
-                true => "SIMILAR TO takes a pattern that is written out",
-                false => "ESCAPE takes a pattern that is written out before it",
-            };
-            let help = match similar {
-                true => "write: x SIMILAR TO 'a(b|c)%', or a regular expression: x ~ pattern",
-                false => "write the pattern with backslashes: x LIKE '100\\%'",
-            };
-            return refuse(expr, message, help);
-        };
-        let rewritten = match similar {
-            true => regular(&written, sign),
-            false => with_backslashes(&written, sign),
-        };
         let span = pattern.span();
-        **pattern = Expr::Value(Value::SingleQuotedString(rewritten).with_span(span));
+        let text = |text: String| Expr::Value(Value::SingleQuotedString(text).with_span(span));
+        **pattern = match (written, similar) {
+            (Some(written), true) => text(regular(&written, sign)),
+            (Some(written), false) => text(with_backslashes(&written, sign)),
+            (None, _) => {
+                let function = if similar { SIMILAR_PATTERN } else { LIKE_PATTERN };
+                let sign = text(sign.map(String::from).unwrap_or_default());
+                call(
+                    Ident::new(function),
+                    [std::mem::replace(pattern.as_mut(), sign.clone()), sign],
+                )
+            }
+        };
         *escape = None;
         ControlFlow::Continue(())
     }
@@ -88,7 +91,7 @@ fn one_character(escape: &ValueWithSpan) -> Option<Option<char>> {
 }
 
 /// A pattern of LIKE in which `sign` stands before what is read as it is.
-fn with_backslashes(pattern: &str, sign: Option<char>) -> String {
+pub fn with_backslashes(pattern: &str, sign: Option<char>) -> String {
     let mut made = String::with_capacity(pattern.len());
     let mut rest = pattern.chars();
     while let Some(next) = rest.next() {
@@ -103,7 +106,7 @@ fn with_backslashes(pattern: &str, sign: Option<char>) -> String {
 }
 
 /// A pattern of SIMILAR TO as a regular expression that the whole text has to match.
-fn regular(pattern: &str, sign: Option<char>) -> String {
+pub fn regular(pattern: &str, sign: Option<char>) -> String {
     let mut made = String::from("^(?s:");
     let mut in_class = false;
     let mut rest = pattern.chars().peekable();

@@ -1,9 +1,11 @@
 //! Columns without a name are called as they are written: `count(*)`, `a + 1`, and not what the planner makes of them.
 //! DataFusion wants names that differ, so of two columns of one name the second is called `name_1`, as in DuckDB.
 
+use super::dialect::call;
 use super::group_window::normal;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut, visit_expressions_mut,
+    CeilFloorKind, DateTimeField, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value, VisitMut,
+    VisitorMut, visit_expressions_mut,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -152,14 +154,33 @@ impl Own {
             SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(named(ident)),
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(named),
             SelectItem::ExprWithAlias { alias, .. } => Some(named(alias)),
-            SelectItem::UnnamedExpr(expr) => Some(Own {
-                name: expr.to_string(),
-                key: expr.to_string().to_lowercase(),
-                is_expression: true,
-            }),
+            SelectItem::UnnamedExpr(expr) => {
+                let name = written(expr);
+                Some(Own {
+                    key: name.to_lowercase(),
+                    name,
+                    is_expression: true,
+                })
+            }
             _ => None,
         }
     }
+}
+
+/// The text of an expression, in which `ceil` and `floor` are functions like any other and no words in capitals.
+fn written(expr: &Expr) -> String {
+    let mut expr = expr.clone();
+    let plain = |field: &CeilFloorKind| matches!(field, CeilFloorKind::DateTimeField(DateTimeField::NoDateTime));
+    let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |part| {
+        let (name, of) = match part {
+            Expr::Ceil { expr, field } if plain(field) => ("ceil", expr),
+            Expr::Floor { expr, field } if plain(field) => ("floor", expr),
+            _ => return ControlFlow::Continue(()),
+        };
+        *part = call(Ident::new(name), [of.as_ref().clone()]);
+        ControlFlow::Continue(())
+    });
+    expr.to_string()
 }
 
 /// What columns without a name of their own are called: as they are written, not as the planner spells them.

@@ -6,7 +6,7 @@ CREATE SOURCE e (i INTERVAL) WITH (connector = 'file', path = 'target/none.csv')
 CREATE TABLE t (n INT, s STRING, at TIMESTAMP(3));
 CREATE SINK lines WITH (connector = 'socket', port = 99, format = 'text');
 INSERT INTO lines SELECT n FROM t;
-CREATE SINK escaped WITH (connector = 'file', path = 'target/escaped.csv', escape = '\', null_value = '\N');
+CREATE SINK escaped WITH (connector = 'file', path = 'target/escaped.csv', null_value = 'a,b');
 INSERT INTO escaped SELECT n FROM t;
 CREATE SINK zoned WITH (connector = 'socket', port = 99, format = 'csv', timestamp_format = '%F %T %z');
 INSERT INTO zoned SELECT at FROM t;

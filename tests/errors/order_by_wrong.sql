@@ -3,3 +3,6 @@ SELECT sum(a) AS a FROM o ORDER BY count(a);
 SELECT a FROM o GROUP BY a ORDER BY count(c);
 SELECT a AS x FROM o ORDER BY sum(x);
 SELECT a FROM o LIMIT 1 OFFSET -1;
+SELECT b AS a FROM o GROUP BY b ORDER BY o.a;
+SELECT DISTINCT b AS a FROM o ORDER BY o.a;
+SELECT none, nobody FROM o WHERE nothing > 1 ORDER BY a;

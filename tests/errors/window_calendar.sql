@@ -20,3 +20,4 @@ SET time_zone = '';
 CREATE TABLE fine (ts TIMESTAMP, x INT, WATERMARK FOR ts AS ts);
 SELECT window_start, count(*) FROM TUMBLE(fine, ts, INTERVAL '1000 years') GROUP BY window_start, window_end;
 SELECT window_start, count(*) FROM HOP(fine, ts, INTERVAL '1 day', INTERVAL '200000 days') GROUP BY window_start, window_end;
+SELECT window_start, count(*) FROM CUMULATE(clicks, ts, INTERVAL '7 days', INTERVAL '1 month') GROUP BY window_start, window_end;

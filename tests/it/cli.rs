@@ -527,6 +527,24 @@ fn a_query_that_fails_leaves_the_others_of_its_script_running() {
 }
 
 #[test]
+fn an_overflow_of_a_row_is_told_where_it_is_computed() {
+    let told = |query: &str| {
+        let out = waterwheel(&["-c", &format!("{CLICKS}{query}")], "");
+        let told = stderr(&out);
+        assert_eq!(out.status.code(), Some(3), "{told}");
+        told
+    };
+    let product = told("SELECT ms + 1, ms * ms * ms * ms FROM clicks;");
+    assert!(product.contains("error[not_computable]: overflow: "), "{product}");
+    assert!(product.contains(" does not fit into INT\n"), "{product}");
+    assert!(product.contains("it was one of ms * ms * ms * ms ("), "{product}");
+    assert!(!product.contains("ms + 1 ("), "{product}");
+    let sum = told("SELECT usr, sum(ms + 9000000000000000000) FROM clicks GROUP BY usr;");
+    let place = "<command>:2:13: error[not_computable]: overflow: the sum ";
+    assert!(sum.contains(place), "{sum}");
+}
+
+#[test]
 fn what_was_committed_before_a_failure_is_in_its_sink() {
     let folder = tempfile::tempdir().expect("a folder");
     let numbers = folder.path().join("numbers.csv");
@@ -571,7 +589,7 @@ fn what_could_not_be_created_is_missed_once() {
 
 #[test]
 fn mistakes_of_the_command_line_are_json_for_programs_too() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (&["--no-such-flag"], "unexpected argument '--no-such-flag' found"),
         (
             &["run", "tests/nosuch.sql"],
@@ -584,6 +602,10 @@ fn mistakes_of_the_command_line_are_json_for_programs_too() {
         (
             &["explain", "state", "x.sql"],
             "`explain state` is not built yet: `explain x.sql` shows the graph with lineage, watermark and state",
+        ),
+        (
+            &["explain", "a.sql", "b.sql"],
+            "`explain` takes one file: give `a.sql` and `b.sql` one after the other",
         ),
     ];
     for (arguments, message) in cases {

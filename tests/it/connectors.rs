@@ -70,6 +70,24 @@ fn arrow_output_is_a_stream_that_can_be_read() {
     assert_eq!(rows(&format!("SELECT count(t) FROM '{}'", shown(&path))), "0\n");
 }
 
+#[test]
+fn parquet_output_is_one_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("out.parquet");
+    let query = format!("{MADE} SELECT n, t FROM made WHERE n % 2 = 0");
+    let out = waterwheel(&query, &["--format", "parquet"]);
+    assert!(out.status.success());
+    std::fs::write(&path, &out.stdout).expect("a file");
+    assert_eq!(
+        rows(&format!("SELECT count(*), max(n) FROM '{}'", shown(&path))),
+        "10000,19998\n"
+    );
+    let two = waterwheel("SELECT 1 AS a; SELECT 2 AS a", &["--format", "parquet"]);
+    let said = String::from_utf8_lossy(&two.stderr);
+    assert_eq!(two.status.code(), Some(1), "{said}");
+    assert!(said.contains("one file, and so one result"), "{said}");
+}
+
 /// A query over files that grow, and the lines that it prints.
 struct Following {
     child: Child,
@@ -139,6 +157,9 @@ fn a_followed_file_gives_whole_lines_and_is_followed_through_rotation() {
     // Cut: it begins anew.
     std::fs::write(&path, "s,n\nsix,6\n").expect("it is written");
     assert_eq!(following.line(), "6,six");
+    // The same, and longer than before at the next look.
+    std::fs::write(&path, "s,n\nseven and more,7\neight,8\n").expect("it is written");
+    assert_eq!([following.line(), following.line()], ["7,seven and more", "8,eight"]);
 }
 
 #[test]
@@ -193,8 +214,7 @@ fn a_file_that_is_packed_after_it_was_read_is_not_read_again() {
         assert_eq!(following.line(), written.trim());
         std::fs::rename(name(".1.gz"), name(".2.gz")).expect("it is renamed");
     }
-    // What comes packed is read. A look in between: the system may give a new file the number of one that has just gone.
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    // What comes packed is read, though the system may give it the number of a file that has just gone.
     append(&dir.path().join("plain"), "4\n");
     assert!(Command::new("gzip").arg(dir.path().join("plain")).status().is_ok());
     std::fs::rename(dir.path().join("plain.gz"), name(".other.gz")).expect("it is renamed");
@@ -449,6 +469,72 @@ fn rows_are_dealt_out_to_folders() {
     assert_eq!(std::fs::read_dir(out.join("s=a")).expect("a folder").count(), 0);
 }
 
+/// A condition that `hides` what it says (`k + 0`) is not seen by what leaves out files.
+#[test]
+fn files_are_left_out_by_what_their_folders_tell() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    rows(&format!(
+        "{MADE} CREATE SINK o WITH (connector = 'file', path = '{}', format = 'parquet', partition_by = 'k');
+         INSERT INTO o SELECT n, at, CASE WHEN n % 5 < 4 THEN n % 5 END AS k FROM made",
+        shown(&out)
+    ));
+    let table = |more: &str| {
+        format!(
+            "CREATE TABLE d (n BIGINT, at TIMESTAMP(3), k INT, WATERMARK FOR at AS at) \
+             WITH (connector = 'file', path = '{}', format = 'parquet'{more}); SET max_rows_per_interval = 500;",
+            shown(&out)
+        )
+    };
+    let counted = |more: &str, select: &str| {
+        let out = waterwheel(
+            &format!("{} {select}", table(more)),
+            &["--format", "csv", "--no-header"],
+        );
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        let count = |name: &str| said.split(' ').find(|word| word.starts_with(name)).map(str::to_string);
+        let counts = [count("late="), count("null_time="), count("bad=")];
+        (
+            String::from_utf8_lossy(&out.stdout).into_owned(),
+            counts,
+            out.status.code(),
+        )
+    };
+    let windows = |condition: &str| {
+        format!(
+            "SELECT window_end, count(*) FROM TUMBLE(d, at, INTERVAL '1' SECOND) WHERE {condition} \
+             GROUP BY window_start, window_end"
+        )
+    };
+    for (condition, hides) in [
+        ("k = 1", "k + 0 = 1"),
+        ("k > 1", "k + 0 > 1"),
+        ("k IS NULL", "k + 0 IS NULL"),
+        ("k < 0", "k + 0 < 0"),
+        ("k <> 2 AND n < 9000", "k + 0 <> 2 AND n + 0 < 9000"),
+    ] {
+        for more in ["", ", splits = 'ordered'"] {
+            let sums = |condition: &str| format!("SELECT count(*), sum(n) FROM d WHERE {condition}");
+            assert_eq!(
+                counted(more, &sums(condition)),
+                counted(more, &sums(hides)),
+                "{condition}"
+            );
+            assert_eq!(
+                counted(more, &windows(condition)),
+                counted(more, &windows(hides)),
+                "{condition}"
+            );
+        }
+    }
+    // What is not asked for is not opened.
+    let file = std::fs::read_dir(out.join("k=2")).expect("a folder").next();
+    std::fs::write(file.expect("a file").expect("a file").path(), "broken").expect("it is written");
+    let sum = |condition: &str| counted("", &format!("SELECT count(*) FROM d WHERE {condition}"));
+    assert_eq!((sum("k < 2").0.as_str(), sum("k < 2").2), ("8000\n", Some(0)));
+    assert_eq!(sum("k + 0 < 2").2, Some(3));
+}
+
 /// Sums over the parts of a folder, and how many there are.
 fn parts_of(folder: &Path, format: &str) -> (Vec<String>, String) {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -475,7 +561,7 @@ fn parts_roll_by_rows_and_bytes() {
         ("json", "max_rows_per_file = 100000", 1..=1),
         ("csv", "max_file_bytes = 200000", 3..=8),
         ("parquet", "max_file_bytes = 100000", 3..=10),
-        ("csv", "max_file_bytes = 1, compression = 'gzip'", 20..=40),
+        ("csv", "max_file_bytes = 10000, compression = 'gzip'", 2..=40),
         ("arrow", "max_rows_per_file = 7000, roll_interval = '1 day'", 3..=3),
     ]
     .into_iter()
@@ -491,6 +577,12 @@ fn parts_roll_by_rows_and_bytes() {
         if options.contains("gzip") {
             assert_eq!(rows(&format!("SELECT {sums} FROM '{}/*.gz'", shown(&out))), expected);
             continue;
+        }
+        if format == "csv" && options.contains("200000") {
+            for part in std::fs::read_dir(&out).expect("a folder") {
+                let length = part.and_then(|part| part.metadata()).expect("a file").len();
+                assert!(length <= 200_200, "a few rows more at most: {length}");
+            }
         }
         let (names, found) = parts_of(&out, format);
         assert_eq!(found, expected, "{format}: {options}");
@@ -531,6 +623,30 @@ fn the_names_of_parts_are_in_the_order_of_rows() {
     ));
     let expected: Vec<String> = (1..=30).map(|n| n.to_string()).collect();
     assert_eq!(read.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_part_is_seen_when_its_time_is_up_though_nothing_comes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, out) = (dir.path().join("a.jsonl"), dir.path().join("out"));
+    append(&path, "{\"n\":1}\n");
+    let sql = format!(
+        "CREATE SOURCE a (n INT) WITH (connector = 'file', path = '{}', follow = true);
+         CREATE SINK out WITH (connector = 'file', path = '{}', format = 'json', roll_interval = '500ms');
+         INSERT INTO out SELECT n FROM a",
+        shown(&path),
+        shown(&out)
+    );
+    let _following = Following::start(&sql);
+    let is_seen = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.expect("an entry").file_name();
+        name.to_string_lossy().starts_with("part-")
+    };
+    let mut looks = std::iter::repeat_with(|| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::fs::read_dir(&out).is_ok_and(|mut found| found.any(is_seen))
+    });
+    assert!(looks.by_ref().take(600).any(|seen| seen), "the part is seen");
 }
 
 /// Rolled by the recorded clock, and stopped with a part open: what was committed is there.

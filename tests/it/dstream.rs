@@ -275,6 +275,26 @@ async fn without_event_time_windows_are_of_arrival() {
     assert_eq!(shown, [3, 3, 2, 2]);
 }
 
+/// DataFusion's `sum` is replaced by the engine's, and so is its arithmetic.
+#[tokio::test]
+async fn what_does_not_fit_is_told_of_methods_too() {
+    let engine = engine(&[]).await;
+    let edge = || lit(i64::MAX - 10);
+    let stream = || engine.stream("numbers").expect("a stream");
+    let fits = stream().map([col("n") + edge()]).expect("a column").query().await;
+    let fits = fits.expect("a start").one().await.expect("rows");
+    assert_eq!(numbers(&fits)[9], i64::MAX);
+    let failed = |stream: Result<DStream>| async move {
+        let query = stream.expect("a stream").query().await.expect("a start");
+        query.one().await.expect_err("an overflow").message
+    };
+    let product = failed(stream().map([col("n") * edge()])).await;
+    assert!(product.contains("overflow: 2 * 9223372036854775797"), "{product}");
+    let total = sum(col("n") + edge()).alias("total");
+    let told = failed(stream().reduce_by_window(seconds(10), [], [total])).await;
+    assert!(told.contains("overflow: the sum "), "{told}");
+}
+
 #[tokio::test]
 async fn a_plan_tells_of_its_inverse() {
     let engine = engine(&[]).await;

@@ -24,6 +24,51 @@ fn late_rows_have_the_columns_that_their_table_computes() {
     assert_eq!(late.as_deref(), Some(wanted), "{}", stderr(&out));
 }
 
+/// Rows that come several times below their window, and below several windows.
+#[test]
+fn what_is_said_of_a_row_is_said_once() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("a.jsonl");
+    let row = |ts: &str| format!("{{\"ts\":{ts},\"xs\":[1,2,3]}}\n");
+    let at = |second: &str| row(&format!("\"2024-01-01T00:00:{second}\""));
+    // The last is late for the first of its windows, and those without time come with and without late ones.
+    let rows = [
+        row("null"),
+        at("05"),
+        at("12"),
+        row("null"),
+        at("25"),
+        at("16"),
+        row("null"),
+    ]
+    .concat();
+    fs::write(&file, rows).expect("a file");
+    let table = format!(
+        "CREATE TABLE d (ts TIMESTAMP(3), xs INT[], WATERMARK FOR ts AS ts) WITH (connector = 'file', path = '{}');",
+        file.display()
+    );
+    let window = |from: &str| {
+        format!(
+            "SELECT window_end, count(*) AS n FROM HOP({from}, ts, INTERVAL '10' SECOND, INTERVAL '20' SECOND) \
+             GROUP BY window_start, window_end"
+        )
+    };
+    let copies = window("(SELECT d.*, x FROM d CROSS JOIN UNNEST(xs) AS u(x))");
+    let several = window("d");
+    let twice = format!(
+        "SELECT a.n FROM ({several}) AS a JOIN ({several} HAVING count(*) > 0) AS b ON a.window_end = b.window_end"
+    );
+    let in_time = "SET max_rows_per_interval = 1;";
+    for (settings, sql) in [("", &several), ("", &copies), (in_time, &copies), ("", &twice)] {
+        let out = waterwheel(&["-c", &format!("{settings} {table} {sql}")], "");
+        let said = stderr(&out);
+        assert!(
+            said.contains(" late=0 late_partial=1 bad=0 null_time=3 "),
+            "{sql}: {said}"
+        );
+    }
+}
+
 #[test]
 fn late_rows_of_sources_that_differ_are_refused() {
     let sql = "CREATE TABLE s (a STRING, b STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);

@@ -10,6 +10,7 @@ mod errors;
 mod files;
 mod hurt;
 mod idle;
+mod idle_laws;
 mod late;
 mod laws;
 mod library;

@@ -176,6 +176,34 @@ fn a_select_without_end_must_be_the_last() {
 }
 
 #[test]
+fn what_planning_finds_wrong_is_not_run_when_the_script_is_kept_going() {
+    let sql = "CREATE TABLE a (x INT); CREATE TABLE b (x INT); INSERT INTO a VALUES (1);
+         INSERT INTO b SELECT x FROM a; INSERT INTO a SELECT x + 1 FROM b; SELECT count(*) AS n FROM b";
+    let out = waterwheel(&["--keep-going", "-c", sql], "");
+    assert_eq!((out.status.code(), stdout(&out).as_str()), (Some(1), "{\"n\":1}\n"));
+    assert_eq!(stderr(&out).matches("error[circle]").count(), 1, "{}", stderr(&out));
+}
+
+#[test]
+fn what_nobody_has_cast_fails_with_its_place() {
+    let sql = "CREATE TABLE t (s STRING, at TIMESTAMP(3)); INSERT INTO t VALUES ('x', '2024-03-31 02:30:00');\n";
+    for (query, told) in [
+        (
+            "SELECT s FROM t WHERE s = 5",
+            ":2:23: error[not_computable]: 'x' is no BIGINT",
+        ),
+        (
+            "SELECT at AT TIME ZONE 'Europe/Berlin' FROM t",
+            ":2:8: error[not_computable]: there is no such local time in its time zone",
+        ),
+    ] {
+        let out = waterwheel(&["-c", &format!("{sql}{query}")], "");
+        assert_eq!(out.status.code(), Some(3), "{}", stderr(&out));
+        assert!(stderr(&out).contains(told), "{}", stderr(&out));
+    }
+}
+
+#[test]
 fn a_limit_is_an_end() {
     let folder = inputs();
     let path = folder.path().join("five.csv");
@@ -483,4 +511,18 @@ fn the_windows_of_what_a_failed_insert_fills_stay_open() {
         let parts = std::fs::read_dir(&path).map_or(0, Iterator::count);
         assert!(!path.is_file() && parts == 0, "{} was written", path.display());
     }
+}
+
+/// Nobody reads what it writes, so it cannot stop in good order.
+#[test]
+fn a_second_ctrl_c_ends_what_is_stuck() {
+    let sql = format!(
+        "{BIDS}CREATE SINK o WITH (connector = 'stdout', format = 'csv'); INSERT INTO o SELECT auction FROM bid"
+    );
+    let mut child = spawn(&["-c", &sql], Stdio::null());
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_secs(2));
+        interrupt(&child);
+    }
+    assert_eq!(ended_within(&mut child, 20), Some(130));
 }

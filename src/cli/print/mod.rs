@@ -7,6 +7,7 @@ mod arrow;
 mod cells;
 mod encoded;
 mod out;
+mod parquet;
 mod table;
 mod vertical;
 
@@ -34,6 +35,8 @@ pub enum Format {
     Markdown,
     /// An Arrow IPC stream, for other programs
     Arrow,
+    /// One Parquet file, of one bounded result
+    Parquet,
 }
 
 /// What the flags, or the shell, say about output.
@@ -61,6 +64,7 @@ enum Sheet {
     Vertical(vertical::Vertical),
     Encoded(encoded::Encoded),
     Arrow(Box<arrow::Arrow>),
+    Parquet(Box<parquet::Parquet>),
 }
 
 /// Writes results, one after the other.
@@ -70,6 +74,8 @@ pub struct Printer {
     pub timing: bool,
     out: Out,
     sheet: Option<Sheet>,
+    /// Results that have begun.
+    begun: usize,
     rows: usize,
     watch: Stopwatch,
 }
@@ -81,6 +87,7 @@ impl Printer {
             style,
             out: Out::stdout(),
             sheet: None,
+            begun: 0,
             rows: 0,
             watch: Stopwatch::start(),
         }
@@ -90,15 +97,8 @@ impl Printer {
     ///
     /// Errors: the format is not one for this query.
     pub fn begin(&mut self, query: &Query) -> Result<()> {
-        if self.style.format == Format::Json && !query.bounded() && self.style.rows_max.is_none() {
-            return Err(Error::refused(
-                "--format json is one array, and this query has no end: use ndjson, one object per line",
-            ));
-        }
-        if self.style.format == Format::Arrow && self.style.terminal {
-            return Err(Error::refused(
-                "--format arrow is not for a terminal: send it to a file or a program, as in > rows.arrows",
-            ));
+        if let Some(refused) = self.unfit(query) {
+            return Err(Error::refused(refused));
         }
         match self.style.with_interval {
             true => self.open(with_interval(&query.schema())),
@@ -106,13 +106,40 @@ impl Printer {
         }
     }
 
+    /// Why the format is not one for a query here.
+    fn unfit(&self, query: &Query) -> Option<&'static str> {
+        let is_endless = !query.bounded() && self.style.rows_max.is_none();
+        match self.style.format {
+            Format::Json if is_endless => {
+                Some("--format json is one array, and this query has no end: use ndjson, one object per line")
+            }
+            Format::Parquet if is_endless => Some(
+                "--format parquet is a file that ends with its index, and this query has no end: use arrow, a stream",
+            ),
+            Format::Arrow if self.style.terminal => {
+                Some("--format arrow is not for a terminal: send it to a file or a program, as in > rows.arrows")
+            }
+            Format::Parquet if self.style.terminal => {
+                Some("--format parquet is not for a terminal: send it to a file, as in > rows.parquet")
+            }
+            _ => None,
+        }
+    }
+
     fn open(&mut self, schema: SchemaRef) -> Result<()> {
+        if self.style.format == Format::Parquet && self.begun > 0 {
+            return Err(Error::refused(
+                "--format parquet is one file, and so one result: write the others with COPY … TO 'file.parquet'",
+            ));
+        }
+        self.begun += 1;
         self.rows = 0;
         self.watch = Stopwatch::start();
         let sheet = match self.style.format {
             Format::Table => Sheet::Table(table::Table::new(false, &schema)),
             Format::Markdown => Sheet::Table(table::Table::new(true, &schema)),
             Format::Arrow => Sheet::Arrow(Box::new(arrow::Arrow::new(&schema, &mut self.out)?)),
+            Format::Parquet => Sheet::Parquet(Box::new(parquet::Parquet::new(schema)?)),
             Format::Vertical => Sheet::Vertical(vertical::Vertical::default()),
             Format::Csv | Format::Tsv | Format::Json | Format::Ndjson => {
                 Sheet::Encoded(encoded::Encoded::new(&self.style, schema, &mut self.out)?)
@@ -143,6 +170,7 @@ impl Printer {
             Some(Sheet::Vertical(vertical)) => vertical.rows(&self.style, &batch, &mut self.out),
             Some(Sheet::Encoded(encoded)) => encoded.rows(&batch, &mut self.out),
             Some(Sheet::Arrow(arrow)) => arrow.rows(&batch, &mut self.out),
+            Some(Sheet::Parquet(parquet)) => parquet.rows(&batch, &mut self.out),
             None => Ok(()),
         }
     }
@@ -158,6 +186,7 @@ impl Printer {
         match self.sheet.take() {
             Some(Sheet::Encoded(encoded)) => encoded.end(&mut self.out),
             Some(Sheet::Arrow(arrow)) => arrow.end(&mut self.out),
+            Some(Sheet::Parquet(parquet)) => parquet.end(&mut self.out),
             // No row has come: people still want to see the columns.
             Some(Sheet::Table(mut table)) if self.rows == 0 => table.empty(&self.style, &mut self.out),
             _ => {}

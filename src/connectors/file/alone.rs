@@ -50,8 +50,8 @@ impl Sink for Alone {
         self.sink.clock(clock_ns);
     }
 
-    fn minds_clock(&self) -> bool {
-        self.sink.minds_clock()
+    fn keeps_back_ns(&self) -> Option<i64> {
+        self.sink.keeps_back_ns()
     }
 
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {

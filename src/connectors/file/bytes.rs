@@ -32,7 +32,7 @@ pub struct KnownFile {
     /// As messages show it.
     pub name: String,
     len: u64,
-    identity: u64,
+    identity: Identity,
 }
 
 impl KnownFile {
@@ -135,15 +135,32 @@ fn changed() -> io::Error {
     io::Error::other("the file was replaced or cut while it was being read")
 }
 
+/// What tells a file from others. The number of a file that is gone may be given to the next one, which was made later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    number: u64,
+    /// If the system tells.
+    made: Option<SystemTime>,
+}
+
 #[cfg(unix)]
-fn identity(metadata: &Metadata) -> u64 {
+fn identity(metadata: &Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    metadata.ino()
+    Identity {
+        device: metadata.dev(),
+        number: metadata.ino(),
+        made: metadata.created().ok(),
+    }
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Metadata) -> u64 {
-    0
+fn identity(_: &Metadata) -> Identity {
+    Identity {
+        device: 0,
+        number: 0,
+        made: None,
+    }
 }
 
 /// One packed stream behind the other, as they come of putting files together; zeros behind the last are padding. `None`: the

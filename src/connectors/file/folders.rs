@@ -9,7 +9,7 @@ use super::partition::NULL_FOLDER;
 use super::paths::is_glob;
 use crate::dstream::table::TableSpec;
 use crate::error::Result;
-use crate::formats::{OnError, Wanted, type_name};
+use crate::formats::{Constants, OnError, Wanted, type_name};
 use datafusion::arrow::array::StringArray;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -79,6 +79,20 @@ impl Folders {
             typed(text.clone(), field).map(Some)
         };
         columns.iter().map(value).collect()
+    }
+
+    /// The columns of the table that the folders of a file tell, with their values; `None`: a name is no value.
+    pub fn constants(&self, file: &Path) -> Option<Constants> {
+        if !self.tell_of(file) {
+            return Some(Constants::new());
+        }
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let values = self.values(&all, file).ok()?.into_iter();
+        let told = values.zip(self.schema.fields());
+        Some(
+            told.filter_map(|(value, field)| Some((field.name().clone(), value?)))
+                .collect(),
+        )
     }
 }
 

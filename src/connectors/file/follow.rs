@@ -3,7 +3,7 @@
 //! Owns: which file is a split, and the thread that looks for news. Guarantees: only whole lines are given; a file that
 //! was cut, or has another in its place, begins anew as a split of its own, beside what is still written to the old one.
 //! Does **not** guarantee: that rows can be read again, so the engine keeps them; that a file is noticed which was cut
-//! and has grown beyond its old length between two looks.
+//! and has grown beyond its old length between two looks, if what was read last stands in it at the same place.
 //! Depends on `tail` for lines, on `source` for files that are read as a whole. Start reading at [`FollowSource`].
 
 use super::bytes::KnownFile;
@@ -249,10 +249,11 @@ impl State {
     /// Reads on in every file. True when one had something.
     fn read(&mut self) -> bool {
         let mut news = false;
-        let files = &self.files;
+        let files = &mut self.files;
         self.tails.retain_mut(|(split, tail)| {
-            let fate = files.iter().find(|f| f.split == *split).map_or(Fate::Over, |f| f.fate);
-            news |= tail.read_on(fate);
+            let mut over = Fate::Over;
+            let followed = files.iter_mut().find(|f| f.split == *split);
+            news |= tail.read_on(followed.map_or(&mut over, |followed| &mut followed.fate));
             !tail.has_ended()
         });
         news

@@ -50,6 +50,9 @@ impl Lanes for GroupLanes {
                 };
                 let at = place(self.next, 0);
                 self.next += 1;
+                if self.reading.leaves_out(file) {
+                    continue;
+                }
                 match open_file(&self.reading, file) {
                     Ok(open) => self.open = Some(open),
                     Err(error) => {
@@ -171,9 +174,11 @@ pub fn open_file(reading: &Reading, file: &KnownFile) -> Result<OpenFile> {
     let footer = read_footer(&bytes, &file.name)?;
     let wanted = reading.wanted_of(file);
     let plan = ParquetPlan::new(footer, &wanted, reading.on_error, &file.name)?;
-    let pruning = reading.pruning.as_ref();
+    let pruning = reading.pruning.as_ref().zip(reading.folders.constants(&file.path));
     Ok(OpenFile {
-        fates: pruning.map_or(Vec::new(), |pruning| plan.fates(pruning, &wanted)),
+        fates: pruning.map_or(Vec::new(), |(pruning, constants)| {
+            plan.fates(pruning, &wanted, &constants)
+        }),
         bytes,
         plan: Arc::new(plan),
         group: 0,

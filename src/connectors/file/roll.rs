@@ -2,7 +2,7 @@
 //!
 //! Owns: the limits of a part. Guarantees: each committed row is in one part; a part is seen when it is whole.
 //! Does **not** guarantee: that rows are seen when they commit: those of an open part are not, before it is full or the
-//! query ends. A part is looked at when an interval commits, so one without new rows may stay open longer.
+//! query ends. A part is looked at when an interval commits; there is one when the time of its last rows is up.
 
 use super::parts::PartSink;
 use super::sink::Growing;
@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 /// How many parts are open at once, as each is an open file: of more the oldest is closed, full or not.
 const OPEN_PARTS_MAX: usize = 100;
 
-/// After so many rows the size of a part is looked at.
-const ROWS_BETWEEN_LOOKS: usize = 1_024;
+/// After so many rows at most the size of a part is looked at.
+const ROWS_BETWEEN_LOOKS: u64 = 1_024;
 
 /// When a part is full.
 pub struct Limits {
@@ -80,6 +80,16 @@ impl OpenPart {
         self.file.write(batch)
     }
 
+    /// How many rows it takes up to a size, if they are as long as those before; a part begins with few.
+    fn rows_up_to(&self, bytes: u64) -> usize {
+        let rows = match (self.rows as u64, self.file.bytes()) {
+            (0, _) => 16,
+            (_, 0) => ROWS_BETWEEN_LOOKS,
+            (rows, written) => bytes.saturating_sub(written).saturating_mul(rows) / written,
+        };
+        rows.clamp(1, ROWS_BETWEEN_LOOKS) as usize
+    }
+
     fn publish(self) -> Result<()> {
         self.file.finish()?.publish()
     }
@@ -125,7 +135,7 @@ impl RollingSink {
             };
             let mut rows = (batch.num_rows() - at).min(self.limits.rows - part.rows);
             if self.limits.bytes < usize::MAX as u64 {
-                rows = rows.min(ROWS_BETWEEN_LOOKS);
+                rows = rows.min(part.rows_up_to(self.limits.bytes));
             }
             part.write(&batch.slice(at, rows))?;
             at += rows;
@@ -171,8 +181,8 @@ impl Sink for RollingSink {
         self.clock_ns = clock_ns;
     }
 
-    fn minds_clock(&self) -> bool {
-        self.limits.ns < i64::MAX
+    fn keeps_back_ns(&self) -> Option<i64> {
+        Some(self.limits.ns).filter(|ns| *ns < i64::MAX)
     }
 
     fn prepare(&mut self, interval: u64, batches: &[RecordBatch]) -> Result<()> {

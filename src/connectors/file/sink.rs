@@ -198,15 +198,14 @@ impl Writing {
         let staged = Staged::beside(target);
         let path = &staged.path;
         let bytes = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
-            file: File::create(path).map_err(|e| unwritable(target, e))?,
+        let file = Counted {
+            file: BufWriter::new(File::create(path).map_err(|e| unwritable(target, e))?),
             bytes: bytes.clone(),
         };
         if let Ok(replaced) = fs::metadata(target) {
             // Who may read it stays as it was.
             fs::set_permissions(path, replaced.permissions()).map_err(|e| unwritable(target, e))?;
         }
-        let file = BufWriter::new(counted);
         let packed = match self.compression {
             Compression::None => Packed::Plain(file),
             Compression::Gzip => Packed::Gzip(GzEncoder::new(file, flate2::Compression::default())),
@@ -241,7 +240,7 @@ impl Growing {
         written.map_err(|e| within(&self.staged.target, e))
     }
 
-    /// How long the file is, about: what waits to be written is counted as it is.
+    /// How long the file is, but for what its packer and the end of its format still hold.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed) + self.encoder.waiting_bytes() as u64
     }
@@ -303,14 +302,14 @@ impl Drop for Staged {
 
 /// A file, packed or not.
 enum Packed {
-    Plain(BufWriter<Counted>),
-    Gzip(GzEncoder<BufWriter<Counted>>),
-    Zstd(zstd::Encoder<'static, BufWriter<Counted>>),
+    Plain(Counted),
+    Gzip(GzEncoder<Counted>),
+    Zstd(zstd::Encoder<'static, Counted>),
 }
 
 /// A file that counts what is written to it.
 struct Counted {
-    file: File,
+    file: BufWriter<File>,
     bytes: Arc<AtomicU64>,
 }
 
@@ -334,9 +333,9 @@ impl Packed {
             Packed::Zstd(packed) => packed.finish()?,
         };
         counted
+            .file
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?
-            .file
             .sync_all()
     }
 }

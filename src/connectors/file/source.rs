@@ -66,6 +66,14 @@ impl Reading {
         })
     }
 
+    /// Whether no row of a file is asked for, as its folders tell, and nothing that may be wrong in it would be found.
+    pub fn leaves_out(&self, file: &KnownFile) -> bool {
+        let Some(pruning) = &self.pruning else { return false };
+        let constants = self.folders.constants(&file.path);
+        self.wanted_of(file).never_null().is_empty()
+            && constants.is_some_and(|constants| pruning.leaves_out(&constants))
+    }
+
     /// What is wanted of a file itself.
     pub fn wanted_of(&self, file: &KnownFile) -> Wanted {
         self.folders.own(&self.wanted, &file.path)

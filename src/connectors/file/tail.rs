@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::formats::{MAX_RECORD_BYTES, Pending, RowDecoder, Rule, Scan, is_blank, last_end};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,9 +21,15 @@ const BLOCKS_WAITING: usize = 8;
 /// How long a file is read that has lost its name, after its last bytes: whoever writes it may not have heard so far.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// So many of the bytes read last are remembered: where others stand in their place, the file was written anew.
+const MARK_BYTES: usize = 256;
+
 /// The end of a file at which lines are read. Works on the thread that looks for news.
 pub struct Tail {
     handle: File,
+    /// How far it has been read, and the bytes before that place.
+    at: u64,
+    mark: Vec<u8>,
     name: String,
     reading: Reading,
     /// `None` until the header is whole.
@@ -57,6 +63,8 @@ impl Tail {
         let queue = Arc::new(Mutex::new(Queue::default()));
         let tail = Tail {
             handle,
+            at: 0,
+            mark: Vec::new(),
             name: name.to_string(),
             to_skip: reading.format.skip_lines(),
             reading,
@@ -80,24 +88,18 @@ impl Tail {
         self.handle.metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
-    /// Reads what has come. When no more will, the last line counts without its end. True when there was something.
-    pub fn read_on(&mut self, fate: Fate) -> bool {
+    /// Reads what has come. When no more will, the last line counts without its end. What was cut, also as is found out
+    /// here, ends. True when there was something.
+    pub fn read_on(&mut self, fate: &mut Fate) -> bool {
         if self.has_ended() || lock(&self.queue).items.len() >= BLOCKS_WAITING {
             return false;
         }
-        if fate == Fate::Cut {
-            lock(&self.queue).ended = true;
-            self.bell.ring();
-            return true;
-        }
         let mut got = 0;
-        let read = (&mut self.handle)
-            .take(READ_BYTES as u64)
-            .read_to_end(&mut self.pending.bytes);
-        let step = match read {
+        let step = match self.read(fate) {
+            Ok(_) if *fate == Fate::Cut => Ok(true),
             Ok(read) => {
                 got = read;
-                let last = self.is_last(fate, read);
+                let last = self.is_last(*fate, read);
                 self.give(last)
             }
             Err(e) => Err(Error::connector(format!("{}: {e}", self.name)).because(e)),
@@ -119,6 +121,31 @@ impl Tail {
             self.bell.ring();
         }
         news
+    }
+
+    /// Reads behind what has been read, if that is still there; else the file was cut.
+    fn read(&mut self, fate: &mut Fate) -> io::Result<usize> {
+        if *fate == Fate::Cut {
+            return Ok(0);
+        }
+        self.handle.seek(SeekFrom::Start(self.at - self.mark.len() as u64))?;
+        let mut mark = Vec::with_capacity(self.mark.len());
+        let remembered = self.mark.len() as u64;
+        (&mut self.handle).take(remembered).read_to_end(&mut mark)?;
+        if mark != self.mark {
+            *fate = Fate::Cut;
+            return Ok(0);
+        }
+        let before = self.pending.bytes.len();
+        let read = (&mut self.handle)
+            .take(READ_BYTES as u64)
+            .read_to_end(&mut self.pending.bytes)?;
+        self.at += read as u64;
+        let new = &self.pending.bytes[before..];
+        self.mark
+            .extend_from_slice(&new[new.len().saturating_sub(MARK_BYTES)..]);
+        self.mark.drain(..self.mark.len().saturating_sub(MARK_BYTES));
+        Ok(read)
     }
 
     /// Whether no more will come, when the last look at the file has read so many bytes.

@@ -4,7 +4,7 @@
 
 use super::folders::{Folders, Told};
 use super::source::file_of;
-use crate::connectors::{Bell, Chunk, Next, Offset, Source, Split, SplitReader, Splits};
+use crate::connectors::{Bell, Chunk, Next, Offset, Pruning, Source, Split, SplitReader, Splits};
 use crate::error::{Error, Result};
 use crate::formats::{BadRecord, OnError};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
@@ -45,6 +45,15 @@ impl Source for FolderSource {
 
     fn replayable(&self) -> bool {
         self.files.replayable()
+    }
+
+    fn pruned(&self, pruning: Pruning) -> Option<Arc<dyn Source>> {
+        let files = self.files.pruned(pruning)?;
+        Some(Arc::new(FolderSource {
+            folders: self.folders.clone(),
+            files,
+            known: self.known.clone(),
+        }))
     }
 
     fn splits(&self) -> Result<Splits> {

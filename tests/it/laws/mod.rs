@@ -18,6 +18,7 @@ mod feed;
 pub mod functions;
 mod future_cases;
 mod late_cases;
+mod number_cases;
 mod oracle;
 mod pruning_cases;
 mod session_cases;
