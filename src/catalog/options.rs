@@ -3,7 +3,7 @@
 use crate::dstream::table::{ConnectorSpec, OptionKind, is_text_list};
 use crate::error::{Diagnostic, nearest};
 use crate::sql::statement::OptionDef;
-use chrono::format::{Item, StrftimeItems};
+use chrono::format::{Item, Numeric, StrftimeItems};
 use std::collections::BTreeMap;
 
 /// The connector named in WITH, and the other options by name.
@@ -171,7 +171,7 @@ fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
         OptionKind::Char | OptionKind::CharOrNone if is_char(value) => return None,
         OptionKind::Char => "one ASCII character".to_string(),
         OptionKind::CharOrNone => "one ASCII character, or '' for none".to_string(),
-        OptionKind::TimeFormat if !StrftimeItems::new(value).any(|item| item == Item::Error) => return None,
+        OptionKind::TimeFormat if is_time_format(value) => return None,
         OptionKind::TimeFormat => "a format such as '%d/%m/%Y %H:%M:%S'".to_string(),
         OptionKind::OneOf(all) if all.contains(&value) => return None,
         OptionKind::OneOf(all) => format!("one of {}", all.join(", ")),
@@ -183,8 +183,22 @@ fn value_mistake(def: &OptionDef, kind: OptionKind) -> Option<Diagnostic> {
         OptionKind::Duration if has_no_length(value) => {
             diagnostic.help("months and years have no fixed length: count weeks and longer in days, as in 365 days")
         }
+        OptionKind::TimeFormat if counts_nanoseconds(value) => diagnostic.help(
+            "%f counts nanoseconds, so that .5 would be 5 of them: write %.f for a fraction, in which the point is included",
+        ),
         _ => diagnostic,
     })
+}
+
+/// Whether a value tells something of a time, in letters that mean something, and fractions of seconds as such.
+fn is_time_format(value: &str) -> bool {
+    let mut items = StrftimeItems::new(value);
+    let known = !items.clone().any(|item| item == Item::Error) && !counts_nanoseconds(value);
+    known && items.any(|item| matches!(item, Item::Numeric(..) | Item::Fixed(_)))
+}
+
+fn counts_nanoseconds(value: &str) -> bool {
+    StrftimeItems::new(value).any(|item| matches!(item, Item::Numeric(Numeric::Nanosecond, _)))
 }
 
 /// Whether a duration was meant, in units that it cannot have.

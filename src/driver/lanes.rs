@@ -5,12 +5,17 @@
 
 use super::output::{Pace, Receiver};
 use crate::error::{Error, Result};
+use crate::metrics::Stopwatch;
 use datafusion::arrow::array::{Array, RecordBatch};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver as Inbox, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+/// When everything is stopped, what waits for an output is delivered for so long; then it is dropped, from some interval
+/// on.
+const STOPPING_SECONDS: f64 = 2.0;
 
 /// Wakes the driver.
 pub type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -59,6 +64,10 @@ struct State {
     news: Option<News>,
     /// It was cancelled: nobody is held back by what it has not delivered yet.
     abandoned: bool,
+    /// Everything is stopped, since then.
+    stopped: Option<Stopwatch>,
+    /// What waits is not delivered any more.
+    dropped: bool,
     /// Its thread has delivered everything.
     ended: bool,
 }
@@ -73,6 +82,23 @@ impl Progress {
         if let Some((_, bytes)) = state.waiting.pop_front() {
             state.bytes -= bytes;
         }
+    }
+
+    /// Whether what still waits is dropped, as it took too long. It goes on waiting then: it is not committed.
+    fn drops(&self) -> bool {
+        let mut state = self.lock();
+        state.dropped = state.stopped.is_some_and(|since| since.seconds() > STOPPING_SECONDS);
+        state.dropped
+    }
+
+    fn end(&self, news: Option<News>) {
+        let mut state = self.lock();
+        if !state.dropped {
+            state.waiting.clear();
+        }
+        state.bytes = 0;
+        state.news = news;
+        state.ended = true;
     }
 }
 
@@ -116,7 +142,7 @@ impl Lanes {
             let ring = Arc::clone(ring);
             let thread = std::thread::Builder::new()
                 .name("waterwheel-output".to_string())
-                .spawn(move || deliver(stops, &inbox, &ring));
+                .spawn(move || run(stops, &inbox, &ring));
             let thread = thread.map_err(|e| Error::internal("a thread could not be started").because(e))?;
             lanes.threads.push((thread, all));
         }
@@ -135,7 +161,7 @@ impl Lanes {
     /// Waits for what was cancelled too.
     pub fn join_all(&mut self) {
         for (thread, _) in self.threads.drain(..) {
-            // A thread catches its panics; one that broke off all the same has nothing more to deliver.
+            // A thread catches its panics, and has told of them.
             let _ = thread.join();
         }
     }
@@ -161,7 +187,13 @@ impl Ticket {
         self.tell(Message::Stop(why.map(Error::again)));
     }
 
-    /// The same, and nobody else waits for that.
+    /// What was sent is delivered still, as far as that takes no longer than anybody waits who has stopped everything.
+    pub fn stop_soon(&self) {
+        self.progress.lock().stopped = Some(Stopwatch::start());
+        self.stop(None);
+    }
+
+    /// As [`Ticket::stop`], and nobody else waits for that.
     pub fn abandon(&self) {
         self.progress.lock().abandoned = true;
         self.stop(None);
@@ -202,6 +234,20 @@ impl Ticket {
 
 type Stops = BTreeMap<usize, (Receiver, Arc<Progress>)>;
 
+/// A lane that breaks off is a failure of every output in it.
+fn run(stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
+    let all: Vec<Arc<Progress>> = stops.values().map(|(_, progress)| Arc::clone(progress)).collect();
+    let done = guarded(|| {
+        deliver(stops, inbox, ring);
+        Ok(())
+    });
+    let Err(error) = done else { return };
+    for progress in all.iter().filter(|progress| !progress.lock().ended) {
+        progress.end(Some(News::Failed(error.again())));
+    }
+    ring();
+}
+
 /// The work of a lane: what comes is delivered, in order, until every output in it has been told the end.
 fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
     while !stops.is_empty() {
@@ -210,22 +256,14 @@ fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
             continue;
         };
         let ended = match message {
+            Message::Parcel(_) if progress.drops() => continue,
             Message::Parcel(parcel) => match guarded(|| receiver.give(&parcel)) {
                 Ok(true) => None,
-                Ok(false) => {
-                    receiver.stop(None);
-                    Some(Some(News::Enough))
-                }
-                Err(error) => {
-                    receiver.stop(Some(&error));
-                    Some(Some(News::Failed(error)))
-                }
+                Ok(false) => Some(stop(receiver, None).or(Some(News::Enough))),
+                Err(error) => Some(stop(receiver, Some(error))),
             },
             Message::Finish => Some(guarded(|| receiver.finish()).err().map(News::Failed)),
-            Message::Stop(why) => {
-                receiver.stop(why.as_ref());
-                Some(why.map(News::Failed))
-            }
+            Message::Stop(why) => Some(stop(receiver, why)),
         };
         match ended {
             None => progress.delivered(),
@@ -233,15 +271,20 @@ fn deliver(mut stops: Stops, inbox: &Inbox<(usize, Message)>, ring: &Ring) {
                 let progress = Arc::clone(progress);
                 // What a sink leaves undone it tidies up before anybody hears of the end.
                 stops.remove(&output);
-                let mut state = progress.lock();
-                state.waiting.clear();
-                state.bytes = 0;
-                state.news = news;
-                state.ended = true;
+                progress.end(news);
             }
         }
         ring();
     }
+}
+
+/// Stops an output. What it failed with before it was stopped comes first.
+fn stop(receiver: &mut Receiver, why: Option<Error>) -> Option<News> {
+    let stopped = guarded(|| {
+        receiver.stop(why.as_ref());
+        Ok(())
+    });
+    why.or(stopped.err()).map(News::Failed)
 }
 
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -256,4 +299,95 @@ pub fn bytes_of(batch: &RecordBatch) -> usize {
         data.get_slice_memory_size().unwrap_or(column.get_array_memory_size())
     };
     batch.columns().iter().map(own).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::output::Delivery;
+    use std::time::Duration;
+
+    /// Takes its time, and does not like to be stopped.
+    struct Slow {
+        committed: Arc<Mutex<Vec<u64>>>,
+        takes: Duration,
+        panics: bool,
+    }
+
+    impl Delivery for Slow {
+        fn prepare(&mut self, _interval: u64, _batches: &[RecordBatch]) -> Result<()> {
+            std::thread::sleep(self.takes);
+            Ok(())
+        }
+
+        fn commit(&mut self, interval: u64) -> Result<bool> {
+            self.committed.lock().unwrap().push(interval);
+            Ok(true)
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn stop(&mut self, _why: Option<&Error>) {
+            assert!(!self.panics, "it breaks off");
+        }
+
+        fn pace(&self) -> Pace {
+            Pace::Own
+        }
+    }
+
+    fn lane(takes: Duration, panics: bool) -> (Lanes, Ticket, Arc<Mutex<Vec<u64>>>) {
+        let committed = Arc::default();
+        let rows = Box::new(Slow {
+            committed: Arc::clone(&committed),
+            takes,
+            panics,
+        });
+        let ring: Ring = Arc::new(|| ());
+        let mut receivers = BTreeMap::from([(0, Receiver { rows, late: None })]);
+        let (lanes, mut tickets) = Lanes::start(&mut receivers, &ring).unwrap();
+        let ticket = tickets.remove(&0).unwrap();
+        for interval in 0..100 {
+            ticket.send(Parcel {
+                interval,
+                clock_ns: 0,
+                rows: Vec::new(),
+                late: Vec::new(),
+            });
+        }
+        (lanes, ticket, committed)
+    }
+
+    #[test]
+    fn what_is_stopped_delivers_a_beginning_and_is_soon_over() {
+        let (mut lanes, ticket, committed) = lane(Duration::from_millis(200), false);
+        let watch = Stopwatch::start();
+        ticket.stop_soon();
+        lanes.join();
+        let committed = committed.lock().unwrap();
+        assert!(!committed.is_empty() && committed.len() < 100, "{committed:?}");
+        assert!(committed.iter().copied().eq(0..committed.len() as u64), "{committed:?}");
+        assert_eq!(
+            ticket.oldest(),
+            Some(committed.len() as u64),
+            "the rest is not committed"
+        );
+        assert!(watch.seconds() < 15.0, "it took {} s", watch.seconds());
+    }
+
+    #[test]
+    fn a_lane_that_breaks_off_is_a_failure() {
+        let (mut lanes, ticket, committed) = lane(Duration::ZERO, true);
+        ticket.stop(None);
+        lanes.join();
+        assert_eq!(committed.lock().unwrap().len(), 100);
+        let news = ticket.news();
+        assert!(
+            matches!(&news, Some(News::Failed(error)) if error.message == "an output broke off"),
+            "{news:?}"
+        );
+        assert!(ticket.has_ended());
+    }
 }

@@ -356,13 +356,14 @@ impl Outputs {
         self.look();
     }
 
-    /// Stops all; what has been given is delivered still.
+    /// Stops all; what has been given is delivered still, by an output that is slow as far as it gets in a few seconds.
     pub fn stop(&mut self, why: Option<&Error>) {
         for delivered in self.all.iter_mut().filter(|d| !d.done) {
             delivered.done = true;
-            match &mut delivered.way {
-                Way::AtOnce(receiver) => receiver.stop(why),
-                Way::Lane(ticket) => ticket.stop(why),
+            match (&mut delivered.way, why) {
+                (Way::AtOnce(receiver), _) => receiver.stop(why),
+                (Way::Lane(ticket), Some(_)) => ticket.stop(why),
+                (Way::Lane(ticket), None) => ticket.stop_soon(),
             }
         }
         self.lanes.join();

@@ -9,7 +9,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::{FileReader, StreamReader};
-use datafusion::arrow::ipc::{Block, MessageHeader, root_as_footer, root_as_message};
+use datafusion::arrow::ipc::{Block, Message, MessageHeader, root_as_footer, root_as_message};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,6 +24,9 @@ const FOOTER_END_BYTES: i64 = 10;
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 256 << 10;
+
+/// How much a byte unpacks to at most: zstd repeats one over a block of 128 KiB in 4 bytes, and LZ4 packs less.
+const UNPACKED_BYTES_MAX: u64 = 32 << 10;
 
 /// What a file is read through.
 pub trait Input: Read + Seek + Send {}
@@ -41,8 +44,8 @@ pub struct ArrowReader {
 }
 
 enum Batches {
-    /// With a footer that knows the place of each batch.
-    File(Box<FileReader<Bytes>>),
+    /// With a footer that knows the place of each batch, in bytes.
+    File(Box<FileReader<Bytes>>, Vec<u64>),
     /// One message after the other, in so many bytes.
     Stream(Box<StreamReader<Bytes>>, u64),
 }
@@ -76,7 +79,7 @@ impl ArrowReader {
     /// Errors: the file ends before it, or cannot be read.
     pub fn skip_to(&mut self, index: u64) -> Result<()> {
         let gone = || Error::connector(format!("{} has fewer record batches than it had", self.fit.source()));
-        if let Batches::File(reader) = &mut self.batches {
+        if let Batches::File(reader, _) = &mut self.batches {
             let place = usize::try_from(index).unwrap_or(usize::MAX);
             reader.set_index(place).map_err(|e| gone().because(e))?;
             self.index = index;
@@ -107,7 +110,7 @@ impl ArrowReader {
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
         let index = self.index;
         // What a damaged batch announces of itself can make the library panic.
-        let next = catch_unwind(AssertUnwindSafe(|| self.batches.next().transpose()));
+        let next = catch_unwind(AssertUnwindSafe(|| self.batches.next(index).transpose()));
         let panicked = |_| Err(ArrowError::IpcError("the batch is damaged".into()));
         let batch = next.unwrap_or_else(panicked).map_err(|e| {
             let source = self.fit.source();
@@ -132,15 +135,15 @@ impl Batches {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(broken().because(e)),
             Err(e) => return Err(Error::connector(format!("{source}: {e}")).because(e)),
         };
-        if !fits(input.as_mut(), is_file).map_err(|e| broken().because(e))? {
+        let Some(places) = fits(input.as_mut(), is_file).map_err(|e| broken().because(e))? else {
             return Err(broken());
-        }
+        };
         let bytes = input.seek(SeekFrom::End(0)).map_err(|e| broken().because(e))?;
         input.rewind().map_err(|e| broken().because(e))?;
         let input = BufReader::with_capacity(READ_BYTES, input);
         // A damaged footer can make the library panic.
         let opened = catch_unwind(AssertUnwindSafe(|| match is_file {
-            true => FileReader::try_new(input, columns).map(|reader| Batches::File(Box::new(reader))),
+            true => FileReader::try_new(input, columns).map(|reader| Batches::File(Box::new(reader), places)),
             false => StreamReader::try_new(input, columns).map(|reader| Batches::Stream(Box::new(reader), bytes)),
         }));
         match opened {
@@ -151,14 +154,21 @@ impl Batches {
 
     fn schema(&self) -> SchemaRef {
         match self {
-            Batches::File(reader) => reader.schema(),
+            Batches::File(reader, _) => reader.schema(),
             Batches::Stream(reader, _) => reader.schema(),
         }
     }
 
-    fn next(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
+    /// The batch of that number, which is the next one.
+    fn next(&mut self, index: u64) -> Option<Result<RecordBatch, ArrowError>> {
         match self {
-            Batches::File(reader) => reader.next(),
+            Batches::File(reader, places) => {
+                let place = usize::try_from(index).ok().and_then(|index| places.get(index));
+                match place.map_or(Ok(()), |at| check_room(reader.get_mut(), *at)) {
+                    Ok(()) => reader.next(),
+                    Err(error) => Some(Err(error.into())),
+                }
+            }
             Batches::Stream(reader, bytes) => match holds_next(reader.get_mut(), *bytes) {
                 Ok(true) => reader.next(),
                 Ok(false) => Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())),
@@ -188,7 +198,10 @@ fn holds_next(input: &mut Bytes, bytes: u64) -> io::Result<bool> {
 
 /// How long the message is that comes next, with all that belongs to it, and whether it is a dictionary. `None`: it is
 /// none that can be understood.
-fn announced(input: &mut Bytes) -> io::Result<Option<(u64, bool)>> {
+///
+/// Errors: it announces parts that nobody has room for.
+fn announced<R: Read + Seek + ?Sized>(input: &mut R) -> io::Result<Option<(u64, bool)>> {
+    let begin = input.stream_position()?;
     let mut number = [0; 4];
     let mut prefix = Vec::new();
     input.take(8).read_to_end(&mut prefix)?;
@@ -208,13 +221,53 @@ fn announced(input: &mut Bytes) -> io::Result<Option<(u64, bool)>> {
         return Ok(None);
     };
     let body = u64::try_from(root.bodyLength()).unwrap_or(u64::MAX);
-    let whole = (at as u64 + 4).saturating_add(length).saturating_add(body);
+    let before = (at as u64 + 4).saturating_add(length);
+    if !has_room(input, &root, begin.saturating_add(before))? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a part announces more than it holds",
+        ));
+    }
+    let whole = before.saturating_add(body);
     Ok(Some((whole, root.header_type() == MessageHeader::DictionaryBatch)))
 }
 
+/// Errors: the message at a place announces parts that nobody has room for.
+fn check_room<R: Read + Seek + ?Sized>(input: &mut R, at: u64) -> io::Result<()> {
+    input.seek(SeekFrom::Start(at))?;
+    announced(input).map(drop)
+}
+
+/// Whether the packed parts of a message, whose body begins at a place, can be what they say that they unpack to: the
+/// library makes room for that before it looks.
+fn has_room<R: Read + Seek + ?Sized>(input: &mut R, message: &Message, body: u64) -> io::Result<bool> {
+    let batch = match message.header_as_dictionary_batch() {
+        Some(dictionary) => dictionary.data(),
+        None => message.header_as_record_batch(),
+    };
+    let packed = batch.filter(|batch| batch.compression().is_some());
+    for part in packed.and_then(|batch| batch.buffers()).into_iter().flatten() {
+        // How long it is unpacked stands first; a negative number says that it is not packed.
+        let (at, bytes) = (u64::try_from(part.offset()), u64::try_from(part.length()));
+        let (Ok(at), Ok(bytes @ 8..)) = (at, bytes) else {
+            continue;
+        };
+        let mut number = [0; 8];
+        input.seek(SeekFrom::Start(body.saturating_add(at)))?;
+        input.read_exact(&mut number)?;
+        let unpacked = u64::try_from(i64::from_le_bytes(number)).unwrap_or(0);
+        let room = usize::try_from(unpacked).map(|unpacked| Vec::<u8>::new().try_reserve_exact(unpacked));
+        if unpacked > bytes.saturating_mul(UNPACKED_BYTES_MAX) || !matches!(room, Ok(Ok(()))) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Whether the bytes hold what is read of them first, the footer of a file or the first message of a stream, which the
-/// library makes room for before it looks; and what the footer announces.
-fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<bool> {
+/// library makes room for before it looks; and what the footer announces. Gives the places of a file's batches; `None`: they
+/// do not.
+fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<Option<Vec<u64>>> {
     let bytes = input.seek(SeekFrom::End(0))?;
     let mut number_at = |at: SeekFrom| -> io::Result<[u8; 4]> {
         let mut number = [0; 4];
@@ -232,28 +285,34 @@ fn fits(input: &mut dyn Input, is_file: bool) -> io::Result<bool> {
     };
     let length = match u64::try_from(i32::from_le_bytes(length)) {
         Ok(length) if length < bytes => length,
-        _ => return Ok(false),
+        _ => return Ok(None),
     };
     if !is_file {
-        return Ok(true);
+        return Ok(Some(Vec::new()));
     }
     let mut footer = Vec::new();
     input.seek(SeekFrom::End(-FOOTER_END_BYTES - length as i64))?;
-    input.take(length).read_to_end(&mut footer)?;
-    // A broken one is for the library to tell.
-    Ok(root_as_footer(&footer).map_or(true, |footer| {
-        let blocks = footer
-            .recordBatches()
-            .into_iter()
-            .chain(footer.dictionaries())
-            .flatten();
-        let end = |block: &Block| {
-            let numbers = [block.offset(), block.metaDataLength().into(), block.bodyLength()];
-            let numbers = numbers.map(|number| u64::try_from(number).unwrap_or(u64::MAX));
-            numbers.into_iter().fold(0, u64::saturating_add)
-        };
-        blocks.map(end).all(|end| end <= bytes)
-    }))
+    (&mut *input).take(length).read_to_end(&mut footer)?;
+    let Ok(footer) = root_as_footer(&footer) else {
+        // A broken one is for the library to tell.
+        return Ok(Some(Vec::new()));
+    };
+    let place = |block: &Block| u64::try_from(block.offset()).unwrap_or(u64::MAX);
+    let end = |block: &Block| {
+        let numbers = [block.metaDataLength().into(), block.bodyLength()];
+        let numbers = numbers.map(|number| u64::try_from(number).unwrap_or(u64::MAX));
+        numbers.into_iter().fold(place(block), u64::saturating_add)
+    };
+    let (batches, dictionaries) = (footer.recordBatches(), footer.dictionaries());
+    let mut blocks = batches.into_iter().chain(dictionaries).flatten();
+    if !blocks.all(|block| end(block) <= bytes) {
+        return Ok(None);
+    }
+    // The library reads dictionaries as it opens a file.
+    for dictionary in dictionaries.into_iter().flatten() {
+        check_room(input, place(dictionary))?;
+    }
+    Ok(Some(batches.into_iter().flatten().map(place).collect()))
 }
 
 /// The columns of a file as those of a table.
@@ -268,16 +327,18 @@ mod tests {
     use super::*;
     use datafusion::arrow::array::{ArrayRef, Int64Array};
     use datafusion::arrow::datatypes::{DataType, Field, Schema};
-    use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
+    use datafusion::arrow::ipc::CompressionType;
+    use datafusion::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
     use std::io::Cursor;
     use std::sync::Arc;
 
     /// A file and a stream of two batches, whose numbers do not fill their room.
-    fn written() -> (Vec<u8>, Vec<u8>) {
+    fn written(packed: Option<CompressionType>) -> (Vec<u8>, Vec<u8>) {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1001));
         let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
-        let mut file = FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
-        let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        let options = || IpcWriteOptions::default().try_with_compression(packed).unwrap();
+        let mut file = FileWriter::try_new_with_options(Vec::new(), &batch.schema(), options()).unwrap();
+        let mut stream = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options()).unwrap();
         for _ in 0..2 {
             file.write(&batch).unwrap();
             stream.write(&batch).unwrap();
@@ -311,7 +372,7 @@ mod tests {
 
     #[test]
     fn no_room_is_made_for_what_a_file_cannot_hold() {
-        let (file, stream) = written();
+        let (file, stream) = written(None);
         assert_eq!((read(&file), read(&stream)), ((2002, None), (2002, None)));
         let body = |file: &[u8]| {
             let end = file.len() - FOOTER_END_BYTES as usize;
@@ -332,5 +393,23 @@ mod tests {
         let cut = Some("f: record batch 1 cannot be read: the file is cut".to_string());
         assert_eq!(read(&huge(&stream)), (1001, cut.clone()));
         assert_eq!(read(&stream[..stream.len() - 5000]), (1001, cut));
+    }
+
+    #[test]
+    fn no_room_is_made_for_what_a_packed_part_cannot_hold() {
+        for packed in [CompressionType::ZSTD, CompressionType::LZ4_FRAME] {
+            let (file, stream) = written(Some(packed));
+            assert_eq!((read(&file), read(&stream)), ((2002, None), (2002, None)));
+            let damaged = Some("f: record batch 1 cannot be read: it is damaged".to_string());
+            for bytes in [file, stream] {
+                for huge in [1i64 << 41, i64::MAX] {
+                    let mut bytes = bytes.clone();
+                    let length = (1001i64 * 8).to_le_bytes();
+                    let at = bytes.windows(8).rposition(|eight| eight == length).unwrap();
+                    bytes[at..at + 8].copy_from_slice(&huge.to_le_bytes());
+                    assert_eq!(read(&bytes), (1001, damaged.clone()));
+                }
+            }
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! CSV records to columns.
 
 use super::decimals;
+use super::infinite::{are_infinite, has_infinite};
 use super::records::{
     BadQuote, NO_QUOTE, Rule, check_quotes, count_fields, count_lines, fit_fields, raw_fields, records,
     without_comments,
 };
 use super::{BOM, CsvFormat, Wanted, type_name};
 use crate::error::{Error, Result, nearest};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, Scalar, StringArray};
 use datafusion::arrow::compute::kernels::cmp::eq;
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::{CastOptions, and, cast_with_options, is_null, nullif};
@@ -48,7 +49,7 @@ impl CsvCodec {
         };
         let by_text = |field: &Field| {
             let to = field.data_type();
-            !format.nulls_are_empty() || format.times.of(to).is_some() || to.is_decimal()
+            !format.nulls_are_empty() || format.times.of(to).is_some() || to.is_decimal() || to == &DataType::Binary
         };
         let file_field = |(at, place): (usize, &Option<usize>)| match place.map(|i| wanted.schema.field(i)) {
             Some(field) if !by_text(field) => field.clone().with_nullable(true),
@@ -124,7 +125,25 @@ impl CsvCodec {
                 Ok(column.clone())
             }
         });
-        Ok((typed.collect::<Result<_, ArrowError>>()?, batch.num_rows()))
+        let typed = typed.collect::<Result<Vec<_>, ArrowError>>()?;
+        for (column, wish) in typed.iter().zip(&self.columns) {
+            if has_infinite(column) {
+                self.check_infinite(column, wish, bytes)?;
+            }
+        }
+        Ok((typed, batch.num_rows()))
+    }
+
+    /// Errors: a number is taken for infinite that only has no room.
+    fn check_infinite(&self, numbers: &ArrayRef, wish: &Wish, bytes: &[u8]) -> Result<(), ArrowError> {
+        let text = |at| Field::new(format!("column_{}", at + 1), DataType::Utf8, true);
+        let all = (0..self.file.fields().len()).map(text);
+        let file = Arc::new(Schema::new(all.collect::<Vec<_>>()));
+        let texts = read(&self.format, file, vec![wish.place], bytes)?;
+        match are_infinite(numbers, texts.column(0)) {
+            true => Ok(()),
+            false => Err(ArrowError::ParseError("a number is too large".into())),
+        }
     }
 
     /// The fields that hold what is NULL in quotes: record and place.
@@ -166,6 +185,9 @@ impl CsvCodec {
         }
         if to.is_decimal() {
             return decimals::from_text(&text, to, &self.format.times);
+        }
+        if to == &DataType::Binary {
+            return from_hex(&text);
         }
         let options = CastOptions {
             safe: false,
@@ -216,6 +238,20 @@ impl CsvCodec {
         }
         "not a CSV record".into()
     }
+}
+
+/// Bytes as they are written: two digits each, of 16.
+fn from_hex(text: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+        _ => None,
+    };
+    let bytes = |text: &str| text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>();
+    let wrong = || ArrowError::ParseError("bytes that are not written as such".into());
+    let all = text.as_string::<i32>().iter();
+    let all = all.map(|text| text.map(|text| bytes(text).ok_or_else(wrong)).transpose());
+    Ok(Arc::new(all.collect::<Result<BinaryArray, ArrowError>>()?))
 }
 
 /// Errors: a quote was lost.
@@ -277,8 +313,14 @@ fn read(format: &CsvFormat, file: SchemaRef, columns: Vec<usize>, bytes: &[u8]) 
 
 /// For each column of the file the declared column of that name.
 fn header_places(format: &CsvFormat, schema: &SchemaRef, header: &[u8], source: &str) -> Result<Vec<Option<usize>>> {
-    let names =
-        fields(format, header).map_err(|e| Error::data(format!("{source}:1: the header cannot be read")).because(e))?;
+    let names = fields(format, header).map_err(|e| {
+        let why = match (header, std::str::from_utf8(header)) {
+            ([b'P', b'A', b'R', b'1', ..], _) => "this is a Parquet file",
+            (_, Err(_)) => "it is not UTF-8",
+            _ => "a quote does not end, or ends in the middle of a field",
+        };
+        Error::data(format!("{source}:1: the header cannot be read: {why}")).because(e)
+    })?;
     let names: Vec<&str> = names.iter().map(|n| n.trim()).collect();
     for field in schema.fields() {
         if !names.contains(&field.name().as_str()) {
@@ -317,7 +359,7 @@ pub fn check_type(field: &Field) -> Result<()> {
 fn fits(data_type: &DataType) -> bool {
     let binary = matches!(
         data_type,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
     );
     let span = matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
     !(data_type.is_nested() || binary || span)

@@ -1,6 +1,7 @@
 //! JSON lines to columns.
 
 use super::decimals;
+use super::infinite::{are_infinite, has_infinite};
 use super::json_text;
 use super::records::{Rule, count_lines, is_blank, line_length};
 use super::strict;
@@ -65,9 +66,22 @@ impl JsonCodec {
     pub fn decode(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
         strict::check(bytes)?;
         let (columns, rows) = self.decode_objects(bytes)?;
+        self.check_infinite(&columns, bytes)?;
         let columns = columns.iter().zip(self.schema.fields());
         let typed = columns.map(|(column, field)| decimals::from_text(column, field.data_type(), &self.format.times));
         Ok((typed.collect::<Result<_, _>>()?, rows))
+    }
+
+    /// Errors: a number is taken for infinite that only has no room.
+    fn check_infinite(&self, columns: &[ArrayRef], bytes: &[u8]) -> Result<(), ArrowError> {
+        for (at, column) in columns.iter().enumerate().filter(|(_, column)| has_infinite(column)) {
+            let text = self.decoded.field(at).clone().with_data_type(DataType::Utf8);
+            let (texts, _) = decode_lines(&Arc::new(Schema::new(vec![text])), bytes, Text::Anything)?;
+            if !are_infinite(column, &texts[0]) {
+                return Err(ArrowError::JsonError("a number is too large".into()));
+            }
+        }
+        Ok(())
     }
 
     fn decode_objects(&self, bytes: &[u8]) -> Result<(Vec<ArrayRef>, usize), ArrowError> {
@@ -103,6 +117,9 @@ impl JsonCodec {
     /// Why a record is bad, in words.
     pub fn explain(&self, record: &[u8], required: &[usize]) -> String {
         let text = record.trim_ascii();
+        if text.starts_with(b"[") {
+            return "not a JSON object but a list: one object per line is read".into();
+        }
         if !text.starts_with(b"{") {
             return "not a JSON object".into();
         }

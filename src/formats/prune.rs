@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, SchemaRef};
 use datafusion::common::Column;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderMetadata;
@@ -39,8 +39,9 @@ impl Pruning {
         self.greatest_of.is_none() && self.predicate.prune(&OfFile(constants)).is_ok_and(none_needed)
     }
 
-    /// For each row group of a file with the columns of `schema`. `required`: those in which a NULL is a bad record, and
-    /// so has to be found.
+    /// For each row group of a file with the columns of `schema`. What may hold a bad record has to be read, as that moves
+    /// no watermark: one in which a value of another type than the declared one may not fit, or a NULL stands in a column
+    /// that is `required`.
     pub fn fates(
         &self,
         footer: &ArrowReaderMetadata,
@@ -69,9 +70,11 @@ impl Pruning {
         let is_complete = |group: usize| {
             complete.len() == required.len() && complete.iter().all(|n| n.is_valid(group) && n.value(group) == 0)
         };
+        let fitting: Vec<Vec<bool>> = schema.fields().iter().map(|field| told.fitting(field)).collect();
+        let is_good = |group: usize| is_complete(group) && fitting.iter().all(|fits| fits[group]);
         let greatest = self.greatest_of.as_ref().map(|column| told.greatest(column));
         let fate = |(group, needed): (usize, bool)| {
-            if needed || !is_complete(group) {
+            if needed || !is_good(group) {
                 return Fate::Read;
             }
             match &greatest {
@@ -110,6 +113,31 @@ impl<'a> Told<'a> {
         alike.then(|| cast(&values, to).ok()).flatten()
     }
 
+    /// Per row group, whether each value of a column fits the column of the source, as far as that can be told.
+    fn fitting(&self, field: &'a Field) -> Vec<bool> {
+        let groups = self.footer.metadata().row_groups();
+        let (name, to) = (field.name(), field.data_type());
+        let own = self.footer.schema().field_with_name(name).map(Field::data_type);
+        if own.is_ok_and(|own| always_fits(own, to)) {
+            return vec![true; groups.len()];
+        }
+        // Between the least and the greatest all fit, if these do.
+        let fits = |values: ArrayRef| match (values.data_type(), to) {
+            (from, to) if from.is_integer() && to.is_integer() => cast(&values, to).ok(),
+            (DataType::Timestamp(..), DataType::Timestamp(..)) => cast(&values, to).ok(),
+            _ => None,
+        };
+        let ends = self.converter(name).and_then(|told| {
+            let (least, greatest) = (told.row_group_mins(groups).ok()?, told.row_group_maxes(groups).ok()?);
+            Some((fits(least)?, fits(greatest)?))
+        });
+        let known = |group: usize| {
+            ends.as_ref()
+                .is_some_and(|(a, b)| a.is_valid(group) && b.is_valid(group))
+        };
+        (0..groups.len()).map(known).collect()
+    }
+
     fn nulls(&self, column: &'a str) -> Option<UInt64Array> {
         let converter = self.converter(column)?.with_missing_null_counts_as_zero(false);
         converter
@@ -135,6 +163,19 @@ impl<'a> Told<'a> {
             if all_null { Fate::LeftOut(None) } else { Fate::Read }
         };
         Some((0..groups.len()).map(fate).collect())
+    }
+}
+
+/// Whether every value of the one type is one of the other.
+fn always_fits(own: &DataType, to: &DataType) -> bool {
+    let width = |of: &DataType| of.primitive_width().unwrap_or(usize::MAX);
+    match (own, to) {
+        (own, to) if own.equals_datatype(to) => true,
+        (own, to) if own.is_signed_integer() && to.is_signed_integer() => width(own) <= width(to),
+        (own, to) if own.is_unsigned_integer() && to.is_unsigned_integer() => width(own) <= width(to),
+        (own, to) if own.is_unsigned_integer() && to.is_signed_integer() => width(own) < width(to),
+        (own, DataType::Float32 | DataType::Float64 | DataType::Utf8) => own.is_integer(),
+        _ => false,
     }
 }
 

@@ -142,7 +142,7 @@ pub fn format_of(options: &BTreeMap<String, String>) -> Option<&'static str> {
     if let Some(named) = options.get("format") {
         return known.into_iter().find(|name| name == named);
     }
-    match suffix(options.get("path")?) {
+    match suffix(options.get("path")?).to_ascii_lowercase().as_str() {
         "json" | "jsonl" | "ndjson" => Some("json"),
         "csv" | "tsv" => Some("csv"),
         "log" | "txt" => Some("text"),

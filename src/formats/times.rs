@@ -57,6 +57,25 @@ impl TimeFormat {
         self.text.contains("%#z") || self.items.iter().any(is_offset)
     }
 
+    /// Whether a time zone is part of it by its name alone, which does not tell the distance.
+    fn only_names_zone(&self) -> bool {
+        self.items.contains(&Item::Fixed(Fixed::TimezoneName)) && !self.has_offset()
+    }
+
+    /// Whether seconds since 1970 and their fraction stand apart: before 1970 the two do not make one number.
+    pub fn splits_seconds(&self) -> bool {
+        let is_fraction = |item: &Item| {
+            use Fixed::{Internal, Nanosecond, Nanosecond3, Nanosecond6, Nanosecond9};
+            let Item::Fixed(fixed) = item else { return false };
+            matches!(
+                fixed,
+                Nanosecond | Nanosecond3 | Nanosecond6 | Nanosecond9 | Internal(_)
+            )
+        };
+        let is_seconds = |item: &Item| matches!(item, Item::Numeric(Numeric::Timestamp, _));
+        self.items.iter().any(is_seconds) && self.items.iter().any(is_fraction)
+    }
+
     /// Whether what has a time of day, and a zone, holds all that it asks for.
     pub fn can_write(&self, time: bool, zone: bool) -> bool {
         let epoch = NaiveDate::default();
@@ -131,11 +150,19 @@ impl TimeFormats {
     pub fn unreadable(&self, schema: &Schema) -> Vec<(&'static str, Error)> {
         let wrong = |(option, own): (_, &Option<TimeFormat>)| {
             let own = own.as_ref()?;
-            let is_wrong =
-                |field: &&FieldRef| self.of(field.data_type()) == Some(own) && !own.can_read(field.data_type());
+            let is_wrong = |field: &&FieldRef| {
+                let has_form = self.of(field.data_type()) == Some(own);
+                has_form && (own.only_names_zone() || !own.can_read(field.data_type()))
+            };
             let field = schema.fields().iter().find(is_wrong)?;
             let (text, name, what) = (&own.text, field.name(), type_name(field.data_type()));
-            let message = format!("'{text}' does not tell which {what} the column `{name}` holds");
+            let message = match own.only_names_zone() {
+                true => format!(
+                    "'{text}': the name of a zone, %Z, does not tell how far it is from UTC, and column `{name}` would be \
+                     wrong: %z reads a distance such as +0200, and a name that is always the same is written as it is"
+                ),
+                false => format!("'{text}' does not tell which {what} the column `{name}` holds"),
+            };
             Some((option, Error::refused(message)))
         };
         let all = [("timestamp_format", &self.timestamp), ("date_format", &self.date)];

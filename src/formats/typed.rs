@@ -1,10 +1,11 @@
 //! Columns of a file that has types of its own (Parquet, Arrow) as those of the table: by name, cast, NULLs checked.
 
+use super::cuts::cast_whole;
 use super::decode::{BadRecord, Decoded, Wanted, batch_of};
 use super::{OnError, shorten, type_name};
 use crate::error::{Error, Result, nearest};
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use datafusion::arrow::compute::{CastOptions, can_cast_types, cast_with_options, filter};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use datafusion::arrow::compute::{can_cast_types, take};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::array_value_to_string;
@@ -81,20 +82,22 @@ impl Fit {
         if let Ok(batch) = self.batch(columns, rows) {
             return Ok(Decoded::from(batch));
         }
-        let faults = self.faults(columns);
         let broken = |e| Error::internal(format!("{}: a batch could not be made", self.source)).because(e);
-        if self.on_error == OnError::Fail {
-            let (first, message) = faults.first_key_value().map_or((rows, ""), |(row, m)| (*row, m));
-            let before: Vec<ArrayRef> = columns.iter().map(|column| column.slice(0, first)).collect();
-            let message = format!("{}: {}: {message}", self.source, place(first));
+        let faults = self.faults(columns).map_err(broken)?;
+        let only = |kept: UInt32Array| {
+            let columns = columns.iter().map(|column| take(column, &kept, None));
+            self.batch(&columns.collect::<std::result::Result<Vec<_>, _>>()?, kept.len())
+        };
+        let good = (0..rows as u32).filter(|row| !faults.contains_key(&(*row as usize)));
+        if let (OnError::Fail, Some((first, message))) = (self.on_error, faults.first_key_value()) {
+            let before = UInt32Array::from_iter_values(good.take(*first));
+            let message = format!("{}: {}: {message}", self.source, place(*first));
             return Ok(Decoded {
                 stop: Some(Error::data(message)),
-                ..Decoded::from(self.batch(&before, first).map_err(broken)?)
+                ..Decoded::from(only(before).map_err(broken)?)
             });
         }
-        let keep: BooleanArray = (0..rows).map(|row| Some(!faults.contains_key(&row))).collect();
-        let kept = columns.iter().map(|column| filter(column, &keep));
-        let kept = kept.collect::<std::result::Result<Vec<_>, _>>().map_err(broken)?;
+        let good = only(UInt32Array::from_iter_values(good)).map_err(broken)?;
         let bad = |(row, message): (&usize, &String)| BadRecord {
             split: self.source.clone(),
             byte_offset: 0,
@@ -104,36 +107,42 @@ impl Fit {
         };
         Ok(Decoded {
             bad: faults.iter().map(bad).collect(),
-            ..Decoded::from(self.batch(&kept, rows - faults.len()).map_err(broken)?)
+            ..Decoded::from(good)
         })
     }
 
     /// What is wrong with rows, by their numbers: the first fault of each.
-    fn faults(&self, columns: &[ArrayRef]) -> BTreeMap<usize, String> {
+    fn faults(&self, columns: &[ArrayRef]) -> std::result::Result<BTreeMap<usize, String>, ArrowError> {
         let mut faults = BTreeMap::new();
         for (at, (column, to)) in columns.iter().zip(self.schema.fields()).enumerate() {
             let name = to.name();
-            let typed = cast(column, to).unwrap_or_else(|_| {
-                let mut wrong = Vec::new();
-                misfits(column, to, 0, &mut wrong);
-                for (row, value) in wrong {
-                    let message = format!("column `{name}`: {value} is no {}", type_name(to.data_type()));
-                    faults.entry(row).or_insert(message);
+            let typed = match cast_whole(column, to.data_type()) {
+                Ok(typed) => typed,
+                Err(_) => {
+                    let mut wrong = Vec::new();
+                    misfits(column, to, 0, &mut wrong)?;
+                    for (row, value) in wrong {
+                        let message = format!("column `{name}`: {value} is no {}", type_name(to.data_type()));
+                        faults.entry(row).or_insert(message);
+                    }
+                    column.clone()
                 }
-                column.clone()
-            });
+            };
             if self.required.contains(&at) && typed.null_count() > 0 {
                 for row in (0..typed.len()).filter(|row| typed.is_null(*row)) {
                     faults.entry(row).or_insert(format!("column `{name}` may not be NULL"));
                 }
             }
         }
-        faults
+        Ok(faults)
     }
 
     /// Errors: a value does not fit; a NULL stands where none may.
     fn batch(&self, columns: &[ArrayRef], rows: usize) -> std::result::Result<RecordBatch, ArrowError> {
-        let typed = columns.iter().zip(self.schema.fields()).map(|(c, to)| cast(c, to));
+        let typed = columns
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(c, to)| cast_whole(c, to.data_type()));
         let typed = typed.collect::<std::result::Result<Vec<_>, _>>()?;
         if self.required.iter().any(|&at| typed[at].null_count() > 0) {
             return Err(ArrowError::InvalidArgumentError("NULL in a required column".into()));
@@ -142,30 +151,26 @@ impl Fit {
     }
 }
 
-fn cast(column: &ArrayRef, to: &Field) -> std::result::Result<ArrayRef, ArrowError> {
-    if column.data_type() == to.data_type() {
-        return Ok(column.clone());
-    }
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(column, to.data_type(), &options)
-}
-
 /// The rows whose values do not fit, counted from `first`, with their values: halves what does not fit as a whole.
-fn misfits(column: &ArrayRef, to: &Field, first: usize, found: &mut Vec<(usize, String)>) {
-    if cast(column, to).is_ok() {
-        return;
+fn misfits(
+    column: &ArrayRef,
+    to: &Field,
+    first: usize,
+    found: &mut Vec<(usize, String)>,
+) -> std::result::Result<(), ArrowError> {
+    if column.is_empty() || cast_whole(column, to.data_type()).is_ok() {
+        return Ok(());
     }
+    // Taken and not sliced: a slice of lists or bytes keeps the values of all rows, and a cast looks at them.
+    let part = |from: usize, to: usize| take(column, &UInt32Array::from_iter_values(from as u32..to as u32), None);
     if column.len() == 1 {
         let value = array_value_to_string(column, 0).unwrap_or_default();
         found.push((first, shorten(value.as_bytes())));
-        return;
+        return Ok(());
     }
     let half = column.len() / 2;
-    misfits(&column.slice(0, half), to, first, found);
-    misfits(&column.slice(half, column.len() - half), to, first + half, found);
+    misfits(&part(0, half)?, to, first, found)?;
+    misfits(&part(half, column.len())?, to, first + half, found)
 }
 
 fn missing(name: &str, file: &Schema, source: &str) -> Error {

@@ -130,7 +130,7 @@ impl WholeNumbers {
 }
 
 /// Types whose numbers are whole. DECIMAL has a fraction of its own.
-fn is_whole_type(data_type: &DataType) -> bool {
+pub fn is_whole_type(data_type: &DataType) -> bool {
     data_type.is_integer()
         || matches!(
             data_type,

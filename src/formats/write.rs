@@ -18,7 +18,7 @@ use std::sync::Arc;
 const RFC_3339: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
 const RFC_3339_ZONE: &str = "%Y-%m-%dT%H:%M:%S%.f%:z";
 
-/// Writes batches in one of the formats.
+/// Writes batches in one of the formats. After an error nothing more can be written, and what was is not whole.
 pub enum Encoder<W: Write + Send> {
     Csv(Box<CsvWriter<W>>),
     /// One object per line: NULL, NaN and the infinities are `null`.
@@ -158,7 +158,7 @@ fn check_columns(format: &Format, schema: &SchemaRef) -> Result<()> {
 }
 
 fn only_read() -> Error {
-    Error::refused("format 'text' can only be read: write 'csv', 'json', 'parquet' or 'arrow'")
+    Error::refused("format 'text' can only be read: write 'csv' or 'json'")
 }
 
 /// A CSV has one value per field.
@@ -207,6 +207,13 @@ fn holds_span(data_type: &DataType) -> bool {
 fn check_times(times: &TimeFormats, schema: &SchemaRef) -> Result<()> {
     for field in schema.fields() {
         let own = times.of(field.data_type());
+        if let Some(own) = own.filter(|own| own.splits_seconds()) {
+            let (name, text) = (field.name(), &own.text);
+            return Err(Error::refused(format!(
+                "column `{name}` cannot be written as '{text}', which is another number before 1970: write \
+                 date_part('epoch', {name}), or the format '%s'"
+            )));
+        }
         let (zone, time) = match field.data_type() {
             DataType::Timestamp(_, zone) => (zone.is_some(), true),
             _ => (false, false),

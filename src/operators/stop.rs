@@ -1,13 +1,19 @@
 //! Breaking off a plan that runs. A batch over a whole input can take minutes, in which nobody may want its rows any
 //! more; what works interval by interval needs none of this.
 //!
-//! A plan runs as one long poll, so it is asked at every place where many rows come from: its inputs, and joins. What it
-//! does between two batches of these (sorting them, say) is not broken off.
+//! A plan runs as one long poll, so it is asked at every place where many rows come from: its inputs, joins, and the
+//! conditions of joins, of which one that is never true gives no row for long. What it does between two batches of these
+//! (sorting them, say) is not broken off.
 
 use crate::error::Error;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
@@ -16,6 +22,7 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,8 +35,12 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Errors: it has been said.
+    fn check(&self) -> Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err(DataFusionError::External(Box::new(BrokenOff))),
+            false => Ok(()),
+        }
     }
 }
 
@@ -50,6 +61,7 @@ pub fn is_broken_off(error: &Error) -> bool {
 /// The same plan, which ends with an error soon after `stop` has been said.
 pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
     plan.transform_up(|node| {
+        let node = asked_in_condition(node, stop)?;
         if node.children().len() == 1 && !node.is::<UnnestExec>() {
             return Ok(Transformed::no(node));
         }
@@ -60,6 +72,95 @@ pub fn stoppable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn Ex
         Ok(Transformed::yes(asked))
     })
     .data()
+}
+
+/// A join whose condition asks, each time that it is looked at; any other node as it is.
+fn asked_in_condition(node: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn ExecutionPlan>> {
+    let asked = |filter: &JoinFilter| {
+        let condition: Arc<dyn PhysicalExpr> = Arc::new(StopExpr {
+            condition: Arc::clone(filter.expression()),
+            stop: stop.clone(),
+        });
+        Some(JoinFilter::new(
+            condition,
+            filter.column_indices().to_vec(),
+            Arc::clone(filter.schema()),
+        ))
+    };
+    if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        let (left, right) = (Arc::clone(join.left()), Arc::clone(join.right()));
+        let same = NestedLoopJoinExecBuilder::new(left, right, *join.join_type());
+        let same = same.with_projection_ref(join.projection().clone());
+        return Ok(Arc::new(same.with_filter(asked(filter)).build()?));
+    }
+    if let Some(join) = node.downcast_ref::<HashJoinExec>()
+        && let Some(filter) = join.filter()
+    {
+        return join.builder().with_filter(asked(filter)).build_exec();
+    }
+    Ok(node)
+}
+
+/// A condition, as long as its answer is wanted.
+#[derive(Debug, Clone)]
+struct StopExpr {
+    condition: Arc<dyn PhysicalExpr>,
+    stop: Stop,
+}
+
+impl PartialEq for StopExpr {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition.eq(&other.condition)
+    }
+}
+
+impl Eq for StopExpr {}
+
+impl Hash for StopExpr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.condition.hash(state);
+    }
+}
+
+impl fmt::Display for StopExpr {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.condition.fmt(f)
+    }
+}
+
+impl PhysicalExpr for StopExpr {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.condition.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.condition.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        self.stop.check()?;
+        self.condition.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.condition]
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        match children.pop() {
+            Some(condition) => Ok(Arc::new(StopExpr {
+                condition,
+                stop: self.stop.clone(),
+            })),
+            None => internal_err!("what may be stopped has no condition"),
+        }
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.condition.fmt_sql(f)
+    }
 }
 
 /// Hands on the batches of its input, as long as they are wanted.
@@ -120,9 +221,7 @@ impl ExecutionPlan for StopExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let stop = self.stop.clone();
         let rows = self.input.execute(partition, context)?.map(move |batch| {
-            if stop.is_stopped() {
-                return Err(DataFusionError::External(Box::new(BrokenOff)));
-            }
+            stop.check()?;
             batch
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))

@@ -304,6 +304,11 @@ fn join_as_unnest(join: &Join) -> Result<Option<LogicalPlan>> {
     let Some(right) = correlated(&join.right, join.left.schema()) else {
         return Ok(None);
     };
+    // Lists that are the same for each row, and rows of no table: as a list in each row they could take all memory.
+    let is_fixed = right.lists.iter().all(|list| list.column_refs().is_empty());
+    if is_fixed && !join.left.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(_))))? {
+        return Ok(None);
+    }
     let outer = join.join_type == JoinType::Left;
     if !outer && join.join_type != JoinType::Inner {
         let refusal = Refusal::new("not_yet", "UNNEST takes part in CROSS JOIN, JOIN and LEFT JOIN only");

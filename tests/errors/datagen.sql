@@ -11,3 +11,4 @@ CREATE SOURCE j WITH (connector = 'datagen', rows = 5);
 CREATE SOURCE k (ts TIMESTAMP(0)) WITH (connector = 'datagen', fields.ts.kind = 'sequence', fields.ts.step = '100ms');
 CREATE SOURCE l (d DOUBLE) WITH (connector = 'datagen', fields.d.kind = 'sequence', fields.d.step = 0);
 CREATE SOURCE m (d DOUBLE) WITH (connector = 'datagen', fields.d.kind = 'sequence', fields.d.start = 1.5, fields.d.end = 1);
+CREATE SOURCE q (p DECIMAL(8, 2)) WITH (connector = 'datagen', fields.p.kind = 'sequence', fields.p.step = 0.015);

@@ -192,3 +192,98 @@ fn a_column_that_changes_its_type_is_told_with_its_place() {
     let (rows, said, _) = waterwheel(&format!("SELECT id, v FROM '{}'", path.display()));
     assert_eq!(rows, "1,5\n2,six\n3,\"{\"\"a\"\":1}\"\n4,[7]\n5,\n", "{said}");
 }
+
+/// The same, where no file can grow beyond 32 KiB.
+#[cfg(unix)]
+fn with_little_room(sql: &str) -> (String, Option<i32>) {
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" -c \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_waterwheel"), sql]);
+    let out = command.output().expect("the program runs");
+    (String::from_utf8_lossy(&out.stderr).into_owned(), out.status.code())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_takes_no_more_is_told_whatever_is_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let shown = dir.path().display();
+    let made = "CREATE SOURCE g (id BIGINT) WITH (connector = 'datagen', rows = 200000, fields.id.kind = 'sequence');";
+    for (at, (name, options)) in [
+        ("whole.csv", ""),
+        ("parts", "format = 'csv'"),
+        ("parts", "format = 'csv', max_rows_per_file = 10000000"),
+        ("parts", "format = 'csv', max_rows_per_file = 50000"),
+        ("parts", "format = 'csv', max_file_bytes = '100MB', partition_by = 'k'"),
+        ("parts", "format = 'json', max_rows_per_file = 10000000"),
+        ("parts", "format = 'parquet', max_rows_per_file = 10000000"),
+        ("parts", "format = 'arrow', max_rows_per_file = 10000000"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = format!("{shown}/{at}");
+        let options = if options.is_empty() {
+            String::new()
+        } else {
+            format!(", {options}")
+        };
+        let (said, code) = with_little_room(&format!(
+            "{made} CREATE SINK s WITH (connector = 'file', path = '{folder}/{name}'{options});
+             INSERT INTO s SELECT id, id % 2 AS k FROM g"
+        ));
+        assert_eq!(code, Some(3), "{options}: {said}");
+        assert!(said.contains("File too large"), "{options}: {said}");
+        let left = Command::new("find")
+            .args([&folder, "-type", "f"])
+            .output()
+            .expect("find is there");
+        let left = String::from_utf8_lossy(&left.stdout);
+        // The folder that did not fail has rows of intervals before.
+        let is_whole = !left.contains("unfinished") && (left.is_empty() || options.contains("partition_by"));
+        assert!(is_whole, "{options}: {left}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_stops_no_neighbour() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("a.csv.gz"), "").expect("a file");
+    std::fs::write(dir.path().join("b.csv"), "n\n7\n").expect("a file");
+    let table = |on_error: &str| table("t", "n INT", dir.path(), &format!(", on_error = '{on_error}'"));
+    let (found, said, code) = waterwheel(&format!(
+        "{} SELECT n FROM t; SELECT byte_offset, length(encode(bytes, 'hex')) FROM dead_letters('t')",
+        table("dead_letter")
+    ));
+    assert_eq!((found.as_str(), code), ("7\n0,0\n", Some(0)), "{said}");
+    let (found, said, code) = waterwheel(&format!("{} SELECT n FROM t", table("fail")));
+    assert_eq!((found.as_str(), code), ("", Some(1)), "{said}");
+}
+
+#[test]
+fn zeros_behind_a_packed_file_are_padding() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pack = |text: &str| {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(text.as_bytes()).expect("packed");
+        packer.finish().expect("packed")
+    };
+    let two = [pack("n\n1\n"), pack("2\n")].concat();
+    for (behind, expected) in [
+        (Vec::new(), Some(0)),
+        (vec![0; 1000], Some(0)),
+        ([vec![0; 7], pack("3\n")].concat(), Some(0)),
+        (b"junk".to_vec(), Some(3)),
+    ] {
+        std::fs::write(dir.path().join("a.csv.gz"), [two.clone(), behind.clone()].concat()).expect("a file");
+        let table = table("t", "n INT", &dir.path().join("a.csv.gz"), "");
+        let (found, said, code) = waterwheel(&format!("{table} SELECT n FROM t"));
+        assert_eq!(code, expected, "{said}");
+        assert!(found.starts_with("1\n2\n"), "{found}{said}");
+        assert_eq!(
+            found.ends_with("3\n"),
+            behind.len() > 10 && behind.len() < 1000,
+            "{found}"
+        );
+    }
+}

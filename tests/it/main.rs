@@ -20,4 +20,5 @@ mod programs;
 mod scripts;
 mod slt;
 mod tidy;
+mod values;
 mod waiting;

@@ -258,6 +258,21 @@ fn ctrl_c_stops_a_long_batch() {
     assert_eq!(ended_within(&mut child, 60), Some(130));
 }
 
+#[test]
+fn ctrl_c_stops_a_join_whose_condition_is_never_true() {
+    let made = |name: &str| format!("CREATE TABLE {name} AS SELECT n FROM range(0, 1000000) r(n);");
+    let sql = format!(
+        "{}{}SELECT count(*) FROM x, y WHERE x.n + y.n < 0",
+        made("x"),
+        made("y")
+    );
+    let mut child = spawn(&["-c", &sql], Stdio::null());
+    // By then the tables are there, and the first of many batches is compared with a million rows.
+    std::thread::sleep(Duration::from_secs(10));
+    interrupt(&child);
+    assert_eq!(ended_within(&mut child, 20), Some(130));
+}
+
 #[tokio::test]
 async fn a_long_batch_can_be_cancelled() {
     let folder = inputs();

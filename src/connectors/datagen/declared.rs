@@ -420,7 +420,14 @@ fn year(bound_ns: i64, unit_ns: i64) -> i128 {
     (bound_ns / unit_ns).into()
 }
 
-/// A number in what the last digit of a DECIMAL counts.
+/// A number in what the last digit of a DECIMAL counts. `None`: it has more digits, which would be left out.
 fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    parse_decimal::<Decimal128Type>(&text.replace('_', ""), precision, scale).ok()
+    let text = text.replace('_', "");
+    let fraction = text
+        .split_once('.')
+        .map_or("", |(_, digits)| digits.trim_end_matches('0'));
+    if !fraction.is_empty() && fraction.len() > usize::try_from(scale).unwrap_or(0) {
+        return None;
+    }
+    parse_decimal::<Decimal128Type>(&text, precision, scale).ok()
 }

@@ -4,8 +4,9 @@ use crate::error::{Error, Result};
 use crate::formats::{self, Compression};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::reader::{ChunkReader, Length};
+use flate2::bufread::GzDecoder;
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,7 +97,7 @@ impl KnownFile {
         let packed = || BufReader::with_capacity(PACKED_READ_BYTES, self.read_from(0));
         Ok(match compression {
             Compression::None => Box::new(PlainBytes(self.read_from(0))),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed())),
+            Compression::Gzip => Box::new(GzipMembers(Some(GzDecoder::new(packed())))),
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed())?),
         })
     }
@@ -123,11 +124,15 @@ impl KnownFile {
         let mut file = File::open(&self.path)?;
         let metadata = file.metadata()?;
         if identity(&metadata) != self.identity || metadata.len() < self.len {
-            return Err(io::Error::other("the file was replaced or cut while it was being read"));
+            return Err(changed());
         }
         file.seek(SeekFrom::Start(at))?;
         Ok(file)
     }
+}
+
+fn changed() -> io::Error {
+    io::Error::other("the file was replaced or cut while it was being read")
 }
 
 /// What tells a file from others. The number of a file that is gone may be given to the next one, which was made later.
@@ -158,6 +163,37 @@ fn identity(_: &Metadata) -> Identity {
     }
 }
 
+/// One packed stream behind the other, as they come of putting files together; zeros behind the last are padding. `None`: the
+/// end.
+struct GzipMembers<R: BufRead>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(mut member) = self.0.take() {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                self.0 = Some(member);
+                return Ok(read);
+            }
+            let mut rest = member.into_inner();
+            loop {
+                let waiting = rest.fill_buf()?;
+                let zeros = waiting.iter().take_while(|byte| **byte == 0).count();
+                if waiting.is_empty() {
+                    return Ok(0);
+                }
+                if zeros < waiting.len() {
+                    rest.consume(zeros);
+                    break;
+                }
+                rest.consume(zeros);
+            }
+            self.0 = Some(GzDecoder::new(rest));
+        }
+        Ok(0)
+    }
+}
+
 /// Reads a file without keeping it open: a thousand files can be half read at once. Meant for large reads.
 pub struct FileRead {
     file: KnownFile,
@@ -171,9 +207,14 @@ impl Read for FileRead {
         if wanted == 0 {
             return Ok(0);
         }
-        let read = self.file.open_at(self.at)?.read(&mut buffer[..wanted])?;
-        self.at += read as u64;
-        Ok(read)
+        // It may be cut after it was looked at: what is not there is not its end.
+        match self.file.open_at(self.at)?.read(&mut buffer[..wanted])? {
+            0 => Err(changed()),
+            read => {
+                self.at += read as u64;
+                Ok(read)
+            }
+        }
     }
 }
 
@@ -202,7 +243,10 @@ impl formats::Bytes for PlainBytes {
         let before = to.len();
         let read = file.open_at(*at)?.take(wanted).read_to_end(to);
         *at += (to.len() - before) as u64;
-        read
+        match read {
+            Ok(read) if (read as u64) < wanted => Err(changed()),
+            read => read,
+        }
     }
 }
 

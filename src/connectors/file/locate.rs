@@ -33,9 +33,18 @@ pub fn locate(spec: &TableSpec) -> Result<(Vec<KnownFile>, Format, Packing)> {
     Ok((files, format, packing))
 }
 
+/// Errors: there is none, or it is an address.
 pub fn path_of(spec: &TableSpec) -> Result<&str> {
     let missing = || Error::refused(format!("`{}`: connector 'file' needs a path", spec.name));
-    spec.options.get("path").map(String::as_str).ok_or_else(missing)
+    let path = spec.options.get("path").map(String::as_str).ok_or_else(missing)?;
+    let is_scheme = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match path.split_once("://") {
+        Some(("file", path)) => Err(Error::refused(format!("file://{path}: write the path alone, '{path}'"))),
+        Some((scheme, _)) if is_scheme(scheme) => Err(Error::refused(format!(
+            "{path}: only files of this machine are read and written, and {scheme}:// is none: copy it, or mount it"
+        ))),
+        _ => Ok(path),
+    }
 }
 
 /// The table as if it were this file alone.

@@ -79,7 +79,8 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             Some("false"),
             "Go on reading as files grow and others appear; packed files, Parquet and Arrow must appear complete",
         )
-        .reading(),
+        .reading()
+        .elsewhere(&["source.monitor-interval"]),
         OptionSpec::new(
             "partition_by",
             OptionKind::Texts,
@@ -97,13 +98,15 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             OptionKind::Size,
             None,
             "Writing to a directory: a part of about so many bytes is full; parts then go on over intervals",
-        ),
+        )
+        .elsewhere(&["sink.rolling-policy.file-size", "file_size_bytes"]),
         OptionSpec::new(
             "roll_interval",
             OptionKind::Duration,
             None,
             "Writing to a directory: a part so old is full; parts then go on over intervals",
-        ),
+        )
+        .elsewhere(&["sink.rolling-policy.rollover-interval"]),
         OptionSpec::new(
             "overwrite",
             OptionKind::Bool,
@@ -144,12 +147,13 @@ fn open_source(spec: &TableSpec, workers: &Workers) -> Result<Arc<dyn Source>> {
 }
 
 /// What reading the first file would refuse before its first row: a declared column that it lacks, or that it is not what
-/// its name says. A file that is followed may not have been written so far.
+/// its name says. Where such a file is a bad record, one that can be read is enough. A file that is followed may not have
+/// been written so far.
 fn check_source(spec: &TableSpec) -> Result<()> {
     let (files, format, packing) = locate::locate(spec)?;
-    let Some(file) = files.first().filter(|_| !spec.is_on("follow")) else {
+    if spec.is_on("follow") {
         return Ok(());
-    };
+    }
     let reading = Reading {
         packing,
         on_error: OnError::of(spec)?,
@@ -163,10 +167,16 @@ fn check_source(spec: &TableSpec) -> Result<()> {
         folders: Folders::of(spec)?,
         format,
     };
-    match reading.format {
+    let open = |file: &KnownFile| match reading.format {
         Format::Parquet => groups::open_file(&reading, file).map(drop),
         Format::Arrow => batches::open_file(&reading, file).map(drop),
         _ => text::open_file(&reading, file).map(drop),
+    };
+    let first = files.first().map_or(Ok(()), open);
+    let passes = first.is_err() && reading.on_error != OnError::Fail;
+    match passes && files.iter().skip(1).any(|file| open(file).is_ok()) {
+        true => Ok(()),
+        false => first,
     }
 }
 
@@ -189,6 +199,12 @@ fn check(table: &TableSpec) -> Vec<Fault> {
             "follow",
             diagnostic.help("write CREATE SOURCE to read files as a stream"),
         );
+    }
+    let option = |name: &str| table.options.get(name).map_or("", String::as_str);
+    if let (Some(format @ ("parquet" | "arrow")), "gzip" | "zstd") = (format_of(&table.options), option("compression"))
+    {
+        let message = format!("format '{format}' packs its columns itself, and not the file: leave compression out");
+        wrong("compression", Diagnostic::error("option_value", message));
     }
     if table.is_on("follow") && table.options.get("splits").is_some_and(|splits| splits == "ordered") {
         let message = "splits = 'ordered' needs files that are all there: it does not go with follow = true";

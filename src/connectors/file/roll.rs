@@ -168,10 +168,11 @@ impl RollingSink {
         Ok(())
     }
 
+    /// One that cannot be closed takes no other with it.
     fn close_all(&mut self) -> Result<()> {
-        std::mem::take(&mut self.open)
-            .into_values()
-            .try_for_each(OpenPart::publish)
+        let open = std::mem::take(&mut self.open).into_values();
+        let closed: Vec<_> = open.map(OpenPart::publish).collect();
+        closed.into_iter().collect()
     }
 }
 

@@ -192,23 +192,31 @@ impl Writing {
 
     /// Begins a file, hidden beside its place.
     pub fn begin(&self, target: &Path) -> Result<Growing> {
+        // What a link points to is replaced, and not the link.
+        let pointed = target.is_symlink().then(|| fs::canonicalize(target).ok()).flatten();
+        let target = pointed.as_deref().unwrap_or(target);
         let staged = Staged::beside(target);
         let path = &staged.path;
         let bytes = Arc::new(AtomicU64::new(0));
         let file = Counted {
-            file: BufWriter::new(File::create(path).map_err(|e| unwritable(path, e))?),
+            file: BufWriter::new(File::create(path).map_err(|e| unwritable(target, e))?),
             bytes: bytes.clone(),
         };
+        if let Ok(replaced) = fs::metadata(target) {
+            // Who may read it stays as it was.
+            fs::set_permissions(path, replaced.permissions()).map_err(|e| unwritable(target, e))?;
+        }
         let packed = match self.compression {
             Compression::None => Packed::Plain(file),
             Compression::Gzip => Packed::Gzip(GzEncoder::new(file, flate2::Compression::default())),
             Compression::Zstd => {
                 let level = zstd::DEFAULT_COMPRESSION_LEVEL;
-                Packed::Zstd(zstd::Encoder::new(file, level).map_err(|e| unwritable(path, e))?)
+                Packed::Zstd(zstd::Encoder::new(file, level).map_err(|e| unwritable(target, e))?)
             }
         };
         Ok(Growing {
             encoder: Encoder::new(&self.format, self.schema.clone(), packed).map_err(|e| within(target, e))?,
+            broken: false,
             bytes,
             staged,
         })
@@ -218,6 +226,8 @@ impl Writing {
 /// A file that is being written. Dropped before its end, it is removed.
 pub struct Growing {
     encoder: Encoder<Packed>,
+    /// Rows could not be written, so that it must not be seen.
+    broken: bool,
     bytes: Arc<AtomicU64>,
     staged: Staged,
 }
@@ -225,7 +235,9 @@ pub struct Growing {
 impl Growing {
     /// Errors: a value has no form in the format, or the disk takes no more.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.encoder.write(batch).map_err(|e| within(&self.staged.target, e))
+        let written = self.encoder.write(batch);
+        self.broken |= written.is_err();
+        written.map_err(|e| within(&self.staged.target, e))
     }
 
     /// How long the file is, but for what its packer and the end of its format still hold.
@@ -234,7 +246,13 @@ impl Growing {
     }
 
     /// Writes what is left and waits until it is on disk.
+    ///
+    /// Errors: the disk takes no more, or has not taken all that was written before.
     pub fn finish(self) -> Result<Staged> {
+        if self.broken {
+            let target = self.staged.target.display();
+            return Err(Error::connector(format!("{target}: the output is not whole")));
+        }
         let packed = self.encoder.finish().map_err(|e| within(&self.staged.target, e))?;
         packed.finish().map_err(|e| unwritable(&self.staged.target, e))?;
         Ok(self.staged)

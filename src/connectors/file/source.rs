@@ -114,7 +114,7 @@ pub fn passed_over(on_error: OnError, schema: SchemaRef, name: &str, error: Erro
             byte_offset: 0,
             line: 0,
             message: message.unwrap_or(&error.message).to_string(),
-            bytes: name.as_bytes().to_vec(),
+            bytes: Vec::new(),
         }],
         ..Decoded::from(RecordBatch::new_empty(schema))
     })

@@ -1,8 +1,10 @@
 //! Files on disk: which are found, what is read from them, ahead and again, and what is written.
 
+use super::bytes::{KnownFile, PlainBytes};
 use crate::connectors::{Bell, Chunk, Next, Source, Workers, find};
 use crate::dstream::table::{Column, TableSpec};
 use crate::error::Error;
+use crate::formats::Bytes;
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -10,7 +12,7 @@ use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -452,4 +454,18 @@ fn parts_appear_when_committed() {
     again.prepare(0, &[batch(vec![5])]).unwrap();
     again.commit(0).unwrap();
     assert_eq!(visible(dir.path()), ["mine.txt", "part-000000000000.parquet"]);
+}
+
+#[test]
+fn a_file_that_ends_before_its_length_is_no_whole_file() {
+    // The system tells a length for it that it has not.
+    let path = Path::new("/sys/devices/system/cpu/online");
+    let Ok(known) = KnownFile::find(path) else { return };
+    let cut = |bytes: Result<usize, std::io::Error>| bytes.unwrap_err().to_string().contains("was replaced or cut");
+    if known.len() > 100 {
+        let mut all = Vec::new();
+        assert!(cut(known.read_from(0).read_to_end(&mut all)));
+        all.clear();
+        assert!(cut(PlainBytes(known.read_from(0)).append(1 << 20, &mut all)));
+    }
 }

@@ -181,7 +181,7 @@ impl Widening {
             byte_offset: 0,
             line: 0,
             message: message.clone(),
-            bytes: path.as_os_str().as_encoded_bytes().to_vec(),
+            bytes: Vec::new(),
         });
         self.last = Some((file, told));
         match (wrong, self.folders.on_error) {

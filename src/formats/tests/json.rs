@@ -14,7 +14,7 @@ fn broken_json_lines_keep_their_neighbours() {
             "8|true",
             "2@19 broken JSON: the object does not end",
             "3@34 column `a`: \"three\" is no INT",
-            "5@50 not a JSON object",
+            "5@50 not a JSON object but a list: one object per line is read",
             "6@54 broken JSON: more than one object on the line",
             "9@91 not a JSON object",
         ]
