@@ -19,6 +19,7 @@ use crate::error::{Diagnostic, Error, Result};
 use crate::operators::extremes::extremes;
 use crate::operators::sums::sums;
 use crate::operators::{arithmetic, chance, zeros};
+use crate::plan::in_lists::OfConstants;
 use crate::plan::overflow::CheckedArithmetic;
 use crate::plan::own_aggregates::OwnAggregates;
 use crate::plan::session::new_session;
@@ -407,6 +408,7 @@ impl Drop for Inner {
 fn add_functions(session: &mut SessionState) {
     let one_zero = Arc::new(zeros::one_zero());
     session.add_analyzer_rule(Arc::new(CheckedArithmetic(arithmetic::checked())));
+    session.add_analyzer_rule(Arc::new(OfConstants));
     session.add_analyzer_rule(Arc::new(InComparisons(Arc::clone(&one_zero))));
     for function in chance::functions().map(Arc::new).into_iter().chain([one_zero]) {
         let _ = session.register_udf(function);

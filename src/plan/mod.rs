@@ -6,10 +6,11 @@
 //! those that do not fit ([`overflow`], [`own_aggregates`]), one zero ([`zeros`]), what is known of each relation
 //! ([`facts`]), chains over one source ([`branch`]), unlike ones beside each other (`beside`), aggregates taken apart
 //! ([`panes`], [`inverse`]), orders without ties ([`ties`]) and those that nobody sees ([`unseen_order`]), conditions
-//! above windows ([`having`]) and those that guard others ([`guards`]), computed patterns ([`patterns`]), functions that
-//! are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as values ([`subqueries`], [`lateral_values`]),
-//! the LIMIT that ends a query ([`limit`]), clocks and chance ([`chance`], [`clock`]), the graph ([`compile`],
-//! [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our words ([`diagnose`], `reword`).
+//! above windows ([`having`]) and those that guard others ([`guards`]), lists behind IN ([`in_lists`]), computed patterns
+//! ([`patterns`]), functions that are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as values
+//! ([`subqueries`], [`lateral_values`]), the LIMIT that ends a query ([`limit`]), clocks and chance ([`chance`],
+//! [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our words
+//! ([`diagnose`], `reword`).
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
@@ -27,6 +28,7 @@ pub mod explain;
 pub mod facts;
 pub mod guards;
 pub mod having;
+pub mod in_lists;
 pub mod inverse;
 pub mod json_access;
 pub mod lateral_values;

@@ -76,7 +76,16 @@ fn gives_one_row(plan: &LogicalPlan) -> bool {
 /// Whether a subquery without rows, which is NULL, is planned as a value that is never NULL.
 fn needs_null(subquery: &Subquery) -> bool {
     let plan = &subquery.subquery;
-    !gives_one_row(plan) && plan.schema().fields().first().is_some_and(|f| !f.is_nullable())
+    let never_null = || plan.schema().fields().first().is_some_and(|f| !f.is_nullable());
+    // A constant is no longer nullable once it is computed.
+    let alone = subquery.outer_ref_columns.is_empty();
+    !gives_one_row(plan) && (never_null() || alone && holds_constant(plan))
+}
+
+fn holds_constant(plan: &LogicalPlan) -> bool {
+    let constant = |expr: &Expr| expr.column_refs().is_empty();
+    let found = plan.exists(|node| Ok(matches!(node, LogicalPlan::Projection(p) if p.expr.iter().any(constant))));
+    found.unwrap_or(true)
 }
 
 /// Whether a query has rows, as a value: DataFusion knows that in conditions only.

@@ -13,7 +13,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{ScalarFunction, Sort};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
@@ -77,7 +77,12 @@ impl AnalyzerRule for InComparisons {
                 function: &self.0,
                 schema: &schema,
             };
-            let changed = node.map_expressions(|expr| expr.transform_up(|part| Ok(zeros.compared(part))))?;
+            let names = NamePreserver::new(&node);
+            let changed = node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let changed = expr.transform_up(|part| Ok(zeros.compared(part)))?;
+                Ok(changed.update_data(|expr| name.restore(expr)))
+            })?;
             match changed.transformed {
                 true => changed.map_data(LogicalPlan::recompute_schema),
                 false => Ok(changed),
@@ -125,6 +130,13 @@ impl Zeros<'_> {
 
     fn compared(&self, mut part: Expr) -> Transformed<Expr> {
         let changed = match &mut part {
+            // `x = 0.0 AND x = -0.0`: DataFusion takes two constants for two values.
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
+                [left, right].into_iter().fold(false, |changed, side| {
+                    let constant = side.column_refs().is_empty() && !side.is_volatile();
+                    constant && self.give(side) || changed
+                })
+            }
             Expr::InList(list) => self.in_all(&mut list.list) | self.give(&mut list.expr),
             Expr::Case(case) => match &mut case.expr {
                 Some(compared) => {
@@ -174,6 +186,14 @@ impl Zeros<'_> {
         *value = Expr::ScalarFunction(ScalarFunction { func, args });
         true
     }
+}
+
+fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(
+        op,
+        Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom
+    )
 }
 
 fn has_floats(data_type: &DataType) -> bool {
