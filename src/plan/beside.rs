@@ -3,6 +3,7 @@
 
 use super::branch::{branches, shown_by_session};
 use super::facts::{Class, facts, holds_query};
+use super::unseen_order::keeps_order;
 use datafusion::common::Result;
 use datafusion::logical_expr::LogicalPlan;
 
@@ -38,11 +39,6 @@ fn part(plan: LogicalPlan) -> Option<Part> {
 }
 
 fn is_union(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Union(_) => true,
-        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
-            !holds_query(plan) && plan.inputs().into_iter().all(is_union)
-        }
-        _ => false,
-    }
+    let is_row_by_row = keeps_order(plan) && !holds_query(plan);
+    matches!(plan, LogicalPlan::Union(_)) || is_row_by_row && plan.inputs().into_iter().all(is_union)
 }

@@ -5,12 +5,12 @@
 //! Guarantees: `1 + 0.19` is exact where the sum stands beside a DECIMAL, and a DOUBLE elsewhere; no kept number is left.
 //! Depends on `sql::digits`, which keeps the digits.
 
+use crate::plan::rewrite::with_names;
 use crate::sql::digits::{self, KEPT};
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL128_MAX_SCALE, DataType, Field, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
@@ -97,12 +97,7 @@ impl AnalyzerRule for ExactMembers {
         let mut changed = false;
         plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
-            let told = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let told = expr.transform_down(|part| tell(part, &schema))?;
-                Ok(told.update_data(|expr| name.restore(expr)))
-            })?;
+            let told = with_names(node, &mut |expr| expr.transform_down(|part| tell(part, &schema)))?;
             changed |= told.transformed;
             match changed {
                 // What is made of a number that now has another type may have another as well.

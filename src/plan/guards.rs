@@ -4,10 +4,10 @@
 //! DataFusion 55 computes both sides of AND and OR unless few rows need the second. So a query would fail or not as its
 //! input is cut.
 
+use crate::plan::rewrite::with_names;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, Operator, lit, when};
 use std::sync::Arc;
@@ -59,12 +59,8 @@ pub fn kept(plan: LogicalPlan) -> Result<LogicalPlan> {
         // DataFusion plans the keys of functions over rows twice, and compares them as they are written.
         LogicalPlan::Window(_) => Ok(Transformed::no(node)),
         other => {
-            let names = NamePreserver::new(&other);
             let schema = merge_schema(&other.inputs());
-            other.map_expressions(|expr| {
-                let name = names.save(&expr);
-                Ok(guarded(expr, &schema)?.update_data(|expr| name.restore(expr)))
-            })
+            with_names(other, &mut |expr| guarded(expr, &schema))
         }
     })?;
     Ok(guarded.data)

@@ -5,13 +5,13 @@
 //! to another type reads the value, as `->>` does: a string without its quotes, a JSON null as NULL, a list of JSON as one.
 //! Does **not** guarantee: anything about `json_get`, which gives a union of types and is the caller's own choice.
 
+use crate::plan::rewrite::with_names;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::functions_nested::expr_fn::array_transform;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF, cast, lambda, lambda_var, lit};
@@ -66,12 +66,7 @@ impl AnalyzerRule for ReadValues {
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let read = expr.transform_up(|part| read_value(part, &schema))?;
-                Ok(read.update_data(|expr| name.restore(expr)))
-            })
+            with_names(node, &mut |expr| expr.transform_up(|part| read_value(part, &schema)))
         })
         .map(|plan| plan.data)
     }

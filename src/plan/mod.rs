@@ -10,7 +10,7 @@
 //! ([`patterns`]), functions that are misused ([`misused`]) or cannot be made ([`unmade`]), subqueries as values
 //! ([`subqueries`], [`lateral_values`]), the LIMIT that ends a query ([`limit`]), clocks and chance ([`chance`],
 //! [`clock`]), the graph ([`compile`], [`rules`]), EXPLAIN ([`explain`]), and DataFusion's messages in our words
-//! ([`diagnose`], `reword`).
+//! ([`diagnose`], `reword`). Expressions are replaced by [`rewrite`].
 //! Guarantees: pure functions; the same text over the same catalog gives the same graph.
 //! Does **not** guarantee: that the data is there, or decodes.
 //! Depends on `sql`, `catalog`, `dstream` and the ground. Start reading at [`compile::compile`].
@@ -42,6 +42,7 @@ pub mod patterns;
 mod prune;
 mod reword;
 mod reword_calls;
+pub mod rewrite;
 pub mod risks;
 pub mod rules;
 pub mod session;

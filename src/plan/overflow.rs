@@ -2,12 +2,11 @@
 //!
 //! That happens when the types of both operands are known, and before anything is computed beforehand.
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use crate::plan::rewrite::throughout;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
@@ -22,20 +21,7 @@ impl AnalyzerRule for CheckedArithmetic {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| {
-            let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
-            let checked = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let checked = expr.transform_up(|part| self.checked(part, &schema))?;
-                Ok(checked.update_data(|expr| name.restore(expr)))
-            })?;
-            match checked.transformed {
-                true => checked.map_data(LogicalPlan::recompute_schema),
-                false => Ok(checked),
-            }
-        })
-        .map(|plan| plan.data)
+        throughout(plan, &|part, schema| self.checked(part, schema))
     }
 }
 

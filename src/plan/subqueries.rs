@@ -2,11 +2,11 @@
 
 use crate::plan::Refusal;
 use crate::plan::lateral_values::joined;
+use crate::plan::rewrite::with_names;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue};
 use datafusion::functions_aggregate::count::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::logical_expr::{Operator, Subquery, binary_expr, lit, not, when};
@@ -30,11 +30,9 @@ pub fn mended(plan: LogicalPlan) -> Result<LogicalPlan> {
             other => other,
         };
         let is_condition = matches!(node, LogicalPlan::Filter(_) | LogicalPlan::Join(_));
-        let names = NamePreserver::new(&node);
         let schema = merge_schema(&node.inputs());
-        let node = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let expr = expr.transform_up(|part| match part {
+        let node = with_names(node, &mut |expr| {
+            expr.transform_up(|part| match part {
                 Expr::Exists(Exists { subquery, negated }) if gives_one_row(&subquery.subquery) => {
                     Ok(Transformed::yes(lit(!negated)))
                 }
@@ -47,8 +45,7 @@ pub fn mended(plan: LogicalPlan) -> Result<LogicalPlan> {
                     or_null(subquery).map(Expr::ScalarSubquery).map(Transformed::yes)
                 }
                 other => Ok(Transformed::no(other)),
-            })?;
-            Ok(expr.update_data(|expr| name.restore(expr)))
+            })
         })?;
         let node = node.transform_data(|node| joined(node, &mut number))?;
         changed |= node.transformed;

@@ -5,13 +5,13 @@
 //! they are; and [`InComparisons`], for what compares inside an expression, when the types of its parts are known.
 
 use crate::dstream::nodes::ZERO_FUNCTION;
+use crate::plan::rewrite::{is_constant, throughout, with_names};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{ScalarFunction, Sort};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
@@ -44,13 +44,8 @@ pub fn in_orders(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPla
             function,
             schema: &schema,
         };
-        let names = NamePreserver::new(&node);
-        let changed = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let changed = expr.transform_up(|part| Ok(zeros.ordered(part)))?;
-            // A function over rows is called by its orders too.
-            Ok(changed.update_data(|expr| name.restore(expr)))
-        })?;
+        // A function over rows is called by its orders too.
+        let changed = with_names(node, &mut |expr| expr.transform_up(|part| Ok(zeros.ordered(part))))?;
         let was_changed = changed.transformed;
         let (node, sorts) = zeros.sorted(changed.data);
         match was_changed {
@@ -71,24 +66,10 @@ impl AnalyzerRule for InComparisons {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| {
-            let schema = merge_schema(&node.inputs());
-            let zeros = Zeros {
-                function: &self.0,
-                schema: &schema,
-            };
-            let names = NamePreserver::new(&node);
-            let changed = node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let changed = expr.transform_up(|part| Ok(zeros.compared(part)))?;
-                Ok(changed.update_data(|expr| name.restore(expr)))
-            })?;
-            match changed.transformed {
-                true => changed.map_data(LogicalPlan::recompute_schema),
-                false => Ok(changed),
-            }
+        throughout(plan, &|part, schema| {
+            let function = &self.0;
+            Ok(Zeros { function, schema }.compared(part))
         })
-        .map(|plan| plan.data)
     }
 }
 
@@ -132,10 +113,8 @@ impl Zeros<'_> {
         let changed = match &mut part {
             // `x = 0.0 AND x = -0.0`: DataFusion takes two constants for two values.
             Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
-                [left, right].into_iter().fold(false, |changed, side| {
-                    let constant = side.column_refs().is_empty() && !side.is_volatile();
-                    constant && self.give(side) || changed
-                })
+                let give = |side: &mut Expr| is_constant(side) && self.give(side);
+                give(left) | give(right)
             }
             Expr::InList(list) => self.in_all(&mut list.list) | self.give(&mut list.expr),
             Expr::Case(case) => match &mut case.expr {

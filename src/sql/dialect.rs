@@ -5,7 +5,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     DictionaryField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart,
+    ObjectName, ObjectNamePart, Query, Select, SetExpr, TableAlias, TableFactor,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -139,6 +139,32 @@ fn partition_keys(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
 /// The call that stands for `table PARTITION BY keys`.
 pub fn partitioned(table: Expr, keys: Vec<Expr>) -> Expr {
     call(Ident::new(PARTITION_BY), std::iter::once(table).chain(keys))
+}
+
+/// A query that is one SELECT and nothing around it.
+pub fn query_of(select: Select) -> Query {
+    Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
+}
+
+/// A query in FROM.
+pub fn derived(query: Query, alias: Option<TableAlias>) -> TableFactor {
+    TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(query),
+        alias,
+        sample: None,
+    }
 }
 
 /// A plain call of a function.

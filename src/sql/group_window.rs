@@ -6,7 +6,7 @@
 //! Guarantees: a query without such a call is left as it is. Does **not** guarantee: that the relation has an event
 //! time when it is a subquery or CTE; the planner resolves [`EVENT_TIME`] from the input. Start at [`rewrite`].
 
-use super::dialect::{call, partitioned};
+use super::dialect::{call, derived, partitioned, query_of};
 use super::tokens::Lines;
 use crate::error::Diagnostic;
 use datafusion::sql::sqlparser::ast::{
@@ -391,24 +391,7 @@ fn filtered(relation: &mut TableFactor, mut select: Select) {
     select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
     (select.distinct, select.having, select.qualify) = (None, None, None);
     select.named_window.clear();
-    let query = Query {
-        with: None,
-        body: Box::new(SetExpr::Select(Box::new(select))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    };
-    *relation = TableFactor::Derived {
-        lateral: false,
-        subquery: Box::new(query),
-        alias,
-        sample: None,
-    };
+    *relation = derived(query_of(select), alias);
 }
 
 /// A relation without an alias keeps its own name.

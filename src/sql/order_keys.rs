@@ -3,11 +3,12 @@
 //! DataFusion 55 sets such a key beside the columns of SELECT, of which one has its name. Here the key gets a name of its
 //! own, `__order_1`, and is taken off the rows when they are in order.
 
+use super::dialect::{derived, query_of};
 use super::group_window::normal;
 use super::misused::function_name;
 use datafusion::sql::sqlparser::ast::{
     ExceptSelectItem, Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use std::mem::replace;
 use std::ops::ControlFlow;
@@ -141,31 +142,15 @@ fn without(query: &mut Query, mut columns: Vec<Ident>) {
     (around.selection, around.having, around.qualify) = (None, None, None);
     around.named_window.clear();
     around.from.clear();
-    let empty = Query {
-        with: None,
-        body: Box::new(SetExpr::Select(Box::new(around.clone()))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
+    let sorted = replace(query, query_of(around.clone()));
+    let alias = TableAlias {
+        explicit: true,
+        name: Ident::new("__ordered"),
+        columns: Vec::new(),
+        at: None,
     };
-    let sorted = replace(query, empty);
     around.from = vec![TableWithJoins {
-        relation: TableFactor::Derived {
-            lateral: false,
-            subquery: Box::new(sorted),
-            alias: Some(TableAlias {
-                explicit: true,
-                name: Ident::new("__ordered"),
-                columns: Vec::new(),
-                at: None,
-            }),
-            sample: None,
-        },
+        relation: derived(sorted, Some(alias)),
         joins: Vec::new(),
     }];
     *query.body = SetExpr::Select(Box::new(around));

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-/// What the program gives, what it says, and its exit code.
-fn waterwheel(sql: &str) -> (String, String, Option<i32>) {
+/// What the program gives as CSV without a header, what it says, and its exit code.
+pub fn waterwheel(sql: &str) -> (String, String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
     command.args(["--format", "csv", "--no-header", "-c", sql]);
     let out = command.output().expect("the program runs");

@@ -1,16 +1,7 @@
 //! Values of files: what fits a column and what does not, what is told from data, how times stand.
 
+use super::hurt::waterwheel;
 use std::path::Path;
-use std::process::Command;
-
-/// What the program gives as CSV without a header, what it says, and its exit code.
-fn waterwheel(sql: &str) -> (String, String, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waterwheel"));
-    command.args(["--format", "csv", "--no-header", "-c", sql]);
-    let out = command.output().expect("the program runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&out.stdout), text(&out.stderr), out.status.code())
-}
 
 /// The rows of a script that ends well.
 fn rows(sql: &str) -> String {
